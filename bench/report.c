@@ -1,0 +1,204 @@
+/* report.c -- the results as a table for a person and as JSON for a program */
+#include "report.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static void print_machine(FILE *out, const struct bench_run *run, const struct machine *machine)
+{
+    fprintf(out, "machine   %s, %ld cores, pinned to CPU %zu, %s\n", machine->cpu, machine->cores,
+            run->env->cpu, machine->kernel);
+    fprintf(out, "clock     %s; per call %.1f ns (batched) or %.1f ns (single) subtracted\n",
+            machine->clock, run->batch_overhead_ns / RUN_BATCH, run->single_overhead_ns);
+    fprintf(out, "region    %s, %zu MiB, durability %s: %s\n", run->env->region_path,
+            ENV_REGION_BYTES >> 20, machine_durability(machine), machine->region.meaning);
+    fprintf(out, "pmem      PMEM_IS_PMEM_FORCE=%s; stores by \"%s\"\n", machine->pmem_force,
+            machine->region.backend);
+    fprintf(out, "library   libvmfs %s, buildtype %s\n", vmfs_version(), machine->buildtype);
+    fprintf(out, "run       %s, seed %" PRIu64 ", %s, %" PRIu64 " rounds\n\n", machine->date,
+            run->seed, run->is_quick ? "quick" : "full", run->rounds);
+}
+
+static void print_cell(FILE *out, int width, int digits, double value)
+{
+    if (isfinite(value))
+        fprintf(out, " %*.*f", width, digits, value);
+    else
+        fprintf(out, " %*s", width, "-");
+}
+
+static void print_peers(FILE *out, const struct row_result *result)
+{
+    for (size_t i = 0; i < ROW_PEERS_MAX && result->row->peers[i].name != NULL; i++) {
+        if (!isfinite(result->peers_ns[i]))
+            continue;
+        fprintf(out, "  %s", result->row->peers[i].name);
+        print_cell(out, 7, 1, result->peers_ns[i]);
+        fprintf(out, " (%.1fx)", result->peers_ns[i] / result->ns_p50);
+    }
+}
+
+static void print_row(FILE *out, const struct row_result *result)
+{
+    fprintf(out, "%-12s", result->row->name);
+    print_cell(out, 8, 1, result->ns_p50);
+    print_cell(out, 8, 1, result->ns_p99);
+    print_cell(out, 8, 1, result->ns_mean);
+    print_cell(out, 7, 3, result->fences);
+    print_cell(out, 3, 0, result->fences_min);
+    print_cell(out, 3, 0, result->fences_max);
+    print_cell(out, 6, 3, result->fences_bg);
+    print_cell(out, 6, 1, result->lines);
+    fprintf(out, "  %-16s", bench_floors[result->row->floor].name);
+    print_cell(out, 7, 1, result->floor_ns);
+    fprintf(out, " %-4s", result->row->is_mean_compared ? "mean" : "p50");
+    print_cell(out, 7, 2, result->floor_ratio);
+    print_peers(out, result);
+    fputc('\n', out);
+}
+
+void report_table(FILE *out, const struct bench_run *run, const struct machine *machine)
+{
+    struct row_result result;
+
+    print_machine(out, run, machine);
+    fprintf(out, "%-12s %8s %8s %8s %7s %3s %3s %6s %6s  %-16s %7s %-4s %7s  %s\n", "row", "p50 ns",
+            "p99 ns", "mean ns", "fences", "min", "max", "bg", "lines", "floor", "ns", "of",
+            "x floor", "peer p50 ns (peer / ours)");
+    for (size_t i = 0; i < bench_rows_count; i++) {
+        if (!run_is_selected(run, &bench_rows[i]))
+            continue;
+        run_result(run, &bench_rows[i], &result);
+        print_row(out, &result);
+    }
+}
+
+static void write_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+        if (*at == '"' || *at == '\\')
+            fprintf(out, "\\%c", *at);
+        else if (*at < 0x20)
+            fprintf(out, "\\u%04x", *at);
+        else
+            fputc(*at, out);
+    }
+    fputc('"', out);
+}
+
+static void write_text_field(FILE *out, const char *key, const char *value)
+{
+    write_string(out, key);
+    fputs(": ", out);
+    write_string(out, value);
+    fputs(", ", out);
+}
+
+/* JSON has no NAN. */
+static void write_number(FILE *out, double value)
+{
+    if (isfinite(value))
+        fprintf(out, "%.3f", value);
+    else
+        fputs("null", out);
+}
+
+static void write_number_field(FILE *out, const char *key, double value)
+{
+    write_string(out, key);
+    fputs(": ", out);
+    write_number(out, value);
+    fputs(", ", out);
+}
+
+static void write_count_field(FILE *out, const char *key, uint64_t value)
+{
+    write_string(out, key);
+    fprintf(out, ": %" PRIu64 ", ", value);
+}
+
+static void write_machine(FILE *out, const struct bench_run *run, const struct machine *machine)
+{
+    fputs("{\"machine\": {", out);
+    write_text_field(out, "cpu", machine->cpu);
+    write_text_field(out, "kernel", machine->kernel);
+    write_count_field(out, "cores", (uint64_t)machine->cores);
+    write_count_field(out, "pinned_cpu", run->env->cpu);
+    write_text_field(out, "date", machine->date);
+    write_text_field(out, "clock", machine->clock);
+    write_number_field(out, "clock_batch_overhead_ns", run->batch_overhead_ns / RUN_BATCH);
+    write_number_field(out, "clock_single_overhead_ns", run->single_overhead_ns);
+    write_text_field(out, "region", run->env->region_path);
+    write_count_field(out, "region_bytes", ENV_REGION_BYTES);
+    write_text_field(out, "durability", machine_durability(machine));
+    write_text_field(out, "backend", machine->region.backend);
+    write_text_field(out, "pmem_is_pmem_force", machine->pmem_force);
+    write_text_field(out, "library_version", vmfs_version());
+    write_text_field(out, "compiler", machine->compiler);
+    write_text_field(out, "buildtype", machine->buildtype);
+    write_count_field(out, "rounds", run->rounds);
+    write_count_field(out, "seed", run->seed);
+    fprintf(out, "\"quick\": %s},\n", run->is_quick ? "true" : "false");
+}
+
+/* One object of the peers whose value is known. */
+static void write_peers(FILE *out, const char *key, const struct bench_row *row,
+                        const double *values)
+{
+    const char *separator = "";
+
+    write_string(out, key);
+    fputs(": {", out);
+    for (size_t i = 0; i < ROW_PEERS_MAX && row->peers[i].name != NULL; i++) {
+        if (!isfinite(values[i]))
+            continue;
+        fputs(separator, out);
+        write_string(out, row->peers[i].name);
+        fputs(": ", out);
+        write_number(out, values[i]);
+        separator = ", ";
+    }
+    fputc('}', out);
+}
+
+static void write_row(FILE *out, const struct row_result *result)
+{
+    fputs("  {", out);
+    write_text_field(out, "name", result->row->name);
+    write_count_field(out, "n", result->calls);
+    write_number_field(out, "ns_p50", result->ns_p50);
+    write_number_field(out, "ns_p99", result->ns_p99);
+    write_number_field(out, "ns_mean", result->ns_mean);
+    write_number_field(out, "fences", result->fences);
+    write_number_field(out, "fences_min", result->fences_min);
+    write_number_field(out, "fences_max", result->fences_max);
+    write_number_field(out, "fences_bg", result->fences_bg);
+    write_number_field(out, "lines", result->lines);
+    write_text_field(out, "floor", bench_floors[result->row->floor].name);
+    write_number_field(out, "floor_ns", result->floor_ns);
+    write_number_field(out, "x_floor", result->floor_ratio);
+    write_text_field(out, "x_floor_stat", result->row->is_mean_compared ? "mean" : "p50");
+    write_peers(out, "peers", result->row, result->peers_ns);
+    fputs(", ", out);
+    write_peers(out, "peers_fences", result->row, result->peers_fences);
+    fputc('}', out);
+}
+
+void report_json(FILE *out, const struct bench_run *run, const struct machine *machine)
+{
+    const char *separator = "";
+    struct row_result result;
+
+    write_machine(out, run, machine);
+    fputs(" \"results\": [\n", out);
+    for (size_t i = 0; i < bench_rows_count; i++) {
+        if (!run_is_selected(run, &bench_rows[i]))
+            continue;
+        run_result(run, &bench_rows[i], &result);
+        fputs(separator, out);
+        write_row(out, &result);
+        separator = ",\n";
+    }
+    fputs("\n]}\n", out);
+}

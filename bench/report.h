@@ -1,0 +1,14 @@
+/* report.h -- the results as a table for a person and as JSON for a program */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include <stdio.h>
+
+#include "machine.h"
+#include "run.h"
+
+void report_table(FILE *out, const struct bench_run *run, const struct machine *machine);
+
+void report_json(FILE *out, const struct bench_run *run, const struct machine *machine);
+
+#endif

@@ -1,0 +1,599 @@
+/* vmfs.h -- a filesystem that is memory
+ *
+ * libvmfs turns a mapped region of memory into a journaled, byte-addressable filesystem. There is no
+ * block layer, no page cache and no kernel call between a program and its files: a read is a copy
+ * out of the region, a durable write is a copy into it and one fence.
+ *
+ * A tour
+ * ------
+ * A *region* is a run of bytes: a DAX file or device, a file on tmpfs, a plain file, or memory that
+ * the program mapped itself. vmfs_open() finds a region by path, vmfs_attach() takes one by address;
+ * both give a *handle*, `struct vmfs`, on which everything else works:
+ *
+ *     struct vmfs_options options = VMFS_OPTIONS_INIT;
+ *     options.flags = VMFS_CREATE;
+ *     options.region_bytes = 256 << 20;
+ *     struct vmfs *fs;
+ *     int err = vmfs_open("/dev/shm/region", &options, &fs);
+ *
+ *     struct vmfs_file *file;
+ *     err = vmfs_file_open(fs, "/greeting", VMFS_O_CREAT | VMFS_O_WRONLY, 0644, &file);
+ *     int64_t written = vmfs_file_write(file, "hello", 5);       // durable when it returns
+ *     vmfs_file_close(file);
+ *     vmfs_close(fs);
+ *
+ * Link with -lvmfs (`pkg-config --cflags --libs vmfs`).
+ *
+ * What is durable when
+ * --------------------
+ * P1  Every call that changes names or attributes is atomic, and durable when it returns. After a
+ *     crash at any instant the region holds the old state or the new one, never a mix.
+ * P2  A write that has returned is durable. A crash inside a write leaves each aligned 8 bytes old or
+ *     new and the size old or new; never bytes of another file, of freed space or of memory that
+ *     was never written.
+ * P3  A call that fails has changed nothing.
+ * "Durable" means what the region can give, and vmfs_info() says which of the two it is: at
+ * VMFS_DURABILITY_POWER the bytes outlive the loss of power, at VMFS_DURABILITY_PROCESS they outlive
+ * the process (SIGKILL included) and reach the medium with vmfs_sync() or vmfs_file_sync().
+ * Below, "durable at return" is not repeated for each function; where something is not, it says so.
+ *
+ * Errors
+ * ------
+ * Functions return 0, or a count >= 0, or a negative errno value. On failure output parameters are
+ * untouched. These can come from every call that takes a handle and are not listed again:
+ *   -ESTALE    the handle was inherited through fork(); only its close function may be called
+ *   -EUCLEAN   the region is damaged: a structure failed its check. The handle becomes read-only
+ *   -EROFS     a changing call on a read-only handle (asked for, or after damage)
+ *   -EINVAL    a null pointer or an undefined flag
+ * Path calls also return -ENOENT, -ENOTDIR, -ELOOP (more than 40 symbolic links) and -ENAMETOOLONG
+ * (a component over 255 bytes, a path over 4,095). Calls that need space return -ENOSPC. Each error
+ * has a *reason*, finer than errno, handed to the log hook with the place where it arose.
+ *
+ * Threads
+ * -------
+ * Any number of threads may use one handle, and one file or directory handle, at once, unless a
+ * function says "exclusive". Opening, closing and the file position of one `struct vmfs_file` are
+ * serialised by the caller. Calls on one object appear in some order; each is atomic to the others.
+ *
+ * Caveats
+ * -------
+ * - A region belongs to one process at a time, or to any number of read-only ones. A second open
+ *   returns -EBUSY and the log hook names the owner's pid.
+ * - Do not use a handle in a signal handler. After fork() the child's handles are dead.
+ * - Closing a handle with files still open is an error of the program: close them first.
+ * - Whoever can map the region can change every byte of it: permissions are those of the region's
+ *   own file. This library stores modes and owners, it does not enforce them.
+ * - The backing file must not be truncated while it is open: touching the lost part raises SIGBUS.
+ * - Access times are stored as given and are not updated by reads.
+ *
+ * The library prints nothing, never exits, installs no signal handler and keeps no global state. */
+#ifndef VMFS_H
+#define VMFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VMFS_VERSION_MAJOR 0
+#define VMFS_VERSION_MINOR 1
+#define VMFS_VERSION_PATCH 0
+
+/* Longest name in bytes, longest path in bytes without its NUL, longest symbolic link target. */
+#define VMFS_NAME_MAX 255
+#define VMFS_PATH_MAX 4095
+/* Most hard links to one file; one more is -EMLINK. */
+#define VMFS_LINK_MAX 65000
+/* Largest value of one extended attribute, in bytes. */
+#define VMFS_XATTR_MAX 65536
+/* Largest file, in bytes. */
+#define VMFS_FILE_MAX ((uint64_t)1 << 60)
+/* The smallest region that can be formatted, in bytes. */
+#define VMFS_REGION_MIN ((uint64_t)1 << 20)
+/* A region's size, offset and address are multiples of this. */
+#define VMFS_BLOCK_SIZE 4096
+
+/* The attached region. Created by vmfs_open() or vmfs_attach(), freed by vmfs_close(). */
+struct vmfs;
+/* An open file, freed by vmfs_file_close(). */
+struct vmfs_file;
+/* An open directory with a position, freed by vmfs_dir_close(). */
+struct vmfs_dir;
+
+/* ------------------------------------------------------------------------------------------------
+ * Reasons and the log
+ * --------------------------------------------------------------------------------------------- */
+
+/* Every way to fail: x(NAME, errno, stable number, text). A number is never given a new meaning. */
+// clang-format off
+#define VMFS_REASONS(x)                                                                            \
+    x(ARGUMENT,            EINVAL,       1, "an argument is outside its range")                    \
+    x(MEMORY,              ENOMEM,       2, "no memory for volatile state")                        \
+    x(SYSTEM,              EIO,          3, "a fence failed: the medium refused")                  \
+    x(FORKED,              ESTALE,       4, "the handle was inherited through fork")               \
+    x(READ_ONLY,           EROFS,        5, "the handle is read-only")                             \
+    x(POISONED,            EUCLEAN,      6, "the region was found damaged earlier")                \
+    x(BUSY,                EBUSY,        7, "the region is in use")                                \
+    x(REGION_SIZE,         EINVAL,       8, "the region's size or alignment is wrong")             \
+    x(REGION_TRUNCATED,    EUCLEAN,      9, "the region is shorter than its superblock says")      \
+    x(REGION_FOREIGN,      EMEDIUMTYPE, 10, "this is not a vmfs region")                           \
+    x(REGION_NEWER,        EPROTONOSUPPORT, 11, "the region needs a newer libvmfs")                \
+    x(REGION_EXISTS,       EEXIST,      12, "there is something here already")                     \
+    x(SUPER_DAMAGED,       EUCLEAN,     13, "both superblocks are damaged")                        \
+    x(DURABILITY,          EOPNOTSUPP,  14, "the region cannot give the durability asked for")     \
+    x(WATERMARK_DAMAGED,   EUCLEAN,     15, "both watermark copies are damaged")                   \
+    x(RECORD_TARGET,       EUCLEAN,     16, "a journal record names a place it may not change")    \
+    x(RECORD_SHAPE,        EUCLEAN,     17, "a journal record is malformed behind a valid check")  \
+    x(NEEDS_REPLAY,        EROFS,       18, "the journal must be replayed, which needs writing")   \
+    x(TOTALS_LOST,         EUCLEAN,     19, "the newest watermark is damaged, totals are lost")    \
+    x(OFFSET,              EUCLEAN,     20, "an offset points outside its area")                   \
+    x(GROUP_DAMAGED,       EUCLEAN,     21, "a group descriptor fails its check")                  \
+    x(BITMAP,              EUCLEAN,     22, "the bitmap disagrees about a block")                  \
+    x(NO_SPACE,            ENOSPC,      23, "no free blocks")                                      \
+    x(NODE_DAMAGED,        EUCLEAN,     24, "an index node fails its check")                       \
+    x(SLOT_DAMAGED,        EUCLEAN,     25, "an entry of an index leaf fails its check")           \
+    x(NAME_HASH_FULL,      ENOSPC,      26, "too many names share one hash")                       \
+    x(INODE_MAP,           EUCLEAN,     27, "the inode map fails its check")                       \
+    x(INODE_DAMAGED,       EUCLEAN,     28, "an inode fails its check")                            \
+    x(INODE_STALE,         ESTALE,      29, "the inode id names no living inode")                  \
+    x(NO_INODES,           ENOSPC,      30, "the inode map is full")                               \
+    x(EXTENT_DAMAGED,      EUCLEAN,     31, "an extent fails its check")                           \
+    x(TOO_BIG,             EFBIG,       32, "beyond the largest file size")                        \
+    x(NOT_FOUND,           ENOENT,      33, "no such name")                                        \
+    x(EXISTS,              EEXIST,      34, "the name exists")                                     \
+    x(NOT_A_DIRECTORY,     ENOTDIR,     35, "not a directory")                                     \
+    x(IS_A_DIRECTORY,      EISDIR,      36, "is a directory")                                      \
+    x(NOT_EMPTY,           ENOTEMPTY,   37, "the directory is not empty")                          \
+    x(NAME_TOO_LONG,       ENAMETOOLONG, 38, "a name or path is too long")                         \
+    x(NAME_INVALID,        EINVAL,      39, "the name is '.', '..' or empty")                      \
+    x(SYMLINK_LOOP,        ELOOP,       40, "too many symbolic links")                             \
+    x(RENAME_CYCLE,        EINVAL,      41, "a directory cannot move below itself")                \
+    x(LINK_MAX,            EMLINK,      42, "too many links")                                      \
+    x(LINK_DIRECTORY,      EPERM,       43, "directories cannot be hard-linked")                   \
+    x(NOT_A_SYMLINK,       EINVAL,      44, "not a symbolic link")                                 \
+    x(NOT_A_FILE,          EINVAL,      45, "not a regular file")                                  \
+    x(NOT_OPENABLE,        ENXIO,       46, "a device, fifo or socket cannot be opened here")      \
+    x(ROOT_BUSY,           EBUSY,       47, "the root directory cannot be moved or removed")       \
+    x(DIRECTORY_DEAD,      ENOENT,      48, "the directory was removed")                           \
+    x(XATTR_MISSING,       ENODATA,     49, "no such attribute")                                   \
+    x(XATTR_EXISTS,        EEXIST,      50, "the attribute exists")                                \
+    x(XATTR_NAMESPACE,     EOPNOTSUPP,  51, "only user attributes are kept")                       \
+    x(XATTR_NAME,          ERANGE,      52, "the attribute's name is empty or too long")           \
+    x(XATTR_SIZE,          E2BIG,       53, "the attribute's value is too large")                  \
+    x(XATTR_BUFFER,        ERANGE,      54, "the buffer is too small")                             \
+    x(XATTR_KIND,          EPERM,       55, "only files and directories have user attributes")     \
+    x(BAD_HANDLE,          EBADF,       56, "the file was not opened for this")                    \
+    x(SYMLINK_EMPTY,       ENOENT,      57, "an empty symbolic link or path")                      \
+    x(OPEN_FILES,          EBUSY,       58, "files are still open")                                \
+    x(SYMLINK_REFUSED,     ELOOP,       59, "the last component is a symbolic link")               \
+    x(TIME_RANGE,          EINVAL,      60, "a time is outside its range")                         \
+    x(RECORD_OVERLAP,      EUCLEAN,     61, "two journal records overlap")                         \
+    x(ZONE_DAMAGED,        EUCLEAN,     62, "the zone state fails its check")                      \
+    x(XATTR_DAMAGED,       EUCLEAN,     63, "an extended attribute fails its check")               \
+    x(DIR_DAMAGED,         EUCLEAN,     64, "a name and its inode disagree")                       \
+    x(OPEN_DIRECTORY,      EISDIR,      65, "a directory cannot be opened as a file")              \
+    x(OVER_DIRECTORY,      EISDIR,      66, "a file cannot replace a directory")                   \
+    x(OVER_FILE,           ENOTDIR,     67, "a directory cannot replace a file")                   \
+    x(BACKING,             ENOSPC,      68, "the file behind the region cannot grow")              \
+    x(CHUNK_DAMAGED,       EUCLEAN,     69, "the head of an inode chunk fails its check")          \
+    x(NO_DATA,             ENXIO,       70, "no data there or behind")                             \
+    x(PATH_NOT_DIRECTORY,  ENOTDIR,     71, "a path that ends in '/' names no directory")          \
+    x(RMDIR_FILE,          ENOTDIR,     72, "rmdir of what is not a directory")                    \
+    x(UNLINK_DIRECTORY,    EPERM,       73, "unlink of a directory")                              \
+    x(SYSTEM_CALL,         EIO,         74, "a system call failed")                               \
+    x(REGION_SHORT,        EMEDIUMTYPE, 75, "too short to be a vmfs region")                      \
+    x(MEMORY_SIZE,         EINVAL,      76, "the memory is misaligned or too small")              \
+    x(MEMORY_FORMATTED,    EEXIST,      77, "the memory holds a filesystem already")              \
+    x(TARGET_TOO_LONG,     ENAMETOOLONG, 78, "the target of a symbolic link is too long")         \
+    x(RENAME_NOT_DIRECTORY, ENOTDIR,    79, "only a directory can get a name that ends in '/'")   \
+    x(CREATE_DIRECTORY,    EISDIR,      80, "a file cannot get a name that ends in '/'")          \
+    x(SEEK_RANGE,          EINVAL,      81, "a position before the start or beyond all")          \
+    x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")
+// clang-format on
+
+enum vmfs_reason {
+#define VMFS_REASON_ENUM(name, err, number, text) VMFS_R_##name = number,
+    VMFS_REASONS(VMFS_REASON_ENUM)
+#undef VMFS_REASON_ENUM
+};
+
+/* The text of a reason, or "unknown reason". Static, never freed. Any thread. */
+const char *vmfs_reason_str(int reason);
+
+enum vmfs_log_level {
+    VMFS_LOG_ERROR = 1, /* damage, or a handle that could not be opened */
+    VMFS_LOG_INFO = 2,  /* what was chosen at open; what recovery did */
+    VMFS_LOG_DEBUG = 3, /* each ordinary failure of a call */
+};
+
+/* Called from within library calls, from any thread, possibly with locks held: it must be quick and
+ * must not call the library. `reason` is a vmfs_reason, or 0 for plain information; `file` and
+ * `line` say where it arose; `text` lives until the hook returns. */
+typedef void (*vmfs_log_fn)(void *arg, int level, int reason, const char *file, int line,
+                            const char *text);
+
+/* The library's version, "major.minor.patch". Static. Any thread. */
+const char *vmfs_version(void);
+
+/* ------------------------------------------------------------------------------------------------
+ * Opening and closing a region
+ * --------------------------------------------------------------------------------------------- */
+
+/* What a return from a changing call means. */
+enum vmfs_durability {
+    VMFS_DURABILITY_AUTO = 0,    /* POWER where that costs no system call, else PROCESS */
+    VMFS_DURABILITY_POWER = 1,   /* survives loss of power */
+    VMFS_DURABILITY_PROCESS = 2, /* survives the death of the process; sync calls reach the medium */
+};
+
+/* Flags of vmfs_open() and vmfs_attach(). */
+#define VMFS_RDONLY 0x1 /* store nothing; an unreplayed journal is replayed privately */
+#define VMFS_CREATE 0x2 /* format; by path: create the file, which must not exist (-EEXIST) */
+#define VMFS_FORCE 0x4  /* with VMFS_CREATE: format over whatever is there */
+#define VMFS_ZEROED 0x8 /* with VMFS_CREATE on vmfs_attach(): the memory is known to read as zero */
+
+/* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
+ * size that the caller was compiled with and take their defaults. */
+struct vmfs_options {
+    uint32_t struct_bytes;  /* sizeof(struct vmfs_options) */
+    uint32_t flags;         /* VMFS_RDONLY ... */
+    uint32_t durability;    /* enum vmfs_durability */
+    uint32_t mode;          /* permission bits of a created region file; 0 means 0600 */
+    uint64_t region_bytes;  /* with VMFS_CREATE: the region's size; 0 means the existing file's */
+    uint64_t offset_bytes;  /* where the region starts inside the file */
+    uint64_t length_bytes;  /* how much of the file it may use; 0 means up to the end */
+    uint32_t owner_uid;     /* owner of what is created through this handle; */
+    uint32_t owner_gid;     /*   UINT32_MAX, the default, means the process's effective ids */
+    vmfs_log_fn log;        /* may be null: silent */
+    void *log_arg;
+};
+
+#define VMFS_OPTIONS_INIT                                                                          \
+    {                                                                                              \
+        .struct_bytes = sizeof(struct vmfs_options), .owner_uid = UINT32_MAX,                      \
+        .owner_gid = UINT32_MAX                                                                    \
+    }
+
+/* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores the
+ * handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
+ * Costs the same for ten files and for ten million: one scan of the journal (at most 4 MiB).
+ *   -EBUSY            another process or handle has it; the log names the pid
+ *   -EMEDIUMTYPE      not a vmfs region
+ *   -EPROTONOSUPPORT  made by a newer version with features unknown here
+ *   -EUCLEAN          truncated, or damaged beyond opening
+ *   -EOPNOTSUPP       the durability asked for cannot be given here
+ *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists
+ *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN
+ *   -EACCES, -ENOENT, -EROFS, -ENOMEM, ... as the system returned them for the file
+ * Durable at return: the format, and whatever recovery completed. Any thread. */
+int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs **out);
+
+/* The same over `length` bytes at `address`, mapped by the caller, who keeps them mapped and unmaps
+ * them after vmfs_close(). `address` and `length` are multiples of VMFS_BLOCK_SIZE. A read-only
+ * attach of a region with an unreplayed journal is -EROFS, as there is nowhere to replay to.
+ * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory. Errors as vmfs_open(). */
+int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
+                struct vmfs **out);
+
+/* Checkpoints the journal, marks the region free, and frees the handle. Exclusive. With files or
+ * directories still open it returns -EBUSY and does nothing. In a forked child it frees the handle
+ * without touching the region. Returns the error of the last checkpoint; the handle is gone. */
+int vmfs_close(struct vmfs *fs);
+
+/* What vmfs_info() tells. */
+struct vmfs_info {
+    uint32_t struct_bytes;       /* set by the caller to sizeof(struct vmfs_info) */
+    uint32_t format_version;     /* of the medium */
+    uint8_t uuid[16];            /* drawn at format */
+    uint64_t region_bytes;       /* size of the region */
+    uint64_t features_compat;    /* feature masks of the superblock */
+    uint64_t features_ro_compat;
+    uint64_t features_incompat;
+    uint64_t lane_count;         /* journal lanes */
+    uint64_t lane_bytes;         /* bytes of each */
+    uint64_t journal_records;    /* records that were replayed by this open */
+    uint64_t journal_bytes_used; /* ring space not yet released, now */
+    uint64_t checkpoint_fences;  /* fences spent in checkpoints by this handle */
+    uint64_t inodes_used;        /* files, directories and all else that lives */
+    uint64_t orphans;            /* unlinked but open, or not yet freed */
+    uint32_t durability;         /* enum vmfs_durability: what a return means here */
+    uint32_t is_read_only;       /* asked for, or after damage */
+    char backend[16];            /* how stores become durable: "pmem" or "none" */
+    char meaning[128];           /* the durability in one line for a person */
+};
+
+/* Fills `info`. Any thread. */
+int vmfs_info(struct vmfs *fs, struct vmfs_info *info);
+
+/* The durability that a return has on this handle: an enum vmfs_durability, never AUTO. */
+int vmfs_durability(struct vmfs *fs);
+
+/* Space of the region in bytes and inodes. Space that waits for a checkpoint counts as free. */
+struct vmfs_statfs {
+    uint64_t block_bytes;
+    uint64_t blocks_total;
+    uint64_t blocks_free;
+    uint64_t inodes_used;
+    uint64_t name_max;
+};
+
+/* O(1) and exact. Any thread. */
+int vmfs_statfs(struct vmfs *fs, struct vmfs_statfs *out);
+
+/* Makes everything that has returned survive loss of power, as far as the region's backing can: a
+ * checkpoint of the journal and, where the region is a page-cache mapping, an msync of it.
+ *   -EIO, -ENOSPC   from msync: nothing is promised about writes since the last good sync */
+int vmfs_sync(struct vmfs *fs);
+
+/* Cost of the calls so far. */
+struct vmfs_counters {
+    uint64_t ops;    /* calls that ended */
+    uint64_t fences; /* ordering points issued */
+    uint64_t lines;  /* 64-byte lines flushed or written past the cache */
+    uint64_t bytes;  /* bytes stored into the region */
+};
+
+enum vmfs_counters_scope {
+    VMFS_COUNTERS_HANDLE = 0, /* all threads, since open; opening itself not included */
+    VMFS_COUNTERS_THREAD = 1, /* calls made by the calling thread on this handle */
+    VMFS_COUNTERS_OPEN = 2,   /* what opening (and formatting and recovery) cost */
+};
+
+/* Exact for THREAD and OPEN; HANDLE is exact while no other thread is inside a call. */
+int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_counters *out);
+
+/* ------------------------------------------------------------------------------------------------
+ * Attributes
+ * --------------------------------------------------------------------------------------------- */
+
+/* File types in `mode`, as POSIX numbers them on Linux. */
+#define VMFS_S_IFMT 0170000
+#define VMFS_S_IFSOCK 0140000
+#define VMFS_S_IFLNK 0120000
+#define VMFS_S_IFREG 0100000
+#define VMFS_S_IFBLK 0060000
+#define VMFS_S_IFDIR 0040000
+#define VMFS_S_IFCHR 0020000
+#define VMFS_S_IFIFO 0010000
+
+/* Attributes of an inode. Times are nanoseconds since 1970-01-01 UTC, negative before it. */
+struct vmfs_stat {
+    uint64_t ino;     /* 64-bit id, never used for another file again */
+    uint32_t mode;    /* type and permission bits */
+    uint32_t nlink;   /* names; for a directory 2 + its subdirectories */
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t rdev;    /* device number of a device node */
+    uint64_t size;    /* bytes; of a directory: number of entries */
+    uint64_t blocks;  /* 512-byte units that it occupies */
+    int64_t atime_ns;
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+    int64_t btime_ns; /* birth */
+};
+
+#define VMFS_NOFOLLOW 0x1 /* act on a symbolic link itself */
+
+/* Attributes of what `path` names. flags: 0 or VMFS_NOFOLLOW. No fence. */
+int vmfs_stat(struct vmfs *fs, const char *path, int flags, struct vmfs_stat *out);
+
+/* Which fields of vmfs_attr are to be set. */
+#define VMFS_ATTR_MODE 0x01
+#define VMFS_ATTR_UID 0x02
+#define VMFS_ATTR_GID 0x04
+#define VMFS_ATTR_SIZE 0x08
+#define VMFS_ATTR_ATIME 0x10
+#define VMFS_ATTR_MTIME 0x20
+
+/* A time that means "now". */
+#define VMFS_TIME_NOW INT64_MIN
+
+/* New attributes; only the fields in `mask` are read. */
+struct vmfs_attr {
+    uint32_t mask;
+    uint32_t mode; /* permission bits; the type is kept */
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t size;
+    int64_t atime_ns;
+    int64_t mtime_ns;
+};
+
+/* Sets several attributes in one atomic step. A changed owner clears the set-id bits of a regular
+ * file unless the mode is given too.
+ *   -EISDIR, -EINVAL  a size for a directory, or for what is not a regular file
+ *   -EFBIG            a size over VMFS_FILE_MAX */
+int vmfs_setattr(struct vmfs *fs, const char *path, int flags, const struct vmfs_attr *attr);
+
+/* Shorthands for vmfs_setattr(), following symbolic links. In vmfs_chown() UINT32_MAX keeps an id. */
+int vmfs_chmod(struct vmfs *fs, const char *path, uint32_t mode);
+int vmfs_chown(struct vmfs *fs, const char *path, uint32_t uid, uint32_t gid);
+int vmfs_utimens(struct vmfs *fs, const char *path, int64_t atime_ns, int64_t mtime_ns);
+int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
+
+/* ------------------------------------------------------------------------------------------------
+ * Names
+ * --------------------------------------------------------------------------------------------- */
+
+/* Paths are absolute within the region; a leading '/' may be left out. Each call is one atomic,
+ * durable step with one fence in the steady state. Errors beside the common ones: */
+
+/* -EEXIST  the name exists (as any type, a dangling symbolic link included) */
+int vmfs_mkdir(struct vmfs *fs, const char *path, uint32_t mode);
+
+/* Creates a regular file, device node, fifo or socket; the type is in `mode` (0 means regular),
+ * `rdev` counts for devices. -EEXIST; -EINVAL for another type. */
+int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev);
+
+/* Creates a symbolic link at `path`. `target` is stored as it is, 1 to 4,095 bytes, unchecked.
+ * -EEXIST; -ENOENT for an empty target; -ENAMETOOLONG. */
+int vmfs_symlink(struct vmfs *fs, const char *target, const char *path);
+
+/* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's full
+ * length. -EINVAL if it is not a symbolic link. */
+int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t size);
+
+/* Gives the file at `existing` a second name. A symbolic link is linked itself, not followed.
+ * -EEXIST; -EPERM for a directory; -EMLINK beyond VMFS_LINK_MAX. */
+int vmfs_link(struct vmfs *fs, const char *existing, const char *path);
+
+/* Removes a name; the file lives on while it has other names or is open. -EPERM for a directory. */
+int vmfs_unlink(struct vmfs *fs, const char *path);
+
+/* Removes an empty directory. -ENOTEMPTY; -EBUSY for the root; -EINVAL for a last component '.'. */
+int vmfs_rmdir(struct vmfs *fs, const char *path);
+
+#define VMFS_RENAME_NOREPLACE 0x1 /* -EEXIST if `to` exists */
+#define VMFS_RENAME_EXCHANGE 0x2  /* both exist, and change places */
+
+/* Moves a name. What `to` named is replaced in the same step, if the types agree: a directory
+ * replaces an empty directory only. Two names of one file: nothing happens.
+ *   -EINVAL     a directory would move below itself; both flags
+ *   -EISDIR, -ENOTDIR, -ENOTEMPTY   `to` cannot be replaced by `from`
+ *   -EBUSY      the root */
+int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flags);
+
+/* ------------------------------------------------------------------------------------------------
+ * Files
+ * --------------------------------------------------------------------------------------------- */
+
+/* Open flags, with the values that Linux gives them on x86-64. */
+#define VMFS_O_RDONLY 00
+#define VMFS_O_WRONLY 01
+#define VMFS_O_RDWR 02
+#define VMFS_O_ACCMODE 03
+#define VMFS_O_CREAT 0100
+#define VMFS_O_EXCL 0200
+#define VMFS_O_TRUNC 01000
+#define VMFS_O_APPEND 02000
+#define VMFS_O_NOFOLLOW 0400000
+
+/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file
+ * (no umask is applied). An unlinked file stays readable and writable while it is open.
+ *   -EEXIST   VMFS_O_CREAT | VMFS_O_EXCL, and the name exists
+ *   -EISDIR   a directory
+ *   -ELOOP    VMFS_O_NOFOLLOW and a symbolic link
+ *   -ENXIO    a device, fifo or socket */
+int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
+                   struct vmfs_file **out);
+
+/* Frees the handle; the last close of an unlinked file frees its space. Exclusive. The handle is
+ * gone whatever is returned. */
+int vmfs_file_close(struct vmfs_file *file);
+
+/* Read up to `length` bytes at `offset`; holes read as zeros. Returns the bytes read, 0 at the end.
+ * No fence, no lock shared with other readers. -EBADF if opened for writing only. */
+int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uint64_t offset);
+
+/* Write `length` bytes at `offset`, extending the file if need be; with VMFS_O_APPEND at the end of
+ * the file, atomically, whatever `offset` is. Returns the bytes written: fewer than `length` only
+ * when the region becomes full after some of them.
+ *   -EBADF   opened for reading only
+ *   -ENOSPC  nothing could be written
+ *   -EFBIG   beyond VMFS_FILE_MAX */
+int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length,
+                         uint64_t offset);
+
+/* The same at the file position, which they advance. One thread at a time per handle. */
+int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length);
+int64_t vmfs_file_write(struct vmfs_file *file, const void *buffer, size_t length);
+
+#define VMFS_SEEK_SET 0
+#define VMFS_SEEK_CUR 1
+#define VMFS_SEEK_END 2
+#define VMFS_SEEK_DATA 3 /* the next byte at or after `offset` that is not in a hole */
+#define VMFS_SEEK_HOLE 4 /* the next hole at or after `offset`; the end of the file is one */
+
+/* Moves the file position and returns it. -EINVAL before 0; -ENXIO for DATA and HOLE beyond the
+ * last data. Holes are found to the block. */
+int64_t vmfs_file_seek(struct vmfs_file *file, int64_t offset, int whence);
+
+/* vmfs_stat() and vmfs_setattr() on an open file, also an unlinked one. */
+int vmfs_file_stat(struct vmfs_file *file, struct vmfs_stat *out);
+int vmfs_file_setattr(struct vmfs_file *file, const struct vmfs_attr *attr);
+
+/* Sets the size. Growing leaves a hole; shrinking frees. -EBADF; -EFBIG. */
+int vmfs_file_truncate(struct vmfs_file *file, uint64_t size);
+
+/* As vmfs_sync(): on a VMFS_DURABILITY_POWER region there is nothing left to do and no fence. */
+int vmfs_file_sync(struct vmfs_file *file);
+
+/* ------------------------------------------------------------------------------------------------
+ * Directories
+ * --------------------------------------------------------------------------------------------- */
+
+/* One entry. The name is followed by a NUL. */
+struct vmfs_dirent {
+    uint64_t ino;
+    uint64_t cookie;  /* position after this entry, for vmfs_dir_seek() */
+    uint32_t type;    /* VMFS_S_IF... */
+    uint32_t name_bytes;
+    char name[VMFS_NAME_MAX + 1];
+};
+
+/* -ENOTDIR */
+int vmfs_dir_open(struct vmfs *fs, const char *path, struct vmfs_dir **out);
+/* Exclusive. */
+int vmfs_dir_close(struct vmfs_dir *dir);
+
+/* Stores the next entry, "." and ".." first, and returns 1; 0 at the end. The order is fixed but
+ * otherwise unspecified. Entries that stay are seen exactly once, whatever is added or removed
+ * meanwhile. No fence. One thread at a time per handle. */
+int vmfs_dir_read(struct vmfs_dir *dir, struct vmfs_dirent *out);
+
+/* Continues after the entry that had this cookie, which need not exist any more; 0 is the start.
+ * Cookies stay valid across handles, crashes and reopening. */
+int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
+
+/* ------------------------------------------------------------------------------------------------
+ * Extended attributes
+ * --------------------------------------------------------------------------------------------- */
+
+/* Names are "user.NAME" with 1 to 250 bytes after the dot, kept on files and directories; values
+ * have up to VMFS_XATTR_MAX bytes. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also:        */
+#define VMFS_XATTR_CREATE 0x10  /* -EEXIST if it is there */
+#define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
+/* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM the object is
+ * neither file nor directory. */
+
+/* -E2BIG a value over VMFS_XATTR_MAX. Atomic: the old value or the new one. */
+int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
+                   const void *value, size_t size);
+
+/* Returns the value's size; copies it if `size` is not 0. -ENODATA; -ERANGE if `size` is too small. */
+int64_t vmfs_xattr_get(struct vmfs *fs, const char *path, int flags, const char *name, void *value,
+                       size_t size);
+
+/* Returns the bytes of all names, each with its NUL; copies them if `size` is not 0. -ERANGE. */
+int64_t vmfs_xattr_list(struct vmfs *fs, const char *path, int flags, char *names, size_t size);
+
+/* -ENODATA */
+int vmfs_xattr_remove(struct vmfs *fs, const char *path, int flags, const char *name);
+
+/* ------------------------------------------------------------------------------------------------
+ * Checking
+ * --------------------------------------------------------------------------------------------- */
+
+/* What vmfs_check() found. */
+struct vmfs_check_result {
+    uint64_t problems;
+    uint64_t inodes;    /* living inodes met */
+    uint64_t names;     /* directory entries met */
+    uint64_t blocks;    /* blocks in use by them */
+};
+
+/* Called once for each problem, with a line for a person: no newline, alive until it returns. */
+typedef void (*vmfs_check_fn)(void *arg, const char *problem);
+
+/* Walks every structure and compares them with each other; stores nothing. Exclusive: no other call
+ * may run on the handle. Memory: about 1 bit per block and 10 bytes per inode of the region.
+ * Returns 0 also when problems were found. `report` may be null. -ENOMEM. */
+int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,69 @@
+/* handle.h -- the attached region as the API sees it, and the way into and out of a call */
+#ifndef VM_API_HANDLE_H
+#define VM_API_HANDLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "media/ctx.h"
+#include "name/volume.h"
+#include "vmfs.h"
+
+#define VM_THREAD_SLOTS 256u
+
+/* What one thread's calls have cost. Written by that thread alone, but for the last slot, which takes
+ * all threads that found no slot of their own. */
+struct vm_thread_slot {
+    _Alignas(64) _Atomic uintptr_t owner;
+    _Atomic uint64_t ops;
+    _Atomic uint64_t fences;
+    _Atomic uint64_t lines;
+    _Atomic uint64_t bytes;
+};
+
+struct vmfs {
+    struct vm_volume volume;
+    struct vm_platform platform;
+    const struct vm_persist_ops *ops;
+    vmfs_log_fn log;
+    void *log_arg;
+    uint32_t owner_uid;
+    uint32_t owner_gid;
+    bool is_read_only;
+    _Atomic bool is_damaged;
+    uint32_t durability;
+    _Atomic uint64_t handles; /* open files and directories */
+    struct vmfs_counters open_cost;
+    const uint32_t *fork_guard; /* a page that reads as zero in a forked child */
+    struct vm_thread_slot *slots;
+    uint8_t *map; /* the region's bytes */
+    uint64_t map_bytes;
+    uint64_t file_offset; /* of the region in the file */
+    int fd;               /* -1: memory of the caller */
+    bool is_page_cache;   /* msync is what reaches the medium */
+};
+
+/* Begins a call: 0 and a context, or a reason. */
+int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change);
+
+/* Ends it: counts what it cost, notes damage, and makes the result an errno. */
+int64_t vm_leave(struct vmfs *fs, struct vm_ctx *ctx, int64_t result);
+
+/* A context outside of any call: attaching, closing. Nothing is checked and nothing counted. */
+void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx);
+
+bool vm_is_forked(const struct vmfs *fs);
+
+/* What a return means on this handle, in one line. */
+const char *vm_durability_text(const struct vmfs *fs);
+
+/* Runs `body` as one call. What vanished between looking and locking is looked for again; when space
+ * runs out, what an earlier life left is cleaned up first. */
+typedef int64_t (*vm_call_fn)(struct vm_ctx *ctx, void *arg);
+int64_t vm_call(struct vmfs *fs, bool is_change, vm_call_fn body, void *arg);
+
+/* For arguments that only the API can judge. */
+int64_t vm_bad_argument(void);
+
+#endif

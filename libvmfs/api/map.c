@@ -1,0 +1,335 @@
+/* map.c -- the file behind a region
+ *
+ * A region is locked by an open-file-description lock on its range of the file: exclusive for writers,
+ * shared for readers. The kernel drops it when the process dies, so it is never stale; the owner
+ * line in the region only serves to name the owner. */
+#include "api/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libpmem.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+#define HUGE_BYTES ((uint64_t)2 << 20)
+#define OWNER_OFFSET ((uint64_t)VM_OWNER_BLOCK * VM_BLOCK_BYTES)
+
+/* One region file on its way to be mapped. */
+struct mapping {
+    struct vmfs *fs;
+    struct vm_err *err;
+    const char *path;
+    const struct vmfs_options *options;
+    struct stat st;
+    bool is_created; /* by this call: removed again if it fails */
+    bool is_zeroed;
+    uint64_t file_bytes;
+};
+
+static int64_t system_error(struct vm_err *err, const char *text)
+{
+    int number = errno;
+    vm_raise_text(err, VMFS_R_SYSTEM_CALL, text, (uint64_t)number);
+    return -number;
+}
+
+static int64_t bad_size(struct vm_err *err, uint64_t len_bytes)
+{
+    return vm_errno(vm_raise(err, VMFS_R_REGION_SIZE, len_bytes));
+}
+
+static bool wants(const struct mapping *mapping, uint32_t flag)
+{
+    return mapping->options->flags & flag;
+}
+
+static int64_t open_file(struct mapping *mapping)
+{
+    struct vmfs *fs = mapping->fs;
+    uint32_t mode = mapping->options->mode ? mapping->options->mode : 0600;
+    int flags = (fs->is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+    if (wants(mapping, VMFS_CREATE)) {
+        fs->fd = open(mapping->path, flags | O_CREAT | O_EXCL, (mode_t)mode);
+        mapping->is_created = fs->fd >= 0;
+        if (fs->fd < 0 && errno == EEXIST && !wants(mapping, VMFS_FORCE))
+            return vm_errno(vm_raise(mapping->err, VMFS_R_REGION_EXISTS, 0));
+    }
+    if (fs->fd < 0)
+        fs->fd = open(mapping->path, flags);
+    if (fs->fd < 0)
+        return system_error(mapping->err, "the region cannot be opened, errno ");
+    if (fstat(fs->fd, &mapping->st) != 0)
+        return system_error(mapping->err, "the region cannot be examined, errno ");
+    return 0;
+}
+
+static int64_t busy(struct vm_err *err, uint64_t pid)
+{
+    const char *text =
+        pid ? "the region is in use by process " : "the region is in use by readers, pid unknown ";
+    return vm_errno(vm_raise_text(err, VMFS_R_BUSY, text, pid));
+}
+
+static int64_t lock_range(struct mapping *mapping)
+{
+    struct vmfs *fs = mapping->fs;
+    struct flock lock = {.l_type = fs->is_read_only ? F_RDLCK : F_WRLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = (off_t)mapping->options->offset_bytes,
+                         .l_len = (off_t)mapping->options->length_bytes};
+    if (fcntl(fs->fd, F_OFD_SETLK, &lock) == 0)
+        return 0;
+    if (errno != EAGAIN && errno != EACCES)
+        return system_error(mapping->err, "the region cannot be locked, errno ");
+    struct vm_owner_media owner = {{0}, {0}, {0}, {{0}}};
+    off_t offset = (off_t)(mapping->options->offset_bytes + OWNER_OFFSET);
+    if (pread(fs->fd, &owner, sizeof owner, offset) != (ssize_t)sizeof owner)
+        owner.pid = vm_put64(0);
+    return busy(mapping->err, vm_get64(owner.pid));
+}
+
+/* A device's size is what sysfs says. */
+static uint64_t device_bytes(const struct stat *st)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/sys/dev/char/%u:%u/size", major(st->st_rdev), minor(st->st_rdev));
+    FILE *file = fopen(path, "re");
+    unsigned long long bytes = 0;
+    if (file) {
+        if (fscanf(file, "%llu", &bytes) != 1)
+            bytes = 0;
+        fclose(file);
+    }
+    return bytes;
+}
+
+static int64_t resize_for_format(struct mapping *mapping)
+{
+    const struct vmfs_options *options = mapping->options;
+    uint64_t need = options->offset_bytes + options->region_bytes;
+    if (options->region_bytes == 0 || !S_ISREG(mapping->st.st_mode))
+        return 0;
+    bool is_whole = options->offset_bytes == 0 && options->length_bytes == 0;
+    bool is_empty = mapping->st.st_size == 0;
+    if (is_whole && !is_empty && ftruncate(mapping->fs->fd, 0) != 0)
+        return system_error(mapping->err, "the region cannot be emptied, errno ");
+    if (is_whole || is_empty || mapping->file_bytes < need) {
+        if (ftruncate(mapping->fs->fd, (off_t)need) != 0)
+            return system_error(mapping->err, "the region cannot be sized, errno ");
+        mapping->file_bytes = need;
+    }
+    mapping->is_zeroed = is_whole || is_empty;
+    return 0;
+}
+
+static int64_t check_sizes(struct mapping *mapping)
+{
+    const struct vmfs_options *options = mapping->options;
+    uint64_t region_bytes = options->region_bytes;
+    bool is_format = wants(mapping, VMFS_CREATE);
+    if (options->offset_bytes % VM_BLOCK_BYTES || options->length_bytes % VM_BLOCK_BYTES ||
+        options->offset_bytes > INT64_MAX || options->length_bytes > INT64_MAX)
+        return bad_size(mapping->err, options->offset_bytes);
+    if (is_format && region_bytes &&
+        (region_bytes % VM_BLOCK_BYTES || region_bytes < VMFS_REGION_MIN ||
+         region_bytes > INT64_MAX / 2 ||
+         (options->length_bytes && region_bytes > options->length_bytes)))
+        return bad_size(mapping->err, region_bytes);
+    return 0;
+}
+
+static int64_t find_bytes(struct mapping *mapping)
+{
+    const struct vmfs_options *options = mapping->options;
+    struct vmfs *fs = mapping->fs;
+    mapping->file_bytes = S_ISCHR(mapping->st.st_mode) ? device_bytes(&mapping->st)
+                                                       : (uint64_t)mapping->st.st_size;
+    if (wants(mapping, VMFS_CREATE)) {
+        int64_t result = resize_for_format(mapping);
+        if (result)
+            return result;
+    }
+    uint64_t left = mapping->file_bytes > options->offset_bytes
+                        ? mapping->file_bytes - options->offset_bytes
+                        : 0;
+    uint64_t limit = options->length_bytes ? options->length_bytes : UINT64_MAX;
+    if (wants(mapping, VMFS_CREATE) && options->region_bytes)
+        limit = options->region_bytes;
+    fs->map_bytes = left < limit ? left : limit;
+    fs->map_bytes -= fs->map_bytes % VM_BLOCK_BYTES;
+    fs->file_offset = options->offset_bytes;
+    if (fs->map_bytes >= VMFS_REGION_MIN)
+        return 0;
+    return wants(mapping, VMFS_CREATE)
+               ? bad_size(mapping->err, fs->map_bytes)
+               : vm_errno(vm_raise(mapping->err, VMFS_R_REGION_SHORT, fs->map_bytes));
+}
+
+static void *map_at(const struct mapping *mapping, void *address, int flags)
+{
+    const struct vmfs *fs = mapping->fs;
+    return mmap(address, fs->map_bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fs->fd,
+                (off_t)fs->file_offset);
+}
+
+/* Aligned like the file, so that the kernel can use huge pages; MAP_SYNC where the file has DAX. */
+static int64_t map_file(struct mapping *mapping, bool *is_dax)
+{
+    struct vmfs *fs = mapping->fs;
+    uint64_t span = fs->map_bytes + HUGE_BYTES;
+    uint8_t *reserved = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (reserved == MAP_FAILED)
+        return system_error(mapping->err, "no address space for the region, errno ");
+    uint64_t skip = (HUGE_BYTES - ((uintptr_t)reserved - fs->file_offset) % HUGE_BYTES) % HUGE_BYTES;
+    uint8_t *start = reserved + skip;
+    void *map = MAP_FAILED;
+    if (!fs->is_read_only)
+        map = map_at(mapping, start, MAP_SHARED_VALIDATE | MAP_SYNC);
+    *is_dax = map != MAP_FAILED;
+    if (map == MAP_FAILED)
+        map = map_at(mapping, start, fs->is_read_only ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
+    if (map == MAP_FAILED) {
+        int64_t result = system_error(mapping->err, "the region cannot be mapped, errno ");
+        munmap(reserved, span);
+        return result;
+    }
+    if (skip)
+        munmap(reserved, skip);
+    uint64_t end = (skip + fs->map_bytes + VM_BLOCK_BYTES - 1) / VM_BLOCK_BYTES * VM_BLOCK_BYTES;
+    if (end < span)
+        munmap(reserved + end, span - end);
+    fs->map = map;
+    return 0;
+}
+
+static int64_t choose_durability(struct mapping *mapping, bool is_dax)
+{
+    struct vmfs *fs = mapping->fs;
+    bool is_device = S_ISCHR(mapping->st.st_mode);
+    bool is_pmem = is_dax || is_device || pmem_is_pmem(fs->map, fs->map_bytes);
+    uint32_t level = mapping->options->durability;
+    if (level == VMFS_DURABILITY_AUTO)
+        level = is_pmem ? VMFS_DURABILITY_POWER : VMFS_DURABILITY_PROCESS;
+    return vm_choose_backend(fs, mapping->err, level, is_pmem, !is_device);
+}
+
+int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, bool is_pmem,
+                          bool is_file)
+{
+    if (level == VMFS_DURABILITY_POWER && !is_pmem && !fs->is_read_only)
+        return vm_errno(vm_raise(err, VMFS_R_DURABILITY, level));
+    bool is_volatile = fs->is_read_only || (level == VMFS_DURABILITY_PROCESS && is_file);
+    fs->ops = is_pmem && !is_volatile ? vm_persist_pmem() : vm_persist_none();
+    fs->durability = level;
+    fs->is_page_cache = level == VMFS_DURABILITY_PROCESS && is_file && fs->fd >= 0;
+    return 0;
+}
+
+static int64_t map_steps(struct mapping *mapping)
+{
+    bool is_dax = false;
+    int64_t result = check_sizes(mapping);
+    if (result == 0)
+        result = open_file(mapping);
+    if (result == 0)
+        result = lock_range(mapping);
+    if (result == 0)
+        result = find_bytes(mapping);
+    if (result == 0)
+        result = map_file(mapping, &is_dax);
+    if (result == 0)
+        result = choose_durability(mapping, is_dax);
+    return result;
+}
+
+int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
+                    const struct vmfs_options *options, bool *is_zeroed)
+{
+    struct mapping mapping = {.fs = fs, .err = err, .path = path, .options = options};
+    int64_t result = map_steps(&mapping);
+    *is_zeroed = mapping.is_zeroed;
+    if (result && mapping.is_created)
+        unlink(path);
+    return result;
+}
+
+void vm_map_close(struct vmfs *fs)
+{
+    if (fs->fd < 0)
+        return;
+    if (fs->map)
+        munmap(fs->map, fs->map_bytes);
+    if (!vm_is_forked(fs)) {
+        struct flock unlock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+        (void)fcntl(fs->fd, F_OFD_SETLK, &unlock);
+    }
+    close(fs->fd);
+}
+
+int64_t vm_map_sync(struct vmfs *fs)
+{
+    if (!fs->is_page_cache || fs->is_read_only)
+        return 0;
+    return msync(fs->map, fs->map_bytes, MS_SYNC) == 0 ? 0 : -errno;
+}
+
+/* When a process started, in clock ticks since boot: with its pid it names one process. */
+static uint64_t start_ticks(uint64_t pid)
+{
+    char path[64];
+    char line[1024];
+    snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    size_t got = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[got] = '\0';
+    const char *at = strrchr(line, ')'); /* the command's name may hold anything */
+    unsigned long long ticks = 0;
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at && sscanf(at, "%llu", &ticks) == 1 ? ticks : 0;
+}
+
+static uint64_t boot_hash(void)
+{
+    char id[64];
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    size_t got = file ? fread(id, 1, sizeof id, file) : 0;
+    if (file)
+        fclose(file);
+    return vm_hash64(0, id, got);
+}
+
+int64_t vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx)
+{
+    struct vm_owner_media owner;
+    memcpy(&owner, fs->map + OWNER_OFFSET, sizeof owner);
+    uint64_t pid = vm_get64(owner.pid);
+    uint64_t boot = boot_hash();
+    bool is_alive = pid && vm_get64(owner.boot) == boot && vm_get64(owner.start_ticks) &&
+                    vm_get64(owner.start_ticks) == start_ticks(pid);
+    if (is_alive && fs->fd < 0) /* with a file its lock has decided */
+        return busy(&ctx->err, pid);
+    uint64_t self = (uint64_t)getpid();
+    owner = (struct vm_owner_media){.pid = vm_put64(self),
+                                    .start_ticks = vm_put64(start_ticks(self)),
+                                    .boot = vm_put64(boot)};
+    vm_io_store(&ctx->io, OWNER_OFFSET, &owner, sizeof owner);
+    return 0;
+}
+
+void vm_owner_release(struct vmfs *fs, struct vm_ctx *ctx)
+{
+    (void)fs;
+    const struct vm_owner_media nobody = {{0}, {0}, {0}, {{0}}};
+    vm_io_store(&ctx->io, OWNER_OFFSET, &nobody, sizeof nobody);
+}

@@ -1,0 +1,229 @@
+/* open.c -- opening, attaching, closing and syncing regions */
+#include <errno.h>
+#include <libpmem.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "api/map.h"
+#include "api/platform.h"
+
+/* The caller's options with defaults behind the size that it was compiled with. */
+static bool options_load(const struct vmfs_options *options, struct vmfs_options *out)
+{
+    *out = (struct vmfs_options)VMFS_OPTIONS_INIT;
+    if (!options)
+        return true;
+    if (options->struct_bytes < offsetof(struct vmfs_options, region_bytes))
+        return false;
+    size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
+    memcpy(out, options, known);
+    const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED;
+    bool is_both = (out->flags & VMFS_RDONLY) && (out->flags & VMFS_CREATE);
+    return !(out->flags & ~flags) && !is_both && out->durability <= VMFS_DURABILITY_PROCESS;
+}
+
+static void handle_free(struct vmfs *fs)
+{
+    if (fs->fork_guard)
+        vm_fork_guard_destroy(fs->fork_guard);
+    if (fs->slots)
+        fs->platform.free(fs->platform.arg, fs->slots, VM_THREAD_SLOTS * sizeof *fs->slots);
+    free(fs);
+}
+
+static struct vmfs *handle_new(const struct vmfs_options *options)
+{
+    struct vmfs *fs = aligned_alloc(64, (sizeof *fs + 63) / 64 * 64);
+    if (!fs)
+        return NULL;
+    memset(fs, 0, sizeof *fs);
+    vm_platform_init(fs);
+    fs->volume.region.platform = &fs->platform;
+    fs->fd = -1;
+    fs->log = options->log;
+    fs->log_arg = options->log_arg;
+    fs->owner_uid = options->owner_uid == UINT32_MAX ? geteuid() : options->owner_uid;
+    fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
+    fs->is_read_only = options->flags & VMFS_RDONLY;
+    fs->fork_guard = vm_fork_guard_create();
+    fs->slots = fs->platform.alloc(fs->platform.arg, VM_THREAD_SLOTS * sizeof *fs->slots);
+    if (fs->fork_guard && fs->slots)
+        return fs;
+    handle_free(fs);
+    return NULL;
+}
+
+/* Faults on the fast path would be the worst tail: the lanes are in memory, and stay there where the
+ * system allows it. */
+static void populate_lanes(struct vmfs *fs)
+{
+    const struct vm_region *region = &fs->volume.region;
+    uint8_t *lanes = fs->map + region->lane_offset;
+    size_t len_bytes = (size_t)region->lane_count * region->lane_bytes;
+    if (madvise(lanes, len_bytes, MADV_POPULATE_WRITE) == 0)
+        (void)mlock(lanes, len_bytes);
+}
+
+static void say_opened(struct vmfs *fs, const struct vm_ctx *ctx)
+{
+    vm_inform(&ctx->err, vm_durability_text(fs), fs->durability);
+    if (fs->volume.journal.replayed)
+        vm_inform(&ctx->err, "journal records replayed: ", fs->volume.journal.replayed);
+}
+
+static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx, const struct vmfs_options *options,
+                             bool is_zeroed)
+{
+    int64_t result = 0;
+    bool is_format = options->flags & VMFS_CREATE;
+    vm_ctx_init(fs, ctx);
+    if (!fs->is_read_only)
+        result = vm_owner_claim(fs, ctx);
+    if (result)
+        return result;
+    struct vm_attach_options how = {.is_read_only = fs->is_read_only,
+                                    .may_replay = !fs->is_read_only || fs->fd >= 0};
+    int reason = is_format
+                     ? vm_volume_format(&fs->volume, ctx, fs->map, fs->map_bytes, is_zeroed)
+                     : vm_volume_attach(&fs->volume, ctx, fs->map, fs->map_bytes, how);
+    if (reason && !fs->is_read_only)
+        vm_owner_release(fs, ctx);
+    if (reason)
+        return vm_errno(reason);
+    if (!fs->is_read_only)
+        populate_lanes(fs);
+    fs->open_cost = (struct vmfs_counters){
+        .ops = 1, .fences = ctx->io.fences, .lines = ctx->io.lines, .bytes = ctx->io.bytes};
+    say_opened(fs, ctx);
+    return 0;
+}
+
+static int64_t finish_open(struct vmfs *fs, int64_t result, const struct vmfs_options *options,
+                           bool is_zeroed, struct vmfs **out)
+{
+    struct vm_ctx ctx;
+    vm_ctx_init(fs, &ctx);
+    if (result == 0)
+        result = attach_region(fs, &ctx, options, is_zeroed);
+    if (result == 0) {
+        *out = fs;
+        return 0;
+    }
+    vm_volume_fini(&fs->volume, &ctx);
+    vm_map_close(fs);
+    handle_free(fs);
+    return result;
+}
+
+int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs **out)
+{
+    struct vmfs_options opts;
+    if (!path || !out || !options_load(options, &opts) || (opts.flags & VMFS_ZEROED))
+        return (int)vm_bad_argument();
+    struct vmfs *fs = handle_new(&opts);
+    if (!fs)
+        return -ENOMEM;
+    struct vm_err err = {.log = opts.log, .log_arg = opts.log_arg};
+    bool is_zeroed = false;
+    int64_t result = vm_map_open(fs, &err, path, &opts, &is_zeroed);
+    return (int)finish_open(fs, result, &opts, is_zeroed, out);
+}
+
+static int64_t attach_memory(struct vmfs *fs, void *address, size_t length,
+                             const struct vmfs_options *options)
+{
+    struct vm_err err = {.log = fs->log, .log_arg = fs->log_arg};
+    uint64_t bytes = options->region_bytes ? options->region_bytes : length;
+    if ((uintptr_t)address % VM_BLOCK_BYTES || length % VM_BLOCK_BYTES || bytes > length ||
+        bytes % VM_BLOCK_BYTES || bytes < VMFS_REGION_MIN)
+        return vm_errno(vm_raise(&err, VMFS_R_MEMORY_SIZE, length));
+    fs->map = address;
+    fs->map_bytes = options->flags & VMFS_CREATE ? bytes : length;
+    bool is_pmem = pmem_is_pmem(address, length);
+    uint32_t level = options->durability;
+    if (level == VMFS_DURABILITY_AUTO)
+        level = is_pmem ? VMFS_DURABILITY_POWER : VMFS_DURABILITY_PROCESS;
+    return vm_choose_backend(fs, &err, level, is_pmem, true);
+}
+
+/* Formatting memory that holds a filesystem needs VMFS_FORCE, as by path. */
+static int64_t check_overwrite(struct vmfs *fs, const struct vmfs_options *options)
+{
+    if (!(options->flags & VMFS_CREATE) || (options->flags & VMFS_FORCE))
+        return 0;
+    struct vm_err quiet = {.log = NULL};
+    struct vm_super_media super;
+    int reason = vm_super_load(&quiet, fs->map, fs->map_bytes, true, &super);
+    if (reason == -VMFS_R_REGION_FOREIGN)
+        return 0;
+    struct vm_err err = {.log = fs->log, .log_arg = fs->log_arg};
+    return vm_errno(vm_raise(&err, VMFS_R_MEMORY_FORMATTED, 0));
+}
+
+int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
+                struct vmfs **out)
+{
+    struct vmfs_options opts;
+    if (!address || !out || !options_load(options, &opts) || opts.offset_bytes || opts.length_bytes)
+        return (int)vm_bad_argument();
+    struct vmfs *fs = handle_new(&opts);
+    if (!fs)
+        return -ENOMEM;
+    int64_t result = attach_memory(fs, address, length, &opts);
+    if (result == 0)
+        result = check_overwrite(fs, &opts);
+    return (int)finish_open(fs, result, &opts, opts.flags & VMFS_ZEROED, out);
+}
+
+static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
+{
+    if (fs->is_read_only)
+        return 0;
+    int64_t result = 0;
+    if (!atomic_load(&fs->is_damaged))
+        result = vm_errno(vm_volume_settle(ctx));
+    vm_owner_release(fs, ctx);
+    return result;
+}
+
+int vmfs_close(struct vmfs *fs)
+{
+    if (!fs)
+        return (int)vm_bad_argument();
+    struct vm_ctx ctx;
+    vm_ctx_init(fs, &ctx);
+    ctx.now_ns = fs->platform.now(fs->platform.arg);
+    int64_t result = 0;
+    if (!vm_is_forked(fs)) {
+        if (atomic_load(&fs->handles))
+            return (int)vm_errno(vm_raise(&ctx.err, VMFS_R_OPEN_FILES, atomic_load(&fs->handles)));
+        result = settle_and_release(fs, &ctx);
+    }
+    vm_volume_fini(&fs->volume, &ctx);
+    vm_map_close(fs);
+    handle_free(fs);
+    return (int)result;
+}
+
+static int64_t sync_all(struct vmfs *fs, struct vm_ctx *ctx)
+{
+    int64_t result = vm_volume_settle(ctx);
+    return vm_leave(fs, ctx, result);
+}
+
+int vmfs_sync(struct vmfs *fs)
+{
+    struct vm_ctx ctx;
+    if (!fs)
+        return (int)vm_bad_argument();
+    int reason = vm_enter(fs, &ctx, false);
+    if (reason)
+        return (int)vm_errno(reason);
+    if (fs->is_read_only)
+        return (int)vm_leave(fs, &ctx, 0);
+    ctx.now_ns = fs->platform.now(fs->platform.arg);
+    int64_t result = sync_all(fs, &ctx);
+    return (int)(result ? result : vm_map_sync(fs));
+}

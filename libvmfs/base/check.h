@@ -1,0 +1,21 @@
+/* check.h -- assertions about our own mistakes, and layout checks at compile time
+ *
+ * Never used on bytes of the medium: damage there is an error that is returned. */
+#ifndef VM_BASE_CHECK_H
+#define VM_BASE_CHECK_H
+
+#include <stddef.h>
+
+/* Stays on in release builds: a wrong store into a region cannot be taken back. */
+#define VM_ASSERT(condition)                                                                       \
+    do {                                                                                           \
+        if (__builtin_expect(!(condition), 0))                                                     \
+            __builtin_trap();                                                                      \
+    } while (0)
+
+#define VM_CHECK_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
+#define VM_CHECK_OFFSET(type, field, bytes)                                                        \
+    _Static_assert(offsetof(type, field) == (bytes), "offset of " #type "." #field)
+#define VM_CHECK_VALUE(value, expected) _Static_assert((value) == (expected), #value)
+
+#endif

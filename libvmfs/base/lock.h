@@ -1,0 +1,42 @@
+/* lock.h -- a mutex in one word, and the stripe: a mutex with a version for readers without it
+ *
+ * L1  A stripe's version is odd exactly while the home bytes that it protects are being stored. A
+ *     reader that sees the same even version before and after has read one consistent state.
+ *     Stores of home bytes are release and loads acquire, which orders them against the version. */
+#ifndef VM_BASE_LOCK_H
+#define VM_BASE_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/platform.h"
+
+struct vm_lock {
+    _Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+};
+
+bool vm_lock_try(struct vm_lock *lock);
+void vm_lock_take(struct vm_lock *lock, const struct vm_platform *platform);
+void vm_lock_release(struct vm_lock *lock, const struct vm_platform *platform);
+
+struct vm_stripe {
+    _Alignas(64) struct vm_lock lock;
+    _Atomic uint64_t version;
+    void *owner_list; /* for the holder's use, protected by the lock */
+};
+
+static inline uint64_t vm_stripe_version(const struct vm_stripe *stripe)
+{
+    return atomic_load_explicit(&stripe->version, memory_order_acquire);
+}
+
+/* The holder of the lock opens and closes the window in which readers must not trust what they see. */
+static inline void vm_stripe_bump(struct vm_stripe *stripe)
+{
+    atomic_store_explicit(&stripe->version,
+                          atomic_load_explicit(&stripe->version, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
+
+#endif

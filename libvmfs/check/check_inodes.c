@@ -1,0 +1,289 @@
+/* check_inodes.c -- the inode map, chunks of inodes, and each inode by itself */
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/util.h"
+#include "check/state.h"
+#include "inode/table.h"
+
+#define MAP_HEAD_BYTES 64u
+#define HASHED_BYTES 56u /* of the heads of map blocks and chunks, from `self` on */
+#define FLAGS_SHIFT 48u  /* in the word that counts an inode's blocks */
+#define STATE_SHIFT 24u  /* in the word that holds its generation */
+
+static void check_map_head(struct vm_check *check, uint64_t block, uint32_t level)
+{
+    uint8_t bytes[MAP_HEAD_BYTES];
+    struct vm_map_media head;
+    uint64_t offset = block * VM_BLOCK_BYTES;
+    int result = vm_read(check->ctx, offset, bytes, sizeof bytes);
+    memcpy(&head, bytes, sizeof bytes);
+    uint64_t seed = check->region->hash_seed ^ offset;
+    bool is_sound = result == 0 && vm_get32(head.magic) == VM_MAGIC_MAP &&
+                    vm_get64(head.self) == offset && vm_get32(head.level) == level &&
+                    vm_get64(head.birth) <= check->region->epoch &&
+                    vm_get32(head.hash) == vm_hash32(seed, bytes + 8, HASHED_BYTES);
+    if (!is_sound)
+        vm_problem(check, INODES, "the head of the map block # fails its check", block);
+}
+
+/* What an entry of the inode map leads to. */
+enum found {
+    FOUND_NONE,
+    FOUND_DAMAGED,
+    FOUND_BLOCK,
+};
+
+static enum found map_entry(struct vm_check *check, uint64_t map_block, uint64_t index,
+                            uint64_t need, uint64_t *block_out)
+{
+    struct vm_map_entry_media entry;
+    uint64_t offset = map_block * VM_BLOCK_BYTES + offsetof(struct vm_map_media, entries) +
+                      index * sizeof entry;
+    int result = vm_read(check->ctx, offset, &entry, sizeof entry);
+    uint64_t block = vm_get64(entry.block);
+    bool is_empty = block == 0 && vm_get32(entry.generation_floor) == 0;
+    if (result == 0 && is_empty && vm_get32(entry.hash) == 0)
+        return FOUND_NONE;
+    uint32_t expected = vm_hash32(check->region->hash_seed ^ offset, &entry,
+                                  offsetof(struct vm_map_entry_media, hash));
+    *block_out = block;
+    if (result == 0 && vm_get32(entry.hash) == expected && block > 0 &&
+        vm_range_inside(block, need, check->region->blocks))
+        return FOUND_BLOCK;
+    vm_problem(check, INODES, "entry # of the map block # fails its check", index, map_block);
+    return FOUND_DAMAGED;
+}
+
+/* Enters a chunk. False if there are more than can be (F1). */
+static bool chunk_add(struct vm_check *check, uint64_t block)
+{
+    if (check->chunk_count == check->chunk_max) {
+        vm_problem(check, INODES, "the map has more than # chunks, for which there is no room",
+                   check->chunk_max);
+        return false;
+    }
+    bool is_usable = block && vm_blocks_meet(check, block, check->region->chunk_blocks, 0);
+    check->chunk_blocks[check->chunk_count++] = is_usable ? block : 0;
+    return true;
+}
+
+/* Gathers the chunks of one map block. Chunks are added in order, so the first entry without one ends
+ * them: false then. */
+static bool map_block_gather(struct vm_check *check, uint64_t map_block)
+{
+    bool is_end = false;
+    check_map_head(check, map_block, 0);
+    for (uint64_t index = 0; index < VM_MAP_ENTRIES; index++) {
+        uint64_t block = 0;
+        enum found found =
+            map_entry(check, map_block, index, check->region->chunk_blocks, &block);
+        if (found == FOUND_NONE) {
+            is_end = true;
+            continue;
+        }
+        if (is_end) {
+            vm_problem(check, INODES, "entry # of the map block # is behind the last chunk", index,
+                       map_block);
+            break;
+        }
+        if (!chunk_add(check, found == FOUND_BLOCK ? block : 0))
+            return false;
+    }
+    return !is_end;
+}
+
+static void chunks_gather(struct vm_check *check)
+{
+    uint64_t root = check->region->map_block;
+    bool is_end = false;
+    check_map_head(check, root, 1);
+    for (uint64_t index = 0; index < VM_MAP_ENTRIES; index++) {
+        uint64_t block = 0;
+        enum found found = map_entry(check, root, index, 1, &block);
+        if (found == FOUND_NONE) {
+            is_end = true;
+            continue;
+        }
+        if (is_end) {
+            vm_problem(check, INODES, "entry # of the map's root is behind the last chunk", index);
+            return;
+        }
+        bool is_usable = found == FOUND_BLOCK && vm_blocks_meet(check, block, 1, 0);
+        if (is_usable) {
+            is_end = !map_block_gather(check, block);
+            continue;
+        }
+        for (uint64_t lost = 0; lost < VM_MAP_ENTRIES && !is_end; lost++)
+            is_end = check->chunk_count == check->chunk_max || !chunk_add(check, 0);
+    }
+}
+
+static void check_chunk_head(struct vm_check *check, uint64_t chunk,
+                             const struct vm_chunk_media *head)
+{
+    const struct vm_itable *table = check->ctx->itable;
+    uint64_t offset = check->chunk_blocks[chunk] * VM_BLOCK_BYTES;
+    uint64_t seed = check->region->hash_seed ^ offset;
+    bool is_sound = vm_get32(head->magic) == VM_MAGIC_CHUNK && vm_get64(head->self) == offset &&
+                    vm_get64(head->first_slot) == chunk << table->chunk_stride_log2 &&
+                    vm_get32(head->inodes) == table->slots_per_chunk &&
+                    vm_get64(head->birth) <= check->region->epoch &&
+                    vm_get32(head->hash) == vm_hash32(seed, &head->self, HASHED_BYTES);
+    if (!is_sound)
+        vm_problem(check, INODES, "the head of the inode chunk at block # fails its check",
+                   check->chunk_blocks[chunk]);
+    for (unsigned word = 0; word < VM_CHUNK_WORDS; word++) {
+        uint64_t first = (uint64_t)word * 64;
+        uint64_t valid = 0;
+        if (first < table->slots_per_chunk)
+            valid = vm_bit_run(0, (unsigned)vm_min(64, table->slots_per_chunk - first));
+        if ((vm_get64(head->used[word]) | vm_get64(head->orphan[word])) & ~valid)
+            vm_problem(check, INODES, "word # of the chunk at block # has bits behind its end",
+                       word, check->chunk_blocks[chunk]);
+        check->counted.orphans += (unsigned)__builtin_popcountll(vm_get64(head->orphan[word]));
+    }
+}
+
+static void check_free(struct vm_check *check, const struct vm_inode *inode)
+{
+    const struct vm_inode_media *m = &inode->m;
+    bool is_bare = vm_get16(m->mode) == 0 && m->form == VM_BODY_EMPTY && vm_get32(m->nlink) == 0 &&
+                   vm_get64(m->size) == 0 && vm_get64(m->blocks) == 0 &&
+                   vm_get64(m->xattr_root) == 0;
+    if (!is_bare)
+        vm_problem(check, INODES, "slot # is free but not empty", vm_id_slot(inode->id));
+}
+
+/* vm_inode_check() has compared kind, type and form; what is left of them. */
+static bool kind_is_sound(const struct vm_inode *inode)
+{
+    uint32_t type = vm_inode_mode(inode) & VM_MODE_TYPE;
+    uint64_t size = vm_inode_size(inode);
+    bool has_attributes = vm_get64(inode->m.xattr_root) != 0;
+    switch (inode->m.kind) {
+    case VM_INODE_SPECIAL:
+        return !has_attributes && (type == VM_MODE_CHAR || type == VM_MODE_BLOCK ||
+                                   type == VM_MODE_FIFO || type == VM_MODE_SOCKET);
+    case VM_INODE_SYMLINK:
+        return !has_attributes && size > 0 && size <= VMFS_PATH_MAX;
+    default:
+        return true;
+    }
+}
+
+static void check_living(struct vm_check *check, const struct vm_inode *inode)
+{
+    const struct vm_inode_media *m = &inode->m;
+    uint64_t state = vm_get32(m->generation) >> STATE_SHIFT;
+    if (!kind_is_sound(inode))
+        vm_problem(check, INODES, "inode # has what its type cannot have", inode->id);
+    if ((state & ~(uint64_t)VM_STATE_BEYOND) || vm_get64(m->blocks) >> FLAGS_SHIFT)
+        vm_problem(check, INODES, "inode # has undefined flags", inode->id);
+    if (vm_inode_is_beyond(inode) && !vm_inode_is_file(inode))
+        vm_problem(check, INODES, "inode # has blocks beyond its end and is no file", inode->id);
+    if (vm_get64(m->birth) > check->region->epoch || vm_get64(m->base_epoch) != 0)
+        vm_problem(check, INODES, "inode # was not born yet, or is a clone", inode->id);
+}
+
+static bool bit_is_set(const struct vm_le64 *words, uint64_t index)
+{
+    return vm_get64(words[index / 64]) >> index % 64 & 1;
+}
+
+static void check_bits(struct vm_check *check, const struct vm_inode *inode,
+                       const struct vm_chunk_media *head, uint64_t index)
+{
+    bool is_living = inode->m.kind != VM_INODE_FREE;
+    bool is_orphan = is_living && (vm_inode_nlink(inode) == 0 || vm_inode_is_beyond(inode));
+    if (bit_is_set(head->used, index) != is_living)
+        vm_problem(check, INODES, "the used bit of slot # is #, its inode is of kind #",
+                   vm_id_slot(inode->id), bit_is_set(head->used, index), inode->m.kind);
+    if (bit_is_set(head->orphan, index) != is_orphan)
+        vm_problem(check, INODES, "the orphan bit of slot # is #, its inode has # links",
+                   vm_id_slot(inode->id), bit_is_set(head->orphan, index), vm_inode_nlink(inode));
+}
+
+static void check_slot(struct vm_check *check, uint64_t slot, const struct vm_chunk_media *head,
+                       uint64_t index)
+{
+    struct vm_inode inode;
+    vm_slot_load(check, slot, &inode);
+    if (slot == 0) {
+        if (inode.m.kind != VM_INODE_FREE || !bit_is_set(head->used, 0))
+            vm_problem(check, INODES, "slot # is somebody's", slot);
+        return;
+    }
+    if (vm_inode_check(check->ctx, slot, inode.offset, &inode.m)) {
+        vm_problem(check, INODES, "the inode in slot # fails its check", slot);
+        check->counted.inodes_used += bit_is_set(head->used, index);
+        return;
+    }
+    check_bits(check, &inode, head, index);
+    if (inode.m.kind == VM_INODE_FREE) {
+        check_free(check, &inode);
+        return;
+    }
+    check_living(check, &inode);
+    check->flags[slot] = VM_SLOT_LIVING;
+    if (vm_inode_is_directory(&inode))
+        check->flags[slot] |= VM_SLOT_DIRECTORY;
+    check->counted.inodes_used++;
+    check->result.inodes++;
+}
+
+static void check_chunk(struct vm_check *check, uint64_t chunk)
+{
+    const struct vm_itable *table = check->ctx->itable;
+    struct vm_chunk_media head;
+    uint64_t offset = check->chunk_blocks[chunk] * VM_BLOCK_BYTES;
+    if (vm_read(check->ctx, offset, &head, sizeof head))
+        return;
+    check_chunk_head(check, chunk, &head);
+    for (uint64_t index = 0; index < table->slots_per_chunk; index++)
+        check_slot(check, (chunk << table->chunk_stride_log2) + index, &head, index);
+}
+
+static void check_root(struct vm_check *check)
+{
+    struct vm_inode root;
+    const uint8_t wanted = VM_SLOT_LIVING | VM_SLOT_DIRECTORY;
+    if (check->slot_count <= VM_ROOT_ID || (check->flags[VM_ROOT_ID] & wanted) != wanted) {
+        vm_problem(check, INODES, "inode #, the root, is no directory", VM_ROOT_ID);
+        return;
+    }
+    vm_slot_load(check, VM_ROOT_ID, &root);
+    if (root.id != VM_ROOT_ID || vm_get64(root.m.parent) != VM_ROOT_ID || vm_inode_nlink(&root) < 2)
+        vm_problem(check, INODES, "the root has generation #, parent # and # links",
+                   vm_id_generation(root.id), vm_get64(root.m.parent), vm_inode_nlink(&root));
+}
+
+static int slots_prepare(struct vm_check *check)
+{
+    void *memory = NULL;
+    check->slot_count = check->chunk_count << check->ctx->itable->chunk_stride_log2;
+    if (check->slot_count == 0)
+        return 0;
+    int result = vm_alloc(check->ctx, check->slot_count * sizeof *check->links, &memory);
+    check->links = memory;
+    if (result == 0)
+        result = vm_alloc(check->ctx, check->slot_count * sizeof *check->parents, &memory);
+    check->parents = result ? NULL : memory;
+    if (result == 0)
+        result = vm_alloc(check->ctx, check->slot_count, &memory);
+    check->flags = result ? NULL : memory;
+    return result;
+}
+
+int vm_check_inodes(struct vm_check *check)
+{
+    chunks_gather(check);
+    int result = slots_prepare(check);
+    if (result)
+        return result;
+    for (uint64_t chunk = 0; chunk < check->chunk_count; chunk++)
+        if (check->chunk_blocks[chunk])
+            check_chunk(check, chunk);
+    check_root(check);
+    return 0;
+}

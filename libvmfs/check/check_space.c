@@ -1,0 +1,202 @@
+/* check_space.c -- zones, groups and bitmaps */
+#include "base/hash.h"
+#include "base/util.h"
+#include "check/state.h"
+#include "space/group.h"
+
+#define HASHED_BYTES 56u /* of a zone state and of a descriptor, from `self` on */
+
+/* Blocks at the start of a group that the fixed areas and the zone's own head take. */
+static uint64_t reserved_blocks(const struct vm_zone *zone, const struct vm_group_place *place)
+{
+    uint64_t end = zone->head_block + vm_zone_head_blocks(zone->group_count);
+    return end > place->first_block ? vm_min(end - place->first_block, place->block_count) : 0;
+}
+
+/* How many groups of a zone are initialised. Where the medium cannot tell, attaching was before the
+ * damage, and knew. */
+static uint32_t zone_ready(struct vm_check *check, const struct vm_zone *zone)
+{
+    struct vm_zone_state_media state;
+    uint64_t offset = zone->head_block * VM_BLOCK_BYTES;
+    uint64_t seed = check->region->hash_seed ^ offset;
+    int result = vm_read(check->ctx, offset, &state, sizeof state);
+    if (result == 0 && vm_get32(state.magic) == VM_MAGIC_ZONE && vm_get64(state.self) == offset &&
+        vm_get32(state.hash) == vm_hash32(seed, &state.self, HASHED_BYTES) &&
+        vm_get32(state.groups_ready) <= zone->group_count)
+        return vm_get32(state.groups_ready);
+    vm_problem(check, GROUPS, "the zone state in block # fails its check", zone->head_block);
+    uint64_t known = check->ctx->space->ready;
+    uint64_t behind = known > zone->first_group ? known - zone->first_group : 0;
+    return (uint32_t)vm_min(behind, zone->group_count);
+}
+
+static uint64_t bitmap_word(const struct vm_check *check, const struct vm_group_place *place,
+                            uint64_t word)
+{
+    return vm_load64_home(check->region, place->bitmap_offset + word * 8);
+}
+
+/* Bits of a bitmap word that stand for blocks. */
+static uint64_t valid_bits(const struct vm_group_place *place, uint64_t word)
+{
+    uint64_t first = word * 64;
+    if (first >= place->block_count)
+        return 0;
+    return vm_bit_run(0, (unsigned)vm_min(64, place->block_count - first));
+}
+
+/* Is a block of the chunk in use, but for the first `reserved` ones of the group? */
+static bool chunk_is_used(const struct vm_check *check, const struct vm_group_place *place,
+                          unsigned chunk, uint64_t reserved)
+{
+    for (uint64_t word = chunk * VM_CHUNK_WORDS_FREE; word < (chunk + 1) * VM_CHUNK_WORDS_FREE;
+         word++) {
+        uint64_t bits = bitmap_word(check, place, word) & valid_bits(place, word);
+        uint64_t first = word * 64;
+        if (reserved > first)
+            bits &= reserved - first < 64 ? ~vm_bit_run(0, (unsigned)(reserved - first)) : 0;
+        if (bits)
+            return true;
+    }
+    return false;
+}
+
+/* On a region that began as zeros a chunk that was not touched is taken for zeros still. */
+static void check_touched(struct vm_check *check, const struct vm_group_place *place,
+                          uint64_t touched, uint64_t reserved)
+{
+    unsigned chunks = (unsigned)vm_div_up(place->block_count, VM_CHUNK_BLOCKS);
+    if (touched & ~vm_bit_run(0, chunks))
+        vm_problem(check, GROUPS, "the group at block # has touched chunks behind its end",
+                   place->first_block);
+    for (unsigned chunk = 0; check->region->is_zeroed && chunk < chunks; chunk++)
+        if (!(touched >> chunk & 1) && chunk_is_used(check, place, chunk, reserved))
+            vm_problem(check, GROUPS, "the chunk at block # is in use and was never touched",
+                       place->first_block + (uint64_t)chunk * VM_CHUNK_BLOCKS);
+}
+
+static void check_group(struct vm_check *check, const struct vm_group_place *place,
+                        uint64_t reserved)
+{
+    struct vm_group_media media;
+    uint64_t offset = place->descriptor_offset;
+    uint64_t seed = check->region->hash_seed ^ offset;
+    int result = vm_read(check->ctx, offset, &media, sizeof media);
+    bool is_sound = result == 0 && vm_get32(media.magic) == VM_MAGIC_GROUP &&
+                    vm_get64(media.self) == offset &&
+                    vm_get32(media.hash) == vm_hash32(seed, &media.self, HASHED_BYTES) &&
+                    vm_get64(media.birth) <= check->region->epoch &&
+                    vm_get64(media.bitmap_block) == place->bitmap_offset / VM_BLOCK_BYTES &&
+                    vm_get64(media.first_block) == place->first_block;
+    if (is_sound)
+        check_touched(check, place, vm_get64(media.touched), reserved);
+    else
+        vm_problem(check, GROUPS, "the descriptor of the group at block # fails its check",
+                   place->first_block);
+    for (uint64_t word = 0; word < VM_GROUP_BLOCKS / 64; word++)
+        if (bitmap_word(check, place, word) & ~valid_bits(place, word)) {
+            vm_problem(check, GROUPS, "the bitmap in block # has bits set behind its end",
+                       place->bitmap_offset / VM_BLOCK_BYTES);
+            break;
+        }
+}
+
+int vm_check_groups(struct vm_check *check)
+{
+    const struct vm_region *region = check->region;
+    bool is_end = false;
+    for (uint32_t number = 0; number < region->zone_count; number++) {
+        const struct vm_zone *zone = &region->zones[number];
+        check->ready[number] = zone_ready(check, zone);
+        if (is_end && check->ready[number] > 0)
+            vm_problem(check, GROUPS, "zone # was begun before the one in front of it was ready",
+                       number);
+        is_end = is_end || check->ready[number] < zone->group_count;
+        for (uint32_t index = 0; index < check->ready[number]; index++) {
+            struct vm_group_place place = vm_region_group(region, zone->first_group + index);
+            uint64_t reserved = reserved_blocks(zone, &place);
+            check_group(check, &place, reserved);
+            if (reserved)
+                vm_blocks_meet(check, place.first_block, reserved, 0);
+        }
+    }
+    return 0;
+}
+
+/* Neighbouring blocks about which bitmap and use differ in the same way. */
+struct difference {
+    uint64_t block;
+    uint64_t count;
+    bool is_leak;
+};
+
+static void difference_report(struct vm_check *check, const struct difference *difference)
+{
+    if (difference->count == 0)
+        return;
+    vm_problem(check, BLOCKS,
+               difference->is_leak ? "block # is set in its bitmap but not used (# such in a row)"
+                                   : "block # is used but clear in its bitmap (# such in a row)",
+               difference->block, difference->count);
+}
+
+static void difference_add(struct vm_check *check, struct difference *difference, uint64_t block,
+                           uint64_t count, bool is_leak)
+{
+    bool is_same = difference->count && difference->is_leak == is_leak &&
+                   difference->block + difference->count == block;
+    if (is_same) {
+        difference->count += count;
+        return;
+    }
+    difference_report(check, difference);
+    *difference = (struct difference){block, count, is_leak};
+}
+
+/* 64 bits of the blocks that were met; a zone need not begin at a multiple of 64. */
+static uint64_t met_word(const struct vm_check *check, uint64_t block)
+{
+    unsigned shift = (unsigned)(block % 64);
+    uint64_t low = check->met[block / 64] >> shift;
+    return shift ? low | check->met[block / 64 + 1] << (64 - shift) : low;
+}
+
+static void compare_word(struct vm_check *check, struct difference *difference, uint64_t block,
+                         uint64_t stored, uint64_t differs)
+{
+    while (differs) {
+        unsigned first = (unsigned)__builtin_ctzll(differs);
+        bool is_leak = stored >> first & 1;
+        uint64_t alike = (is_leak ? differs & stored : differs & ~stored) >> first;
+        unsigned count = ~alike ? (unsigned)__builtin_ctzll(~alike) : 64;
+        difference_add(check, difference, block + first, count, is_leak);
+        differs &= ~vm_bit_run(first, count);
+    }
+}
+
+static void compare_group(struct vm_check *check, const struct vm_zone *zone, uint64_t index,
+                          bool is_ready)
+{
+    struct vm_group_place place = vm_region_group(check->region, zone->first_group + index);
+    struct difference difference = {.count = 0};
+    uint64_t used = is_ready ? 0 : reserved_blocks(zone, &place);
+    for (uint64_t word = 0; word * 64 < place.block_count; word++) {
+        uint64_t valid = valid_bits(&place, word);
+        uint64_t stored = is_ready ? bitmap_word(check, &place, word) & valid : 0;
+        uint64_t block = place.first_block + word * 64;
+        used += (unsigned)__builtin_popcountll(stored);
+        compare_word(check, &difference, block, stored, (met_word(check, block) & valid) ^ stored);
+    }
+    difference_report(check, &difference);
+    check->counted.blocks_free += place.block_count - used;
+}
+
+int vm_check_blocks(struct vm_check *check)
+{
+    const struct vm_region *region = check->region;
+    for (uint32_t number = 0; number < region->zone_count; number++)
+        for (uint32_t index = 0; index < region->zones[number].group_count; index++)
+            compare_group(check, &region->zones[number], index, index < check->ready[number]);
+    return 0;
+}

@@ -1,0 +1,134 @@
+/* fsck.c -- running the passes, and what they all need */
+#include "check/fsck.h"
+
+#include "base/text.h"
+#include "base/util.h"
+#include "check/state.h"
+#include "inode/table.h"
+
+#define LINE_BYTES 200u
+/* Problems behind these are counted only: one broken block can be the cause of millions. */
+#define LINES_MAX 1000u
+
+struct pass {
+    const char *name;
+    int (*run)(struct vm_check *check);
+};
+
+static const struct pass passes[] = {
+#define PASS_ROW(NAME, number, name, run, prose) [number] = {name, run},
+    VM_CHECK_PASSES(PASS_ROW)
+#undef PASS_ROW
+};
+
+#define PASS_FIRST 1u
+#define PASS_END (sizeof passes / sizeof passes[0])
+
+void vm_problem_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
+                       const uint64_t *numbers)
+{
+    if (check->result.problems++ >= LINES_MAX || !check->report)
+        return;
+    char bytes[LINE_BYTES];
+    struct vm_text line = vm_text_init(bytes, sizeof bytes);
+    vm_text_str(&line, "P");
+    vm_text_u64(&line, pass);
+    vm_text_str(&line, " ");
+    vm_text_str(&line, passes[pass].name);
+    vm_text_str(&line, ": ");
+    for (; *text; text++) {
+        const char letter[2] = {*text, '\0'};
+        if (*text == '#')
+            vm_text_u64(&line, *numbers++);
+        else
+            vm_text_str(&line, letter);
+    }
+    check->report(check->arg, bytes);
+}
+
+bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint64_t owner)
+{
+    uint64_t first_again = 0;
+    uint64_t again_count = 0;
+    while (count) {
+        unsigned bit = (unsigned)(block % 64);
+        unsigned step = (unsigned)vm_min(count, 64 - bit);
+        uint64_t run = vm_bit_run(bit, step);
+        uint64_t again = check->met[block / 64] & run;
+        check->met[block / 64] |= run;
+        if (again && again_count == 0)
+            first_again = block - bit + (unsigned)__builtin_ctzll(again);
+        uint64_t again_here = (unsigned)__builtin_popcountll(again);
+        again_count += again_here;
+        if (check->overlap_left < again_here) /* F1 */
+            break;
+        check->overlap_left -= again_here;
+        block += step;
+        count -= step;
+    }
+    if (again_count == 0)
+        return true;
+    vm_problem(check, BLOCKS, "block # is used twice, again by inode # (# blocks of one run)",
+               first_again, owner, again_count);
+    return false;
+}
+
+void vm_slot_load(struct vm_check *check, uint64_t slot, struct vm_inode *out)
+{
+    const struct vm_itable *table = check->ctx->itable;
+    uint64_t index = slot & (((uint64_t)1 << table->chunk_stride_log2) - 1);
+    uint64_t block = check->chunk_blocks[slot >> table->chunk_stride_log2] + 1;
+    out->offset = block * VM_BLOCK_BYTES + index * VM_INODE_BYTES;
+    (void)vm_read(check->ctx, out->offset, &out->m, sizeof out->m); /* was read before */
+    uint64_t generation = vm_get32(out->m.generation) & VM_GENERATION_MAX;
+    out->id = generation << VM_SLOT_BITS | slot;
+    out->was_orphan = false;
+}
+
+static int blocks_prepare(struct vm_check *check)
+{
+    const struct vm_region *region = check->region;
+    void *memory;
+    check->met_bytes = (region->blocks / 64 + 2) * sizeof *check->met;
+    check->overlap_left = region->blocks;
+    int result = vm_alloc(check->ctx, check->met_bytes, &memory);
+    check->met = memory;
+    if (result)
+        return result;
+    check->chunk_max = vm_min(check->ctx->itable->chunk_max, region->blocks / region->chunk_blocks);
+    result = vm_alloc(check->ctx, (check->chunk_max + 1) * sizeof *check->chunk_blocks, &memory);
+    check->chunk_blocks = memory;
+    return result;
+}
+
+static void part_free(const struct vm_check *check, void *memory, size_t len_bytes)
+{
+    const struct vm_platform *platform = check->region->platform;
+    if (memory)
+        platform->free(platform->arg, memory, len_bytes);
+}
+
+static void parts_free(const struct vm_check *check)
+{
+    part_free(check, check->met, check->met_bytes);
+    part_free(check, check->chunk_blocks, (check->chunk_max + 1) * sizeof *check->chunk_blocks);
+    part_free(check, check->links, check->slot_count * sizeof *check->links);
+    part_free(check, check->parents, check->slot_count * sizeof *check->parents);
+    part_free(check, check->flags, check->slot_count);
+}
+
+int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
+                 struct vmfs_check_result *out)
+{
+    struct vm_check check = {.ctx = ctx, .region = ctx->region, .report = report, .arg = arg};
+    bool was_speculative = ctx->err.is_speculative;
+    ctx->err.is_speculative = true; /* what the lower ranks find wrong is not raised, but reported */
+    int result = blocks_prepare(&check);
+    for (unsigned pass = PASS_FIRST; result == 0 && pass < PASS_END; pass++)
+        result = passes[pass].run(&check);
+    ctx->err.is_speculative = was_speculative;
+    parts_free(&check);
+    if (result == 0)
+        *out = check.result;
+    return result;
+}

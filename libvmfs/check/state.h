@@ -1,0 +1,77 @@
+/* state.h -- what the passes of one check share
+ *
+ * F1  Nothing that is read from the medium bounds a loop or an allocation by itself: a node is walked
+ *     only when its block is met for the first time, and chunks that cannot all fit into the region
+ *     are not looked at. So a check of any bytes ends.
+ * F2  Memory is one bit for each block of the region and nine bytes for each inode slot. */
+#ifndef VM_CHECK_STATE_H
+#define VM_CHECK_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "check/passes.h"
+#include "inode/inode.h"
+#include "media/ctx.h"
+#include "media/super.h"
+#include "vmfs.h"
+
+/* Of a slot. */
+#define VM_SLOT_LIVING 0x01u    /* a sound inode that is not free */
+#define VM_SLOT_DIRECTORY 0x02u
+#define VM_SLOT_NAMED 0x04u     /* a directory that an entry names */
+#define VM_SLOT_CLIMBED 0x08u   /* on the way up that is being walked */
+#define VM_SLOT_REACHED 0x10u
+#define VM_SLOT_LOST 0x20u
+
+/* What is there to be counted, three times: as counted, and as told at two places. */
+struct vm_check_totals {
+    uint64_t blocks_free;
+    uint64_t inodes_used;
+    uint64_t orphans;
+};
+
+struct vm_check {
+    struct vm_ctx *ctx;
+    const struct vm_region *region;
+    vmfs_check_fn report;
+    void *arg;
+    struct vmfs_check_result result;
+    struct vm_check_totals counted;
+
+    struct vm_watermark line; /* the newest valid one; era 0: there is none */
+    struct vm_check_totals logged; /* changes by the records above it */
+
+    uint32_t ready[VM_ZONE_MAX]; /* groups that are initialised */
+    uint64_t *met;               /* a bit for each block that something uses */
+    uint64_t met_bytes;
+    uint64_t overlap_left;       /* blocks that may still be met again at full length (F1) */
+
+    uint64_t chunk_max;
+    uint64_t chunk_count;
+    uint64_t *chunk_blocks; /* 0: there is a chunk, but none that can be looked at */
+    uint64_t slot_count;
+    uint32_t *links;   /* files: names met; directories: subdirectories met */
+    uint32_t *parents; /* directories: slot of the directory that names it */
+    uint8_t *flags;    /* VM_SLOT_* */
+};
+
+/* Reports a problem; each '#' in the text stands for the next of the numbers. */
+#define vm_problem(check, pass, text, ...)                                                         \
+    vm_problem_report((check), VM_PASS_##pass, (text), (const uint64_t[]){__VA_ARGS__})
+
+void vm_problem_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
+                       const uint64_t *numbers);
+
+/* Notes that blocks inside the region are used by `owner`, an inode id or 0 for the filesystem
+ * itself. False, with a problem, if any was used already. */
+bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint64_t owner);
+
+/* Copies out the living inode of a slot. */
+void vm_slot_load(struct vm_check *check, uint64_t slot, struct vm_inode *out);
+
+/* Looks at one entry of a directory. */
+void vm_check_entry(struct vm_check *check, const struct vm_inode *dir,
+                    const struct vm_named_hit *hit, const uint8_t *name);
+
+#endif

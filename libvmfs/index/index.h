@@ -1,0 +1,147 @@
+/* index.h -- the one ordered persistent map: a B+tree of 4 KiB nodes with 64-bit keys
+ *
+ * Two kinds of leaf: named (directory entries, extended attributes) and fixed (extents). The caller
+ * holds the inode's stripe and runs a transaction for changes; for reads it may hold nothing and
+ * check the stripe's version afterwards, so nothing here trusts what it reads.
+ *
+ * I1  A leaf is changed in place through the overlay, header and slots in one record (H18).
+ * I2  A split, merge or repack writes new nodes into free blocks as payload (H9), and is published
+ *     by one staged word: the parent's child pointer or the map's root.
+ * I3  The interval [low, high) in a node's head equals what its parent says; a node's level is its
+ *     parent's minus one, so a descent ends after VM_NODE_LEVEL_MAX steps whatever the bytes say.
+ */
+#ifndef VM_INDEX_INDEX_H
+#define VM_INDEX_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "media/ctx.h"
+#include "media/format.h"
+
+/* A map as its inode describes it. Functions that change the tree update root and node_delta; the
+ * caller stages the root. */
+struct vm_map {
+    uint64_t root; /* offset of the root node, 0: empty */
+    uint64_t tag;
+    uint64_t base_epoch;
+    int64_t node_delta; /* nodes taken minus nodes freed by calls so far */
+};
+
+/* ---- named leaves ---- */
+
+/* An entry to insert: the payload follows the name in its cells. */
+struct vm_name {
+    const uint8_t *bytes;
+    uint32_t len_bytes; /* 1..255 */
+};
+
+struct vm_named_entry {
+    uint64_t key;
+    uint64_t value;
+    uint8_t type;
+    uint8_t name_bytes;
+    uint16_t payload_bytes; /* room behind the name in its cells, at least what was inserted */
+};
+
+/* Where an entry lies; valid until the map changes. */
+struct vm_named_hit {
+    struct vm_named_entry entry;
+    uint64_t leaf;
+    uint32_t cell;
+    uint32_t cells;
+};
+
+/* Most bytes of name and payload that one entry can have: it must leave room in a leaf. */
+#define VM_NAMED_PAYLOAD_MAX (VM_CELL_INLINE + 15u * VM_CELL_BYTES)
+
+/* 1 and the entry, 0 if it is not there, or a reason. */
+int vm_named_find(struct vm_ctx *ctx, const struct vm_map *map, struct vm_name name,
+                  struct vm_named_hit *hit);
+
+/* Adds a name that vm_named_find() has just missed; gives it the lowest free discriminator. */
+int vm_named_insert(struct vm_ctx *ctx, struct vm_map *map, struct vm_name name, uint64_t value,
+                    uint8_t type, struct vm_name payload);
+
+/* Takes out the entry of a hit. Needs no block; an empty leaf stays. */
+int vm_named_remove(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *hit);
+
+/* Gives the entry of a hit another value and type, in place. */
+int vm_named_replace(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *hit,
+                     uint64_t value, uint8_t type);
+
+/* The first entry whose key is above `cookie`: 1, 0 at the end, or a reason. Copies the name to
+ * `name` (VM_NAMED_PAYLOAD_MAX bytes), followed by the payload. */
+int vm_named_next(struct vm_ctx *ctx, const struct vm_map *map, uint64_t cookie,
+                  struct vm_named_hit *hit, uint8_t *name);
+
+/* Copies name and payload of a hit. */
+int vm_named_copy(struct vm_ctx *ctx, const struct vm_named_hit *hit, uint8_t *name);
+
+/* ---- fixed leaves ---- */
+
+struct vm_extent {
+    uint64_t file_block;
+    uint64_t block;
+    uint32_t blocks;
+    uint32_t flags;
+    uint64_t birth;
+};
+
+/* Between a stored slot and memory; loading checks the hash and that the blocks are inside. */
+int vm_extent_load(struct vm_ctx *ctx, const struct vm_extent_media *media, uint64_t where,
+                   struct vm_extent *out);
+void vm_extent_store(const struct vm_region *region, const struct vm_extent *extent,
+                     struct vm_extent_media *media);
+
+/* The extent with the greatest file_block at or below / the least at or above `file_block`: 1, 0 or
+ * a reason. */
+int vm_extents_floor(struct vm_ctx *ctx, const struct vm_map *map, uint64_t file_block,
+                     struct vm_extent *out);
+int vm_extents_ceiling(struct vm_ctx *ctx, const struct vm_map *map, uint64_t file_block,
+                       struct vm_extent *out);
+
+/* Adds an extent whose file_block is not there. */
+int vm_extents_insert(struct vm_ctx *ctx, struct vm_map *map, const struct vm_extent *extent);
+/* Overwrites the slot with the same file_block. Needs no block. */
+int vm_extents_update(struct vm_ctx *ctx, struct vm_map *map, const struct vm_extent *extent);
+/* Takes out the slot with this file_block. Needs no block; an empty leaf stays. */
+int vm_extents_remove(struct vm_ctx *ctx, struct vm_map *map, uint64_t file_block);
+
+/* A new tree of one leaf that holds these sorted extents (1 to 16). */
+int vm_extents_build(struct vm_ctx *ctx, struct vm_map *map, const struct vm_extent *extents,
+                     uint32_t count);
+
+/* ---- any map ---- */
+
+/* Frees the last leaf if it is empty, with every inner node that this leaves childless, and hands
+ * the interval to its neighbour. 1 if a leaf went, 0 if the map is empty or its last leaf is not.
+ */
+int vm_map_trim(struct vm_ctx *ctx, struct vm_map *map);
+
+/* The same whatever the leaf holds: for maps that die with all their entries (directories). */
+int vm_map_drop_last(struct vm_ctx *ctx, struct vm_map *map);
+
+/* Calls `visit` for every node, parents before children; stops at its first non-zero result. A node
+ * that fails its check is reported through `bad` with the reason, and skipped. */
+typedef int (*vm_node_fn)(void *arg, uint64_t offset, const struct vm_node_media *head);
+typedef void (*vm_node_bad_fn)(void *arg, uint64_t offset, int reason);
+
+struct vm_map_visitor {
+    vm_node_fn visit;
+    vm_node_bad_fn bad;
+    void *arg;
+};
+
+int vm_map_walk(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_map_visitor *visitor);
+
+/* Calls `each` for every sound entry of a named or fixed leaf, `bad` for the others. */
+typedef int (*vm_named_fn)(void *arg, const struct vm_named_hit *hit, const uint8_t *name);
+typedef int (*vm_extent_fn)(void *arg, const struct vm_extent *extent);
+
+int vm_named_each(struct vm_ctx *ctx, uint64_t leaf, vm_named_fn each, vm_node_bad_fn bad,
+                  void *arg);
+int vm_extents_each(struct vm_ctx *ctx, uint64_t leaf, vm_extent_fn each, vm_node_bad_fn bad,
+                    void *arg);
+
+#endif

@@ -1,0 +1,93 @@
+/* attr.c -- stat and setattr */
+#include "inode/attr.h"
+
+#include "inode/data.h"
+#include "inode/table.h"
+
+#define SET_ID_BITS 06000u
+#define GROUP_EXECUTE 00010u
+
+void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out)
+{
+    const struct vm_inode_media *m = &inode->m;
+    *out = (struct vm_stat){
+        .id = inode->id,
+        .mode = vm_get16(m->mode),
+        .nlink = vm_get32(m->nlink),
+        .uid = vm_get32(m->uid),
+        .gid = vm_get32(m->gid),
+        .rdev = m->form == VM_BODY_DEVICE ? vm_get64(m->body.word[0]) : 0,
+        .size = vm_get64(m->size),
+        .blocks = vm_inode_blocks(inode),
+        .atime_ns = (int64_t)vm_get64(m->atime_ns),
+        .mtime_ns = (int64_t)vm_get64(m->mtime_ns),
+        .ctime_ns = (int64_t)vm_get64(m->ctime_ns),
+        .btime_ns = (int64_t)vm_get64(m->btime_ns),
+    };
+}
+
+static void set_owner(struct vm_inode *inode, const struct vm_attr *attr)
+{
+    if (attr->mask & VM_ATTR_UID)
+        inode->m.uid = vm_put32(attr->uid);
+    if (attr->mask & VM_ATTR_GID)
+        inode->m.gid = vm_put32(attr->gid);
+    bool is_changed = attr->mask & (VM_ATTR_UID | VM_ATTR_GID);
+    if (!is_changed || !vm_inode_is_file(inode) || (attr->mask & VM_ATTR_MODE))
+        return;
+    uint32_t mode = vm_inode_mode(inode);
+    uint32_t cleared = mode & GROUP_EXECUTE ? SET_ID_BITS : 04000u;
+    inode->m.mode = vm_put16((uint16_t)(mode & ~cleared));
+}
+
+static void set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
+{
+    set_owner(inode, attr);
+    if (attr->mask & VM_ATTR_MODE) {
+        uint32_t type = vm_inode_mode(inode) & VM_MODE_TYPE;
+        inode->m.mode = vm_put16((uint16_t)(type | (attr->mode & VM_MODE_BITS)));
+    }
+    if (attr->mask & VM_ATTR_SIZE)
+        vm_inode_touch(ctx, inode);
+    if (attr->mask & VM_ATTR_ATIME)
+        inode->m.atime_ns = vm_put64((uint64_t)attr->atime_ns);
+    if (attr->mask & VM_ATTR_MTIME)
+        inode->m.mtime_ns = vm_put64((uint64_t)attr->mtime_ns);
+    vm_inode_touch_change(ctx, inode);
+}
+
+static int check_resizable(struct vm_ctx *ctx, const struct vm_inode *inode)
+{
+    if (vm_inode_is_directory(inode))
+        return vm_raise(&ctx->err, VMFS_R_IS_A_DIRECTORY, inode->id);
+    if (!vm_inode_is_file(inode))
+        return vm_raise(&ctx->err, VMFS_R_NOT_A_FILE, inode->id);
+    return 0;
+}
+
+static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *attr)
+{
+    struct vm_inode inode;
+    int result = vm_inode_load(ctx, id, &inode);
+    if (result == 0 && (attr->mask & VM_ATTR_SIZE))
+        result = check_resizable(ctx, &inode);
+    if (result)
+        return result;
+    set_fields(ctx, &inode, attr);
+    if (attr->mask & VM_ATTR_SIZE)
+        return vm_data_resize(ctx, &inode, attr->size);
+    result = vm_inode_store(ctx, &inode);
+    return result ? result : vm_tx_commit(ctx);
+}
+
+int vm_attr_set(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *attr)
+{
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    vm_lock_inodes(ctx, &id, 1);
+    result = set_locked(ctx, id, attr);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}

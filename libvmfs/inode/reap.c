@@ -1,0 +1,132 @@
+/* reap.c -- freeing inodes step by step */
+#include "inode/reap.h"
+
+#include "base/check.h"
+#include "base/util.h"
+#include "inode/data.h"
+#include "inode/extent.h"
+#include "inode/table.h"
+#include "inode/xattr.h"
+#include "space/space.h"
+
+#define EXTENTS_PER_STEP 16u
+#define NODES_PER_STEP 16u
+
+static int reap_nodes(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    struct vm_map map = vm_inode_data_map(inode);
+    int more = 1;
+    for (unsigned count = 0; more > 0 && count < NODES_PER_STEP; count++)
+        more = vm_map_drop_last(ctx, &map);
+    vm_inode_put_data_map(inode, &map);
+    return more < 0 ? more : map.root != 0;
+}
+
+int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    VM_ASSERT(vm_inode_nlink(inode) == 0);
+    int more = 0;
+    if (vm_inode_is_directory(inode))
+        more = reap_nodes(ctx, inode);
+    else if (inode->m.form == VM_BODY_EXTENTS || inode->m.form == VM_BODY_TREE)
+        more = vm_file_cut(ctx, inode, 0, EXTENTS_PER_STEP);
+    if (more == 0)
+        more = vm_xattr_reap(ctx, inode);
+    if (more < 0)
+        return more;
+    int result = more ? vm_inode_store(ctx, inode) : vm_inode_release(ctx, inode);
+    return result ? result : more;
+}
+
+int vm_reap_rest(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    int more = 1;
+    while (more > 0) {
+        int result = vm_tx_renew(ctx);
+        if (result)
+            return result;
+        more = vm_reap_stage(ctx, inode);
+        if (more < 0)
+            return more;
+        result = vm_tx_commit(ctx); /* O1 */
+        if (result)
+            return result;
+    }
+    return 0;
+}
+
+static int reap_locked(struct vm_ctx *ctx, uint64_t id)
+{
+    struct vm_inode inode;
+    int result = vm_inode_load(ctx, id, &inode);
+    if (result == -VMFS_R_INODE_STALE)
+        return 0;
+    if (result)
+        return result;
+    if (vm_open_find(ctx, id))
+        return 0;
+    if (vm_inode_nlink(&inode) == 0)
+        return vm_reap_rest(ctx, &inode);
+    return vm_inode_is_beyond(&inode) ? vm_data_trim_beyond(ctx, &inode) : 0;
+}
+
+int vm_reap(struct vm_ctx *ctx, uint64_t id)
+{
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    vm_lock_inodes(ctx, &id, 1);
+    result = reap_locked(ctx, id);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
+static int reap_slot(struct vm_ctx *ctx, uint64_t slot, uint64_t offset)
+{
+    struct vm_inode_media media;
+    int result = vm_read(ctx, offset, &media, sizeof media);
+    if (result)
+        return result;
+    uint64_t generation = vm_get32(media.generation) & VM_GENERATION_MAX;
+    return vm_reap(ctx, generation << VM_SLOT_BITS | slot);
+}
+
+static int reap_chunk(struct vm_ctx *ctx, uint64_t chunk)
+{
+    struct vm_chunk_media head;
+    uint64_t offset;
+    int result = vm_table_chunk(ctx, chunk, &offset, &head);
+    if (result <= 0)
+        return result;
+    const struct vm_itable *table = ctx->itable;
+    for (unsigned word = 0; word < VM_CHUNK_WORDS; word++) {
+        uint64_t bits = vm_get64(head.orphan[word]);
+        while (bits) {
+            unsigned bit = (unsigned)__builtin_ctzll(bits);
+            bits &= bits - 1;
+            uint64_t index = (uint64_t)word * 64 + bit;
+            if (index >= table->slots_per_chunk)
+                break;
+            uint64_t slot = chunk << table->chunk_stride_log2 | index;
+            result = reap_slot(ctx, slot, offset + VM_BLOCK_BYTES + index * VM_INODE_BYTES);
+            if (result)
+                return result;
+        }
+    }
+    return 0;
+}
+
+int vm_reap_orphans(struct vm_ctx *ctx)
+{
+    struct vm_itable *table = ctx->itable;
+    if (!atomic_load_explicit(&table->may_have_orphans, memory_order_acquire))
+        return 0;
+    uint64_t chunk = atomic_fetch_add(&table->orphan_cursor, 1);
+    if (chunk >= atomic_load(&table->chunk_count)) {
+        atomic_store(&table->may_have_orphans, false);
+        return 0;
+    }
+    int result = reap_chunk(ctx, chunk);
+    return result < 0 ? result : 1;
+}

@@ -1,0 +1,81 @@
+/* stripe.c -- locking inodes, and reading them without a lock */
+#include "base/check.h"
+#include "base/util.h"
+#include "inode/table.h"
+
+struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id)
+{
+    return &ctx->itable->stripes[vm_mix64(id) % VM_STRIPE_COUNT];
+}
+
+static void hold(struct vm_ctx *ctx, struct vm_stripe *stripe)
+{
+    unsigned at = ctx->held_count;
+    while (at > 0 && ctx->held[at - 1] > stripe)
+        at--;
+    if (at > 0 && ctx->held[at - 1] == stripe)
+        return;
+    VM_ASSERT(ctx->held_count < VM_HELD_MAX);
+    for (unsigned move = ctx->held_count; move > at; move--)
+        ctx->held[move] = ctx->held[move - 1];
+    ctx->held[at] = stripe;
+    ctx->held_count++;
+}
+
+void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count)
+{
+    VM_ASSERT(ctx->held_count == 0);
+    for (unsigned index = 0; index < count; index++)
+        if (ids[index])
+            hold(ctx, vm_stripe_of(ctx, ids[index]));
+    for (unsigned index = 0; index < ctx->held_count; index++)
+        vm_lock_take(&ctx->held[index]->lock, ctx->region->platform);
+}
+
+void vm_unlock_inodes(struct vm_ctx *ctx)
+{
+    for (unsigned index = ctx->held_count; index-- > 0;)
+        vm_lock_release(&ctx->held[index]->lock, ctx->region->platform);
+    ctx->held_count = 0;
+}
+
+struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)
+{
+    struct vm_open *open = vm_stripe_of(ctx, id)->owner_list;
+    while (open && open->id != id)
+        open = open->next;
+    return open;
+}
+
+/* How often a reader tries before it takes the lock: a writer's window is as short as its home
+ * stores. */
+#define READ_ATTEMPTS 64
+
+static bool read_once(struct vm_ctx *ctx, const struct vm_stripe *stripe, vm_read_fn body, void *arg,
+                      int64_t *result)
+{
+    uint64_t version = vm_stripe_version(stripe);
+    if (version & 1)
+        return false;
+    ctx->err.is_speculative = true;
+    *result = body(ctx, arg);
+    ctx->err.is_speculative = false;
+    return vm_stripe_version(stripe) == version; /* L1 */
+}
+
+int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg)
+{
+    VM_ASSERT(ctx->held_count == 0);
+    struct vm_stripe *stripe = vm_stripe_of(ctx, id);
+    int64_t result;
+    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++)
+        if (read_once(ctx, stripe, body, arg, &result)) {
+            if (result >= 0 || !vm_is_damage(result))
+                return result;
+            break;
+        }
+    vm_lock_take(&stripe->lock, ctx->region->platform);
+    result = body(ctx, arg);
+    vm_lock_release(&stripe->lock, ctx->region->platform);
+    return result;
+}

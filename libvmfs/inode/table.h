@@ -1,0 +1,105 @@
+/* table.h -- inode slots: finding, taking, freeing; orphans; the stripes that lock inodes
+ *
+ * Locks, in the order in which they are taken:
+ *     a lane's lock             (vm_tx_begin; no other lock is held)
+ *     the rename lock           (directories that change parents)
+ *     stripes, by address       (vm_lock_inodes)
+ *     a word of free slots      (this file)
+ *     a pool, then the supply lock of space/ or of this file, then the supply lane
+ *     the checkpoint lock
+ * T1  A slot is free again when its freeing record is in its home (H11), and its next inode has a
+ *     higher generation: an id is never used twice.
+ * T2  used and orphan words are shared by independent operations: they change by MASK only (H10). */
+#ifndef VM_INODE_TABLE_H
+#define VM_INODE_TABLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "journal/journal.h"
+#include "media/ctx.h"
+
+#define VM_STRIPE_COUNT 1024u
+#define VM_LOGGED_SLOTS 1024u
+
+/* An inode that is open somewhere, listed at its stripe. */
+struct vm_open {
+    uint64_t id;
+    uint32_t handles;
+    uint64_t zero_end; /* file offsets from the end of the file up to here read as zero, durably */
+    struct vm_open *next;
+};
+
+/* Volatile knowledge of one chunk. */
+struct vm_chunk {
+    _Atomic uint64_t block;   /* 0: not looked up yet */
+    _Atomic uint64_t claimed; /* words that some lane takes slots from */
+    _Atomic uint32_t pending; /* slots taken by transactions that are not committed */
+};
+
+/* Free slots that one lane takes from. */
+struct vm_slot_word {
+    _Alignas(64) struct vm_lock lock;
+    bool is_valid;
+    uint64_t chunk;
+    unsigned word;
+    uint64_t free;
+};
+
+struct vm_itable {
+    const struct vm_region *region;
+    uint64_t slots_per_chunk;   /* usable ones */
+    unsigned chunk_stride_log2; /* slots between the first slots of chunks */
+    uint64_t chunk_max;
+    _Atomic uint64_t chunk_count;
+    _Atomic uint64_t cursor; /* chunk where free slots were found last */
+    struct vm_chunk *chunks;
+    struct vm_slot_word *words; /* one for each lane */
+    struct vm_lock lock;        /* serialises supply steps of this rank */
+    struct vm_lock rename_lock;
+    struct vm_stripe *stripes;
+    /* Highest record that may hold an image of file data, by a hash of its block, and of all. */
+    _Atomic uint64_t logged[VM_LOGGED_SLOTS];
+    _Atomic uint64_t logged_last;
+    _Atomic uint64_t orphan_cursor; /* chunks below it have been cleaned since attach */
+    _Atomic bool may_have_orphans;  /* left by an earlier life */
+};
+
+int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out);
+void vm_table_fini(struct vm_ctx *ctx, struct vm_itable *table);
+
+/* The root of the inode map of a region that is being formatted. */
+void vm_table_format(struct vm_ctx *ctx);
+
+/* Where a slot lies: 1 and its offset, 0 with offset 0 if there is no such slot, or a reason. */
+int vm_table_locate(struct vm_ctx *ctx, uint64_t slot, uint64_t *offset_out);
+
+/* Takes a free slot: the id of its next inode and where it lies; stages it as used. One for each
+ * transaction. */
+int vm_table_take(struct vm_ctx *ctx, uint64_t *id_out, uint64_t *offset_out);
+
+/* Stages the slot as free; the caller stages the inode as VM_INODE_FREE. */
+int vm_table_free(struct vm_ctx *ctx, uint64_t id);
+
+/* Stages the orphan bit and the count of orphans. */
+int vm_table_set_orphan(struct vm_ctx *ctx, uint64_t id, bool is_orphan);
+
+/* Chunk heads, for cleaning and checking: 1 and the head, 0 if there is no such chunk, or a reason. */
+int vm_table_chunk(struct vm_ctx *ctx, uint64_t chunk, uint64_t *offset_out,
+                   struct vm_chunk_media *head);
+
+/* Locks the stripes of 1 to 4 inodes; 0 as an id counts for nothing. */
+void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count);
+void vm_unlock_inodes(struct vm_ctx *ctx);
+struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id);
+
+/* The entry of an open inode at its locked stripe, or null. */
+struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id);
+
+/* Runs `body`, which only reads this inode and its maps, so that what it returns belongs to one state
+ * of it (L1): without a lock as long as that succeeds. */
+typedef int64_t (*vm_read_fn)(struct vm_ctx *ctx, void *arg);
+int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg);
+
+#endif

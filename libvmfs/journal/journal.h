@@ -1,0 +1,123 @@
+/* journal.h -- lanes, the watermark, checkpoint and recovery
+ *
+ * An operation stages its changes, writes them as one record into its lane, fences once, and is
+ * durable; only then are the homes stored, with plain stores. The checkpoint flushes homes later and
+ * raises the one watermark W. After a crash the valid records above W are applied again, in sequence
+ * order. States of a lane's bytes: free -> record written (vm_tx_commit) -> homes stored (mark
+ * cleared) -> homes durable (first fence of vm_checkpoint) -> W durable (second fence) -> free.
+ *
+ * H1  All lanes retire together under the one W: nothing at or below W is ever replayed.
+ * H5  A fence orders its own thread's flushes only: the checkpointer flushes every line it claims.
+ * H8  W stays below every sequence number handed out whose homes are not all stored: a lane's mark
+ *     is set before its number is taken.
+ * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are released.
+ * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied. */
+#ifndef VM_JOURNAL_JOURNAL_H
+#define VM_JOURNAL_JOURNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "journal/tx.h"
+#include "media/ctx.h"
+#include "media/super.h"
+
+/* Where a record of the volatile ring lies. */
+struct vm_ring_entry {
+    uint64_t sequence;
+    uint32_t offset; /* within the lane */
+    uint32_t len_bytes;
+};
+
+struct vm_lane {
+    _Alignas(64) struct vm_lock lock; /* held by the operation that uses the lane */
+    _Alignas(64) _Atomic uint64_t mark; /* 0, or a lower bound of the number in flight */
+    _Alignas(64) _Atomic uint32_t ring_head; /* records ever appended; by the owner */
+    uint32_t write_at;                       /* where the next record goes */
+    _Atomic int64_t blocks_delta;            /* of all records since attach; by the owner */
+    _Atomic int64_t inodes_delta;
+    _Atomic int64_t orphans_delta;
+    _Alignas(64) _Atomic uint32_t ring_tail; /* records released; by the checkpointer */
+    uint64_t medium_offset;
+    uint32_t ring_size; /* a power of two */
+    struct vm_ring_entry *ring;
+    uint8_t *mirror; /* the lane's bytes, so that checkpoints need not read the medium */
+    struct vm_tx tx;
+};
+
+/* The part of the space and inode ranks in an operation's life. */
+struct vm_journal_hooks {
+    /* Before the homes of a CLEAR entry are stored, and after W has passed it. */
+    void (*freeing)(struct vm_space *space, uint64_t block, uint64_t count);
+    void (*freed)(struct vm_space *space, uint64_t block, uint64_t count);
+    /* The transaction has ended; the runs that it took are its own or go back. */
+    void (*settled)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);
+    void (*settled_inode)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);
+};
+
+#define VM_DEDUPE_SLOTS 1024u
+
+struct vm_journal {
+    _Alignas(64) _Atomic uint64_t sequence; /* the last number handed out */
+    _Alignas(64) _Atomic uint64_t watermark; /* durable */
+    _Atomic bool is_poisoned;
+    _Atomic uint64_t checkpoint_fences;
+    struct vm_lock checkpoint_lock;
+    struct vm_watermark line; /* what was last stored; under the checkpoint lock */
+    unsigned line_copy;
+    uint64_t flushed[VM_DEDUPE_SLOTS]; /* lines of this slice; under the checkpoint lock */
+    uint32_t lane_count;
+    uint32_t lane_bytes;
+    uint32_t record_max;
+    struct vm_lane *lanes;
+    const struct vm_region *region;
+    struct vm_journal_hooks hooks;
+    uint64_t replayed; /* records applied at attach */
+    int64_t base_blocks_free; /* totals at attach, after recovery */
+    int64_t base_inodes_used;
+    int64_t base_orphans;
+};
+
+/* Allocates the volatile part. */
+int vm_journal_init(struct vm_ctx *ctx, struct vm_journal *journal);
+void vm_journal_fini(struct vm_journal *journal);
+
+/* Writes both watermark copies of a region that is being formatted. */
+int vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free);
+
+/* Applies what a crash left and begins a new era. With `may_replay` false a region that needs it is
+ * refused. */
+int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay);
+
+/* A fence failed: nothing is known any more of what was flushed, so no further record may follow
+ * (H16). Returns the reason. */
+int vm_journal_poison(struct vm_ctx *ctx);
+
+/* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it also
+ * returns 0 while another thread is at it. */
+int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);
+
+/* Everything that had returned before the call is at or below W at its end. */
+int vm_checkpoint_all(struct vm_ctx *ctx);
+
+/* Starts writing back the homes of a record, but for lines already claimed in this slice. */
+void vm_record_flush(struct vm_ctx *ctx, struct vm_journal *journal, const void *record);
+
+/* Current totals. */
+struct vm_totals {
+    int64_t blocks_free;
+    int64_t inodes_used;
+    int64_t orphans;
+};
+
+struct vm_totals vm_journal_totals(const struct vm_journal *journal);
+uint64_t vm_journal_bytes_used(const struct vm_journal *journal);
+
+/* The ring: can a record of this length be appended, at which offset within the lane, and how many
+ * bytes are not released. */
+bool vm_lane_has_room(const struct vm_lane *lane, uint32_t lane_bytes, uint32_t len_bytes);
+uint32_t vm_lane_used(const struct vm_lane *lane, uint32_t lane_bytes);
+uint32_t vm_lane_place(const struct vm_lane *lane, uint32_t lane_bytes, uint32_t len_bytes);
+
+#endif

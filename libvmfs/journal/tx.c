@@ -1,0 +1,370 @@
+/* tx.c -- staging and commit */
+#include "journal/tx.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "base/util.h"
+#include "journal/journal.h"
+#include "journal/record.h"
+
+static void tx_reset(struct vm_tx *tx)
+{
+    vm_overlay_reset(&tx->overlay);
+    tx->entry_count = 0;
+    tx->run_count = 0;
+    tx->blocks_delta = 0;
+    tx->inodes_delta = 0;
+    tx->orphans_delta = 0;
+    tx->has_payload = false;
+    tx->has_in_place = false;
+    tx->inode_slot = 0;
+}
+
+static struct vm_lane *claim_lane(struct vm_ctx *ctx)
+{
+    struct vm_journal *journal = ctx->journal;
+    uint32_t usable = journal->lane_count - VM_LANES_SUPPLY;
+    for (uint32_t probe = 0; probe < usable; probe++) {
+        struct vm_lane *lane = &journal->lanes[VM_LANES_SUPPLY + (ctx->hint + probe) % usable];
+        if (vm_lock_try(&lane->lock))
+            return lane;
+    }
+    struct vm_lane *lane = &journal->lanes[VM_LANES_SUPPLY + ctx->hint % usable];
+    vm_lock_take(&lane->lock, ctx->region->platform);
+    return lane;
+}
+
+/* H7. Waiting here while locks are held (supply steps) is sound because an operation whose mark holds
+ * W back never waits for a lock. */
+static int reserve_log(struct vm_ctx *ctx, struct vm_lane *lane)
+{
+    struct vm_journal *journal = ctx->journal;
+    if (atomic_load_explicit(&journal->is_poisoned, memory_order_acquire))
+        return vm_raise(&ctx->err, VMFS_R_POISONED, 0);
+    if (vm_lane_used(lane, journal->lane_bytes) > journal->lane_bytes / 2) {
+        int result = vm_checkpoint(ctx, false);
+        if (result < 0)
+            return result;
+    }
+    while (!vm_lane_has_room(lane, journal->lane_bytes, journal->record_max)) {
+        int result = vm_checkpoint(ctx, true);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int begin_on(struct vm_ctx *ctx, struct vm_lane *lane)
+{
+    VM_ASSERT(!ctx->tx);
+    int result = reserve_log(ctx, lane);
+    if (result) {
+        vm_lock_release(&lane->lock, ctx->region->platform);
+        return result;
+    }
+    tx_reset(&lane->tx);
+    lane->tx.lane = (uint32_t)(lane - ctx->journal->lanes);
+    ctx->tx = &lane->tx;
+    ctx->overlay = &lane->tx.overlay;
+    return 0;
+}
+
+int vm_tx_begin(struct vm_ctx *ctx)
+{
+    return begin_on(ctx, claim_lane(ctx));
+}
+
+static void end_tx(struct vm_ctx *ctx, bool is_committed)
+{
+    struct vm_tx *tx = ctx->tx;
+    const struct vm_journal_hooks *hooks = &ctx->journal->hooks;
+    if (hooks->settled)
+        hooks->settled(ctx, tx, is_committed);
+    if (hooks->settled_inode && tx->inode_slot)
+        hooks->settled_inode(ctx, tx, is_committed);
+    tx_reset(tx);
+}
+
+void vm_tx_end(struct vm_ctx *ctx)
+{
+    struct vm_lane *lane = &ctx->journal->lanes[ctx->tx->lane];
+    end_tx(ctx, false);
+    ctx->tx = NULL;
+    ctx->overlay = NULL;
+    vm_lock_release(&lane->lock, ctx->region->platform);
+}
+
+int vm_tx_renew(struct vm_ctx *ctx)
+{
+    return reserve_log(ctx, &ctx->journal->lanes[ctx->tx->lane]);
+}
+
+int vm_tx_restart(struct vm_ctx *ctx)
+{
+    end_tx(ctx, false);
+    return vm_tx_renew(ctx);
+}
+
+int vm_supply_begin(struct vm_ctx *ctx, struct vm_ctx *sub, uint32_t lane_index)
+{
+    *sub = *ctx;
+    sub->tx = NULL;
+    sub->overlay = NULL;
+    sub->held_count = 0;
+    struct vm_lane *lane = &ctx->journal->lanes[lane_index];
+    vm_lock_take(&lane->lock, ctx->region->platform);
+    int result = begin_on(sub, lane);
+    if (result == 0)
+        return 0;
+    ctx->io = sub->io;
+    ctx->err = sub->err;
+    return result;
+}
+
+void vm_supply_end(struct vm_ctx *ctx, struct vm_ctx *sub)
+{
+    vm_tx_end(sub);
+    ctx->io = sub->io;
+    ctx->err = sub->err;
+}
+
+static void stage(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes,
+                  bool is_fresh)
+{
+    VM_ASSERT(vm_range_inside(offset, len_bytes, ctx->region->bytes));
+    const uint8_t *from = bytes;
+    uint64_t end = offset + len_bytes;
+    for (uint64_t line = vm_align_down(offset, 64); line < end; line += 64) {
+        const uint8_t *home = is_fresh ? NULL : ctx->region->base + line;
+        struct vm_overlay_line *staged = vm_overlay_stage(ctx->overlay, line, home);
+        uint64_t start = vm_max(line, offset);
+        uint64_t stop = vm_min(line + 64, end);
+        memcpy(staged->bytes + (start - line), from + (start - offset), stop - start);
+    }
+}
+
+void vm_tx_write(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes)
+{
+    stage(ctx, offset, bytes, len_bytes, false);
+}
+
+void vm_tx_write_fresh(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes)
+{
+    stage(ctx, offset, bytes, len_bytes, true);
+}
+
+static void add_entry(struct vm_ctx *ctx, struct vm_tx_entry entry)
+{
+    struct vm_tx *tx = ctx->tx;
+    VM_ASSERT(tx->entry_count < VM_TX_ENTRIES_MAX);
+    tx->entries[tx->entry_count++] = entry;
+}
+
+void vm_tx_mask(struct vm_ctx *ctx, uint64_t offset, uint64_t mask, uint64_t value)
+{
+    VM_ASSERT(offset % 8 == 0 && (value & ~mask) == 0);
+    add_entry(ctx, (struct vm_tx_entry){
+                       .kind = VM_ENTRY_MASK, .place = offset, .first = mask, .second = value});
+}
+
+void vm_tx_blocks(struct vm_ctx *ctx, uint64_t block, uint64_t count, bool is_set)
+{
+    VM_ASSERT(count > 0 && count <= INT32_MAX &&
+              vm_range_inside(block, count, ctx->region->blocks));
+    add_entry(ctx, (struct vm_tx_entry){.kind = is_set ? VM_ENTRY_SET : VM_ENTRY_CLEAR,
+                                        .place = block,
+                                        .first = count});
+    ctx->tx->blocks_delta += is_set ? -(int32_t)count : (int32_t)count;
+}
+
+void vm_tx_fill(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes, uint8_t byte)
+{
+    VM_ASSERT(vm_range_inside(offset, len_bytes, ctx->region->bytes) && len_bytes > 0);
+    add_entry(ctx, (struct vm_tx_entry){
+                       .kind = VM_ENTRY_FILL, .place = offset, .len_bytes = len_bytes, .first = byte});
+}
+
+void vm_tx_payload(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes)
+{
+    VM_ASSERT(vm_range_inside(offset, len_bytes, ctx->region->bytes));
+    vm_io_copy(&ctx->io, offset, bytes, len_bytes);
+    ctx->tx->has_payload = true;
+}
+
+void vm_tx_payload_zero(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
+{
+    VM_ASSERT(vm_range_inside(offset, len_bytes, ctx->region->bytes));
+    vm_io_set(&ctx->io, offset, 0, len_bytes);
+    ctx->tx->has_payload = true;
+}
+
+bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t count)
+{
+    return ctx->tx->entry_count + count <= VM_TX_ENTRIES_MAX;
+}
+
+/* Indexes of the staged lines by offset, so that neighbours become one entry. */
+static void sort_lines(const struct vm_overlay *overlay, uint8_t *order)
+{
+    for (uint32_t count = 0; count < overlay->count; count++) {
+        uint32_t at = count;
+        uint64_t offset = overlay->lines[count].offset;
+        while (at > 0 && overlay->lines[order[at - 1]].offset > offset) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = (uint8_t)count;
+    }
+}
+
+/* A run of changed bytes that is being collected. */
+struct run {
+    uint64_t start;
+    uint32_t len_bytes;
+    uint8_t bytes[VM_OVERLAY_LINES * 64];
+};
+
+#define RUN_MAX 4032u
+
+static void run_emit(struct vm_record_writer *writer, struct run *run)
+{
+    if (run->len_bytes)
+        vm_record_bytes(writer, run->start, run->bytes, run->len_bytes);
+    run->len_bytes = 0;
+}
+
+/* Adds one changed word; a gap of one unchanged word costs less than a new entry. */
+static void run_add(struct vm_record_writer *writer, struct run *run, uint64_t offset,
+                    const uint8_t *word, const uint8_t *before)
+{
+    uint64_t end = run->start + run->len_bytes;
+    bool is_next = run->len_bytes && offset == end;
+    bool is_near = run->len_bytes && offset == end + 8 && before;
+    if (run->len_bytes + 16 > RUN_MAX || (!is_next && !is_near))
+        run_emit(writer, run);
+    if (run->len_bytes == 0)
+        run->start = offset;
+    else if (is_near) {
+        memcpy(run->bytes + run->len_bytes, before, 8);
+        run->len_bytes += 8;
+    }
+    memcpy(run->bytes + run->len_bytes, word, 8);
+    run->len_bytes += 8;
+}
+
+static void encode_lines(struct vm_ctx *ctx, struct vm_record_writer *writer)
+{
+    const struct vm_overlay *overlay = ctx->overlay;
+    uint8_t order[VM_OVERLAY_LINES];
+    sort_lines(overlay, order);
+    struct run run;
+    run.len_bytes = 0;
+    for (uint32_t index = 0; index < overlay->count; index++) {
+        const struct vm_overlay_line *line = &overlay->lines[order[index]];
+        const uint8_t *home = ctx->region->base + line->offset;
+        for (uint32_t at = 0; at < 64; at += 8)
+            if (line->is_fresh || memcmp(line->bytes + at, home + at, 8) != 0)
+                run_add(writer, &run, line->offset + at, line->bytes + at,
+                        at ? line->bytes + at - 8 : NULL);
+    }
+    run_emit(writer, &run);
+}
+
+static void encode_entries(const struct vm_tx *tx, struct vm_record_writer *writer, bool is_fill)
+{
+    for (uint32_t index = 0; index < tx->entry_count; index++) {
+        const struct vm_tx_entry *entry = &tx->entries[index];
+        if ((entry->kind == VM_ENTRY_FILL) != is_fill)
+            continue;
+        struct vm_entry words = {.kind = entry->kind,
+                                 .place = entry->place,
+                                 .len_bytes = entry->len_bytes,
+                                 .first = entry->first,
+                                 .second = entry->second};
+        vm_record_words(writer, &words);
+    }
+}
+
+static int fence(struct vm_ctx *ctx)
+{
+    return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0;
+}
+
+static void tell_freeing(struct vm_ctx *ctx)
+{
+    const struct vm_tx *tx = ctx->tx;
+    if (!ctx->journal->hooks.freeing)
+        return;
+    for (uint32_t index = 0; index < tx->entry_count; index++)
+        if (tx->entries[index].kind == VM_ENTRY_CLEAR)
+            ctx->journal->hooks.freeing(ctx->space, tx->entries[index].place,
+                                        tx->entries[index].first);
+}
+
+static void store_homes(struct vm_ctx *ctx, const void *record)
+{
+    for (unsigned held = 0; held < ctx->held_count; held++)
+        vm_stripe_bump(ctx->held[held]); /* L1 */
+    vm_record_apply(ctx, record);
+    for (unsigned held = 0; held < ctx->held_count; held++)
+        vm_stripe_bump(ctx->held[held]); /* L1 */
+}
+
+static void add_totals(struct vm_lane *lane, const struct vm_tx *tx)
+{
+    atomic_fetch_add_explicit(&lane->blocks_delta, tx->blocks_delta, memory_order_relaxed);
+    atomic_fetch_add_explicit(&lane->inodes_delta, tx->inodes_delta, memory_order_relaxed);
+    atomic_fetch_add_explicit(&lane->orphans_delta, tx->orphans_delta, memory_order_relaxed);
+}
+
+static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_record_writer *writer,
+                        uint32_t at)
+{
+    struct vm_journal *journal = ctx->journal;
+    struct vm_tx *tx = ctx->tx;
+    /* H8: the mark is visible before the number exists. */
+    atomic_store(&lane->mark, atomic_load(&journal->sequence) + 1);
+    uint64_t sequence = atomic_fetch_add(&journal->sequence, 1) + 1;
+    struct vm_record_totals totals = {tx->blocks_delta, tx->inodes_delta, tx->orphans_delta};
+    vm_record_finish(writer, journal->line.nonce, sequence,
+                     atomic_load_explicit(&journal->watermark, memory_order_acquire), &totals);
+    vm_record_seal(writer->bytes, lane->medium_offset + at);
+    vm_io_copy(&ctx->io, lane->medium_offset + at, writer->bytes, writer->used);
+    int result = fence(ctx); /* H4, H6: durable from here on */
+    if (result)
+        return result;
+    tell_freeing(ctx);
+    store_homes(ctx, writer->bytes);
+    uint32_t head = atomic_load_explicit(&lane->ring_head, memory_order_relaxed);
+    lane->ring[head & (lane->ring_size - 1)] =
+        (struct vm_ring_entry){sequence, at, writer->used};
+    lane->write_at = at + (uint32_t)vm_align_up(writer->used, 64);
+    atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release);
+    add_totals(lane, tx);
+    atomic_store_explicit(&lane->mark, 0, memory_order_release); /* H8 */
+    return 0;
+}
+
+int vm_tx_commit(struct vm_ctx *ctx)
+{
+    struct vm_tx *tx = ctx->tx;
+    struct vm_journal *journal = ctx->journal;
+    struct vm_lane *lane = &journal->lanes[tx->lane];
+    struct vm_record_writer writer;
+    uint32_t at = vm_lane_place(lane, journal->lane_bytes, journal->record_max);
+    vm_record_start(&writer, lane->mirror + at, journal->record_max);
+    encode_entries(tx, &writer, true);
+    encode_lines(ctx, &writer);
+    encode_entries(tx, &writer, false);
+    int result = 0;
+    if (tx->has_payload && writer.entries)
+        result = fence(ctx); /* H9 */
+    if (result == 0 && writer.entries)
+        result = write_record(ctx, lane, &writer, at);
+    else if (result == 0 && (tx->has_payload || tx->has_in_place))
+        result = fence(ctx);
+    if (result == 0)
+        end_tx(ctx, true);
+    return result;
+}

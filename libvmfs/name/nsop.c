@@ -1,0 +1,238 @@
+/* nsop.c -- create, link, unlink */
+#include "name/nsop.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "inode/data.h"
+#include "inode/extent.h"
+#include "inode/reap.h"
+#include "inode/table.h"
+#include "name/path.h"
+#include "space/space.h"
+
+int vm_name_exists(struct vm_ctx *ctx, uint64_t id)
+{
+    return vm_raise(&ctx->err, VMFS_R_EXISTS, id);
+}
+
+int vm_dir_check_empty(struct vm_ctx *ctx, const struct vm_inode *dir)
+{
+    if (vm_inode_size(dir) != 0)
+        return vm_raise(&ctx->err, VMFS_R_NOT_EMPTY, dir->id);
+    return 0;
+}
+
+/* A target that does not fit into the inode gets a block, which nothing points to yet (H9). */
+static int store_target(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_new *new)
+{
+    vm_inode_set_size(inode, new->target_bytes);
+    if (new->target_bytes <= VM_INODE_BODY) {
+        inode->m.form = VM_BODY_BYTES;
+        memcpy(inode->m.body.bytes, new->target, new->target_bytes);
+        return 0;
+    }
+    VM_ASSERT(new->target_bytes <= VM_BLOCK_BYTES);
+    uint64_t offset;
+    int result = vm_space_take_node(ctx, &offset);
+    if (result)
+        return result;
+    vm_tx_payload(ctx, offset, new->target, new->target_bytes);
+    vm_tx_payload_zero(ctx, offset + new->target_bytes, VM_BLOCK_BYTES - new->target_bytes);
+    struct vm_extent extent = {
+        .block = offset / VM_BLOCK_BYTES, .blocks = 1, .birth = ctx->region->epoch};
+    return vm_file_add(ctx, inode, &extent);
+}
+
+static int make_child(struct vm_ctx *ctx, uint64_t parent, const struct vm_new *new,
+                      struct vm_inode *child)
+{
+    uint64_t id;
+    uint64_t offset;
+    int result = vm_table_take(ctx, &id, &offset);
+    if (result)
+        return result;
+    vm_inode_make(ctx, id, offset, new->mode, child);
+    vm_inode_set_nlink(child, vm_inode_is_directory(child) ? 2 : 1);
+    if (vm_inode_is_directory(child))
+        child->m.parent = vm_put64(parent);
+    if (child->m.kind == VM_INODE_SPECIAL) {
+        child->m.form = VM_BODY_DEVICE;
+        child->m.body.word[0] = vm_put64(new->rdev);
+    }
+    if (child->m.kind == VM_INODE_SYMLINK)
+        result = store_target(ctx, child, new);
+    return result ? result : vm_inode_store(ctx, child);
+}
+
+static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
+                         const struct vm_new *new, uint64_t *id_out)
+{
+    struct vm_inode dir;
+    struct vm_inode child;
+    struct vm_named_hit hit;
+    int result = vm_dir_load(ctx, dir_id, &dir);
+    if (result == 0)
+        result = vm_dir_find(ctx, &dir, name, &hit);
+    if (result > 0)
+        return vm_name_exists(ctx, hit.entry.value);
+    if (result == 0)
+        result = make_child(ctx, dir_id, new, &child);
+    if (result == 0)
+        result = vm_dir_add(ctx, &dir, name, &child);
+    if (result)
+        return result;
+    if (vm_inode_is_directory(&child))
+        vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) + 1);
+    result = vm_inode_store(ctx, &dir);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    if (result == 0)
+        *id_out = child.id;
+    return result;
+}
+
+int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
+                   const struct vm_new *new, uint64_t *id_out)
+{
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    vm_lock_inodes(ctx, &dir_id, 1);
+    result = create_locked(ctx, dir_id, name, new, id_out);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
+static int check_linkable(struct vm_ctx *ctx, const struct vm_inode *inode)
+{
+    if (vm_inode_is_directory(inode))
+        return vm_raise(&ctx->err, VMFS_R_LINK_DIRECTORY, inode->id);
+    if (vm_inode_nlink(inode) == 0)
+        return vm_path_missing(ctx);
+    if (vm_inode_nlink(inode) >= VMFS_LINK_MAX)
+        return vm_raise(&ctx->err, VMFS_R_LINK_MAX, inode->id);
+    return 0;
+}
+
+static int link_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t id)
+{
+    struct vm_inode dir;
+    struct vm_inode inode;
+    struct vm_named_hit hit;
+    int result = vm_dir_load(ctx, dir_id, &dir);
+    if (result == 0)
+        result = vm_dir_find(ctx, &dir, name, &hit);
+    if (result > 0)
+        return vm_name_exists(ctx, hit.entry.value);
+    if (result == 0)
+        result = vm_inode_load(ctx, id, &inode);
+    if (result == 0)
+        result = check_linkable(ctx, &inode);
+    if (result == 0)
+        result = vm_dir_add(ctx, &dir, name, &inode);
+    if (result)
+        return result;
+    vm_inode_set_nlink(&inode, vm_inode_nlink(&inode) + 1);
+    vm_inode_touch_change(ctx, &inode);
+    result = vm_inode_store(ctx, &inode);
+    if (result == 0)
+        result = vm_inode_store(ctx, &dir);
+    return result ? result : vm_tx_commit(ctx);
+}
+
+int vm_name_link(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t id)
+{
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    const uint64_t ids[2] = {dir_id, id};
+    vm_lock_inodes(ctx, ids, 2);
+    result = link_locked(ctx, dir_id, name, id);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
+int vm_name_drop_link(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    bool is_directory = vm_inode_is_directory(inode);
+    vm_inode_set_nlink(inode, is_directory ? 0 : vm_inode_nlink(inode) - 1);
+    vm_inode_touch_change(ctx, inode);
+    if (vm_inode_nlink(inode) > 0 || vm_open_find(ctx, inode->id))
+        return vm_inode_store(ctx, inode);
+    return vm_reap_stage(ctx, inode);
+}
+
+int vm_unlink_directory(struct vm_ctx *ctx, uint64_t id)
+{
+    return vm_raise(&ctx->err, VMFS_R_UNLINK_DIRECTORY, id);
+}
+
+static int check_unlink(struct vm_ctx *ctx, const struct vm_inode *child, bool is_rmdir)
+{
+    if (vm_inode_is_directory(child) != is_rmdir)
+        return is_rmdir ? vm_raise(&ctx->err, VMFS_R_RMDIR_FILE, child->id)
+                        : vm_unlink_directory(ctx, child->id);
+    return is_rmdir ? vm_dir_check_empty(ctx, child) : 0;
+}
+
+/* 1 if the name turned out to mean something else than was locked. */
+static int unlink_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t id,
+                         bool is_rmdir)
+{
+    struct vm_inode dir;
+    struct vm_inode child;
+    struct vm_named_hit hit;
+    int result = vm_dir_load(ctx, dir_id, &dir);
+    if (result)
+        return result;
+    result = vm_dir_find(ctx, &dir, name, &hit);
+    if (result <= 0)
+        return result ? result : vm_path_missing(ctx);
+    if (hit.entry.value != id)
+        return 1;
+    result = vm_inode_load(ctx, id, &child);
+    if (result == 0)
+        result = check_unlink(ctx, &child, is_rmdir);
+    if (result == 0)
+        result = vm_dir_remove(ctx, &dir, &hit);
+    if (result)
+        return result;
+    if (is_rmdir)
+        vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) - 1);
+    int more = vm_name_drop_link(ctx, &child);
+    result = more < 0 ? more : vm_inode_store(ctx, &dir);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    if (result == 0 && more)
+        result = vm_reap_rest(ctx, &child);
+    return result;
+}
+
+static int unlink_once(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir)
+{
+    uint64_t id;
+    uint32_t type;
+    int result = vm_dir_lookup(ctx, dir_id, name, &id, &type);
+    if (result <= 0)
+        return result ? result : vm_path_missing(ctx);
+    result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    const uint64_t ids[2] = {dir_id, id};
+    vm_lock_inodes(ctx, ids, 2);
+    result = unlink_locked(ctx, dir_id, name, id, is_rmdir);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
+int vm_name_unlink(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir)
+{
+    int result = 1;
+    while (result > 0)
+        result = unlink_once(ctx, dir_id, name, is_rmdir);
+    return result;
+}

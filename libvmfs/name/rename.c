@@ -1,0 +1,262 @@
+/* rename.c -- rename in all its forms
+ *
+ * R1  Directories change their parent only under the rename lock, so that the answer to "is one above
+ *     the other?" stays true until the step is done. */
+#include "base/check.h"
+#include "inode/reap.h"
+#include "inode/table.h"
+#include "name/nsop.h"
+#include "name/path.h"
+
+/* A rename on its way; `to` shares `from`'s directory where they are one. */
+struct rename {
+    struct vm_ctx *ctx;
+    struct vm_end ends[2];
+    uint32_t flags;
+    uint64_t ids[2]; /* what the names meant when it was looked up; 0 nothing */
+    uint32_t types[2];
+    struct vm_inode dirs[2];
+    struct vm_inode *dir[2];
+    struct vm_inode child[2];
+    struct vm_named_hit hits[2];
+    bool has_target;
+    int rest; /* vm_reap_rest() is to be called for child[1] */
+};
+
+static bool moves_directory(const struct rename *rename)
+{
+    if (rename->ends[0].dir_id == rename->ends[1].dir_id)
+        return false;
+    return rename->types[0] == VM_MODE_DIRECTORY ||
+           ((rename->flags & VM_RENAME_EXCHANGE) && rename->types[1] == VM_MODE_DIRECTORY);
+}
+
+struct parent_read {
+    uint64_t id;
+    uint64_t parent;
+};
+
+static int64_t parent_body(struct vm_ctx *ctx, void *arg)
+{
+    struct parent_read *read = arg;
+    struct vm_inode dir;
+    int result = vm_dir_load(ctx, read->id, &dir);
+    read->parent = vm_get64(dir.m.parent);
+    return result;
+}
+
+/* No directory tree is deeper than it has directories; a longer way up is a cycle on the medium. */
+static int check_not_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
+{
+    uint64_t left = (uint64_t)vm_journal_totals(ctx->journal).inodes_used + 1;
+    for (uint64_t id = lower; id != VM_ROOT_ID; left--) {
+        if (id == upper || left == 0)
+            return vm_raise(&ctx->err, VMFS_R_RENAME_CYCLE, id);
+        struct parent_read read = {.id = id};
+        int64_t result = vm_read_stable(ctx, id, parent_body, &read);
+        if (result)
+            return (int)result;
+        id = read.parent;
+    }
+    return 0;
+}
+
+/* Looks again under the locks: 1 if both names still mean what was locked. */
+static int load_all(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    bool is_one = rename->ends[0].dir_id == rename->ends[1].dir_id;
+    for (unsigned end = 0; end < 2; end++) {
+        rename->dir[end] = is_one ? &rename->dirs[0] : &rename->dirs[end];
+        int result = 0;
+        if (end == 0 || !is_one)
+            result = vm_dir_load(ctx, rename->ends[end].dir_id, rename->dir[end]);
+        if (result)
+            return result;
+        result = vm_dir_find(ctx, rename->dir[end], rename->ends[end].name, &rename->hits[end]);
+        if (result < 0)
+            return result;
+        uint64_t id = result ? rename->hits[end].entry.value : 0;
+        if (id != rename->ids[end])
+            return 0;
+        result = id ? vm_inode_load(ctx, id, &rename->child[end]) : 0;
+        if (result)
+            return result;
+    }
+    rename->has_target = rename->ids[1] != 0;
+    return 1;
+}
+
+static int check_replace(const struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    const struct vm_inode *from = &rename->child[0];
+    const struct vm_inode *to = &rename->child[1];
+    if (rename->flags & VM_RENAME_NOREPLACE)
+        return vm_name_exists(ctx, to->id);
+    if (vm_inode_is_directory(from) && !vm_inode_is_directory(to))
+        return vm_raise(&ctx->err, VMFS_R_OVER_FILE, to->id);
+    if (!vm_inode_is_directory(from) && vm_inode_is_directory(to))
+        return vm_raise(&ctx->err, VMFS_R_OVER_DIRECTORY, to->id);
+    return vm_inode_is_directory(to) ? vm_dir_check_empty(ctx, to) : 0;
+}
+
+static void add_subdirectory(struct vm_inode *dir, int change)
+{
+    vm_inode_set_nlink(dir, vm_inode_nlink(dir) + (uint32_t)change);
+}
+
+/* The child is below another directory now. */
+static void reparent(struct rename *rename, unsigned child, unsigned to)
+{
+    vm_inode_touch_change(rename->ctx, &rename->child[child]);
+    if (!vm_inode_is_directory(&rename->child[child]))
+        return;
+    add_subdirectory(rename->dir[!to], -1);
+    add_subdirectory(rename->dir[to], 1);
+    rename->child[child].m.parent = vm_put64(rename->dir[to]->id);
+}
+
+static int stage_exchange(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    for (unsigned end = 0; end < 2; end++) {
+        int result = vm_dir_replace(ctx, rename->dir[end], &rename->hits[end], &rename->child[!end]);
+        if (result)
+            return result;
+    }
+    reparent(rename, 0, 1);
+    reparent(rename, 1, 0);
+    return vm_inode_store(ctx, &rename->child[1]);
+}
+
+static int stage_replace(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    int result = vm_dir_replace(ctx, rename->dir[1], &rename->hits[1], &rename->child[0]);
+    if (result == 0)
+        result = vm_dir_remove(ctx, rename->dir[0], &rename->hits[0]);
+    if (result)
+        return result;
+    if (vm_inode_is_directory(&rename->child[1]))
+        add_subdirectory(rename->dir[1], -1);
+    rename->rest = vm_name_drop_link(ctx, &rename->child[1]);
+    return rename->rest < 0 ? rename->rest : 0;
+}
+
+static int stage_move(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    int result = vm_dir_remove(ctx, rename->dir[0], &rename->hits[0]);
+    if (result)
+        return result;
+    return vm_dir_add(ctx, rename->dir[1], rename->ends[1].name, &rename->child[0]);
+}
+
+static int stage(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    int result;
+    if (rename->flags & VM_RENAME_EXCHANGE) {
+        result = stage_exchange(rename);
+    } else {
+        result = rename->has_target ? check_replace(rename) : 0;
+        if (result == 0)
+            result = rename->has_target ? stage_replace(rename) : stage_move(rename);
+        if (result == 0)
+            reparent(rename, 0, 1);
+    }
+    if (result == 0)
+        result = vm_inode_store(ctx, &rename->child[0]);
+    if (result == 0)
+        result = vm_inode_store(ctx, rename->dir[0]);
+    if (result == 0 && rename->dir[0] != rename->dir[1])
+        result = vm_inode_store(ctx, rename->dir[1]);
+    return result;
+}
+
+/* 1 to start over. */
+static int rename_locked(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    int result = load_all(rename);
+    if (result <= 0)
+        return result ? result : 1;
+    bool is_same = rename->has_target && rename->ids[0] == rename->ids[1];
+    if (is_same && !(rename->flags & VM_RENAME_NOREPLACE))
+        return 0;
+    result = stage(rename);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    if (result == 0 && rename->rest)
+        result = vm_reap_rest(ctx, &rename->child[1]);
+    return result;
+}
+
+static int look_up(struct rename *rename)
+{
+    for (unsigned end = 0; end < 2; end++) {
+        rename->ids[end] = 0;
+        rename->types[end] = 0;
+        int found = vm_dir_lookup(rename->ctx, rename->ends[end].dir_id, rename->ends[end].name,
+                                  &rename->ids[end], &rename->types[end]);
+        if (found < 0)
+            return found;
+        bool must_exist = end == 0 || (rename->flags & VM_RENAME_EXCHANGE);
+        if (!found && must_exist)
+            return vm_path_missing(rename->ctx);
+    }
+    return 0;
+}
+
+/* What is moved must not be above where it goes; nor may the target of a replacement be above what is
+ * moved, but then it is not empty. */
+static int check_cycles(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    int result = 0;
+    if (rename->types[0] == VM_MODE_DIRECTORY)
+        result = check_not_above(ctx, rename->ids[0], rename->ends[1].dir_id);
+    if (result == 0 && (rename->flags & VM_RENAME_EXCHANGE) &&
+        rename->types[1] == VM_MODE_DIRECTORY)
+        result = check_not_above(ctx, rename->ids[1], rename->ends[0].dir_id);
+    return result;
+}
+
+static int rename_begun(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    const struct vm_platform *platform = ctx->region->platform;
+    bool needs_lock = moves_directory(rename);
+    int result = 0;
+    if (needs_lock) {
+        vm_lock_take(&ctx->itable->rename_lock, platform); /* R1 */
+        result = check_cycles(rename);
+    }
+    if (result == 0) {
+        const uint64_t ids[4] = {rename->ends[0].dir_id, rename->ends[1].dir_id, rename->ids[0],
+                                 rename->ids[1]};
+        vm_lock_inodes(ctx, ids, 4);
+        result = rename_locked(rename);
+        vm_unlock_inodes(ctx);
+    }
+    if (needs_lock)
+        vm_lock_release(&ctx->itable->rename_lock, platform);
+    return result;
+}
+
+int vm_name_rename(struct vm_ctx *ctx, struct vm_end from, struct vm_end to, uint32_t flags)
+{
+    struct rename rename = {.ctx = ctx, .ends = {from, to}, .flags = flags};
+    int result = 1;
+    while (result > 0) {
+        result = look_up(&rename);
+        if (result == 0)
+            result = vm_tx_begin(ctx);
+        if (result)
+            return result;
+        result = rename_begun(&rename);
+        vm_tx_end(ctx);
+    }
+    return result;
+}

@@ -1,0 +1,43 @@
+/* volume.h -- a whole filesystem: formatting a region, attaching it, letting go of it
+ *
+ * This is where an embedder without libc enters the core; api/ adds files, mappings and handles. */
+#ifndef VM_NAME_VOLUME_H
+#define VM_NAME_VOLUME_H
+
+#include "inode/table.h"
+#include "journal/journal.h"
+#include "media/ctx.h"
+#include "space/space.h"
+
+struct vm_volume {
+    struct vm_region region;
+    struct vm_journal journal;
+    struct vm_space *space;
+    struct vm_itable *itable;
+    struct vm_super_media super;
+};
+
+/* Points a context at the volume. */
+void vm_volume_bind(struct vm_volume *volume, struct vm_ctx *ctx);
+
+/* Makes a filesystem in `len_bytes` at `base` and leaves it attached. `is_zeroed`: the bytes are known
+ * to read as zero. A crash in here leaves a region that is not formatted, or a sound one. */
+int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
+                     uint64_t len_bytes, bool is_zeroed);
+
+struct vm_attach_options {
+    bool is_read_only;
+    bool may_replay; /* storing is possible, if only into a private view */
+};
+
+/* Checks, recovers and attaches. */
+int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
+                     uint64_t len_bytes, struct vm_attach_options options);
+
+/* Frees what is volatile; stores nothing. */
+void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx);
+
+/* Finishes what is half done and checkpoints, so that the region opens without a replay. */
+int vm_volume_settle(struct vm_ctx *ctx);
+
+#endif

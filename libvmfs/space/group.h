@@ -1,0 +1,89 @@
+/* group.h -- chunks and groups: reading the bitmap, claiming, initialising */
+#ifndef VM_SPACE_GROUP_H
+#define VM_SPACE_GROUP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "space/space.h"
+
+#define VM_CHUNK_WORDS_FREE 8u
+#define VM_CHUNK_NONE (~(uint64_t)0)
+#define VM_HELD_SLOTS 4096u
+
+/* Volatile knowledge of one group. */
+struct vm_group {
+    _Atomic uint64_t claimed; /* chunks in some pool, or being taken from */
+    _Atomic uint64_t full;    /* chunks that had nothing free when last looked at: a hint */
+};
+
+/* Free blocks of one chunk, taken from by one lane at a time. */
+struct vm_pool {
+    _Alignas(64) struct vm_lock lock;
+    uint64_t chunk; /* VM_CHUNK_NONE, or claimed by this pool */
+    uint64_t free[VM_CHUNK_WORDS_FREE];
+    uint64_t cursor; /* group where the last chunk was found */
+    bool is_zeroed;
+};
+
+struct vm_space {
+    const struct vm_region *region;
+    uint64_t ready; /* groups initialised, over all zones; under `lock` */
+    _Atomic uint64_t ready_seen;
+    struct vm_lock lock; /* serialises supply steps of this rank */
+    struct vm_group *groups;
+    uint32_t pool_count;
+    struct vm_pool *pools;
+    /* Reasons why chunks with this hash cannot be claimed: blocks freed above W (H2, H11), blocks
+     * taken by transactions that are not committed. */
+    _Atomic uint32_t held[VM_HELD_SLOTS];
+};
+
+/* A chunk's number is its first block / VM_CHUNK_BLOCKS within its zone, made unique by group. */
+static inline uint64_t vm_chunk_of(uint64_t group, unsigned index)
+{
+    return group * VM_GROUP_CHUNKS + index;
+}
+
+uint64_t vm_chunk_first_block(const struct vm_region *region, uint64_t chunk);
+uint64_t vm_chunk_of_block(const struct vm_region *region, uint64_t block);
+
+/* Changes the count of reasons for every chunk that a run touches. */
+void vm_chunks_hold(struct vm_space *space, uint64_t block, uint64_t count, int32_t change);
+void vm_chunks_unclaim(struct vm_space *space, uint64_t block, uint64_t count);
+void vm_chunk_unmark_full(struct vm_space *space, uint64_t chunk);
+
+/* What a search wants: at least this many free blocks in a chunk, and a run of this length. */
+struct vm_chunk_want {
+    uint32_t free_min;
+    uint32_t run_min;
+};
+
+/* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its free
+ * bits. */
+uint64_t vm_group_claim(struct vm_space *space, uint64_t group, struct vm_chunk_want want,
+                        uint64_t *free_out);
+
+/* Claims up to `count` wholly free neighbouring chunks of a group; the first one and how many. */
+uint64_t vm_group_claim_empty(struct vm_space *space, uint64_t group, unsigned count,
+                              unsigned *count_out);
+
+/* Backs a claimed chunk and records its first use; tells whether it reads as zero. */
+int vm_chunk_prepare(struct vm_ctx *ctx, uint64_t chunk, bool *is_zeroed);
+
+/* Initialises the next group: 1, 0 if there is none, or a reason. */
+int vm_group_init_next(struct vm_ctx *ctx);
+
+/* Reads how many groups each zone says are initialised. */
+int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space);
+
+/* The longest, or first sufficient, run of ones: its first bit and length (0: none). */
+struct vm_bits_run {
+    unsigned first;
+    unsigned count;
+};
+
+struct vm_bits_run vm_bits_find(const uint64_t *words, unsigned want);
+
+#endif

@@ -1,0 +1,335 @@
+/* space.c -- taking and freeing blocks
+ *
+ * Each lane has two pools, one for nodes and one for data, so that nothing is shared while both have
+ * blocks and big files are not cut up by nodes. A pool that is empty claims another chunk; when no
+ * chunk can be claimed, blocks come out of other lanes' pools; when those are empty too, a checkpoint
+ * releases what is cooling. */
+#include "space/space.h"
+
+#include "base/check.h"
+#include "base/util.h"
+#include "space/group.h"
+
+#define POOL_NODES 0u
+#define POOL_DATA 1u
+#define POOL_CLAIM UINT32_MAX /* a run whose chunks were claimed for it alone */
+
+static struct vm_pool *own_pool(struct vm_ctx *ctx, unsigned kind)
+{
+    return &ctx->space->pools[ctx->tx->lane * 2 + kind];
+}
+
+static void note_run(struct vm_ctx *ctx, uint64_t block, uint64_t count, uint32_t pool)
+{
+    struct vm_tx *tx = ctx->tx;
+    VM_ASSERT(tx->run_count < VM_TX_RUNS_MAX);
+    tx->runs[tx->run_count++] = (struct vm_tx_run){block, count, pool};
+    vm_tx_blocks(ctx, block, count, true);
+}
+
+static void bits_change(uint64_t *words, unsigned first, unsigned count, bool is_set)
+{
+    while (count) {
+        unsigned step = (unsigned)vm_min(count, 64 - first % 64);
+        uint64_t run = vm_bit_run(first % 64, step);
+        if (is_set)
+            words[first / 64] |= run;
+        else
+            words[first / 64] &= ~run;
+        first += step;
+        count -= step;
+    }
+}
+
+static unsigned run_length_at(const uint64_t *words, unsigned first, unsigned want)
+{
+    unsigned count = 0;
+    while (count < want && first + count < VM_CHUNK_BLOCKS &&
+           (words[(first + count) / 64] >> (first + count) % 64 & 1))
+        count++;
+    return count;
+}
+
+/* Under the pool's lock: takes up to `want` blocks, at the goal if it is there. */
+static bool pool_take(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t goal, uint64_t want,
+                      struct vm_run *out)
+{
+    if (pool->chunk == VM_CHUNK_NONE)
+        return false;
+    uint64_t chunk_block = vm_chunk_first_block(ctx->region, pool->chunk);
+    unsigned most = (unsigned)vm_min(want, VM_CHUNK_BLOCKS);
+    struct vm_bits_run run = {0, 0};
+    if (goal >= chunk_block && goal < chunk_block + VM_CHUNK_BLOCKS) {
+        run.first = (unsigned)(goal - chunk_block);
+        run.count = run_length_at(pool->free, run.first, most);
+    }
+    if (run.count == 0)
+        run = vm_bits_find(pool->free, most);
+    if (run.count == 0)
+        return false;
+    run.count = (unsigned)vm_min(run.count, most);
+    *out = (struct vm_run){chunk_block + run.first, run.count, pool->is_zeroed};
+    vm_chunks_hold(ctx->space, out->block, out->count, 1);
+    bits_change(pool->free, run.first, run.count, false);
+    note_run(ctx, out->block, out->count, (uint32_t)(pool - ctx->space->pools));
+    return true;
+}
+
+static void pool_drop_chunk(struct vm_ctx *ctx, struct vm_pool *pool)
+{
+    if (pool->chunk == VM_CHUNK_NONE)
+        return;
+    vm_chunks_unclaim(ctx->space, vm_chunk_first_block(ctx->region, pool->chunk), 1);
+    pool->chunk = VM_CHUNK_NONE;
+}
+
+/* Claims a chunk somewhere from the pool's cursor on: 1, 0 or a reason. */
+static int search_groups(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chunk_want want)
+{
+    struct vm_space *space = ctx->space;
+    uint64_t ready = atomic_load_explicit(&space->ready_seen, memory_order_acquire);
+    for (uint64_t probe = 0; probe < ready; probe++) {
+        uint64_t group = (pool->cursor + probe) % ready;
+        uint64_t free_bits[VM_CHUNK_WORDS_FREE];
+        uint64_t chunk = vm_group_claim(space, group, want, free_bits);
+        if (chunk == VM_CHUNK_NONE)
+            continue;
+        bool is_zeroed;
+        int result = vm_chunk_prepare(ctx, chunk, &is_zeroed);
+        if (result) {
+            vm_chunks_unclaim(space, vm_chunk_first_block(ctx->region, chunk), 1);
+            return result;
+        }
+        pool_drop_chunk(ctx, pool);
+        pool->chunk = chunk;
+        pool->cursor = group;
+        pool->is_zeroed = is_zeroed;
+        for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE; word++)
+            pool->free[word] = free_bits[word];
+        return 1;
+    }
+    return 0;
+}
+
+/* Good chunks first, then a new group, then whatever has the run that is needed. */
+static int pool_refill(struct vm_ctx *ctx, struct vm_pool *pool, uint32_t run_min)
+{
+    const struct vm_chunk_want good = {VM_CHUNK_BLOCKS / 4, run_min};
+    const struct vm_chunk_want any = {run_min, run_min};
+    int result = search_groups(ctx, pool, good);
+    while (result == 0) {
+        result = vm_group_init_next(ctx);
+        if (result <= 0)
+            break;
+        result = search_groups(ctx, pool, good);
+    }
+    return result ? result : search_groups(ctx, pool, any);
+}
+
+static bool steal(struct vm_ctx *ctx, const struct vm_pool *own, uint64_t want, uint32_t run_min,
+                  struct vm_run *out)
+{
+    struct vm_space *space = ctx->space;
+    for (uint32_t index = 0; index < space->pool_count; index++) {
+        struct vm_pool *pool = &space->pools[index];
+        if (pool == own || !vm_lock_try(&pool->lock))
+            continue;
+        bool is_taken = pool->chunk != VM_CHUNK_NONE &&
+                        vm_bits_find(pool->free, run_min).count >= run_min &&
+                        pool_take(ctx, pool, 0, want, out);
+        vm_lock_release(&pool->lock, ctx->region->platform);
+        if (is_taken)
+            return true;
+    }
+    return false;
+}
+
+/* Where to find at least run_min contiguous blocks, from the nearest place to the last resort. */
+static int take_some(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t goal, uint64_t want,
+                     uint32_t run_min, struct vm_run *out)
+{
+    bool is_fit = pool->chunk != VM_CHUNK_NONE && vm_bits_find(pool->free, run_min).count >= run_min;
+    if (is_fit && pool_take(ctx, pool, goal, want, out))
+        return 0;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int result = pool_refill(ctx, pool, run_min);
+        if (result < 0)
+            return result;
+        if (result > 0 && pool_take(ctx, pool, goal, want, out))
+            return 0;
+        if (steal(ctx, pool, want, run_min, out))
+            return 0;
+        if (attempt == 0) {
+            result = vm_checkpoint_all(ctx); /* releases what is cooling */
+            if (result)
+                return result;
+        }
+    }
+    return vm_raise(&ctx->err, VMFS_R_NO_SPACE, want);
+}
+
+static int take_locked(struct vm_ctx *ctx, unsigned kind, struct vm_run *run, uint64_t goal,
+                       uint64_t want, uint32_t run_min)
+{
+    struct vm_pool *pool = own_pool(ctx, kind);
+    vm_lock_take(&pool->lock, ctx->region->platform);
+    int result = take_some(ctx, pool, goal, want, run_min, run);
+    vm_lock_release(&pool->lock, ctx->region->platform);
+    return result;
+}
+
+int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out)
+{
+    struct vm_run run;
+    int result = take_locked(ctx, POOL_NODES, &run, 0, 1, 1);
+    if (result == 0)
+        *offset_out = run.block * VM_BLOCK_BYTES;
+    return result;
+}
+
+int vm_space_take_exact(struct vm_ctx *ctx, uint64_t count, uint64_t *block_out)
+{
+    VM_ASSERT(count > 0 && count <= VM_CHUNK_BLOCKS);
+    struct vm_run run;
+    int result = take_locked(ctx, POOL_NODES, &run, 0, count, (uint32_t)count);
+    if (result == 0)
+        *block_out = run.block;
+    return result;
+}
+
+/* Chunks claimed in one go, all backed and marked: 1, 0 if there are none, or a reason. */
+static int claim_large(struct vm_ctx *ctx, uint64_t group, uint64_t want, struct vm_run *out)
+{
+    unsigned count;
+    uint64_t most = vm_min(vm_div_up(want, VM_CHUNK_BLOCKS), VM_GROUP_CHUNKS);
+    uint64_t first = vm_group_claim_empty(ctx->space, group, (unsigned)most, &count);
+    if (first == VM_CHUNK_NONE)
+        return 0;
+    uint64_t block = vm_chunk_first_block(ctx->region, first);
+    uint64_t blocks = (uint64_t)count * VM_CHUNK_BLOCKS;
+    *out = (struct vm_run){block, vm_min(want, blocks), true};
+    int result = 0;
+    for (unsigned index = 0; result == 0 && index < count; index++) {
+        bool is_zeroed;
+        result = vm_chunk_prepare(ctx, first + index, &is_zeroed);
+        out->is_zeroed = out->is_zeroed && is_zeroed;
+    }
+    if (result == 0) {
+        vm_chunks_hold(ctx->space, block, out->count, 1);
+        note_run(ctx, block, out->count, POOL_CLAIM);
+    }
+    vm_chunks_unclaim(ctx->space, block, blocks);
+    return result ? result : 1;
+}
+
+static int take_large(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct vm_run *out)
+{
+    struct vm_space *space = ctx->space;
+    struct vm_pool *pool = own_pool(ctx, POOL_DATA);
+    uint64_t start = pool->cursor;
+    if (goal && goal < ctx->region->blocks)
+        start = vm_region_bit(ctx->region, goal).group;
+    for (;;) {
+        uint64_t ready = atomic_load_explicit(&space->ready_seen, memory_order_acquire);
+        for (uint64_t probe = 0; probe < ready; probe++) {
+            int result = claim_large(ctx, (start + probe) % ready, want, out);
+            if (result)
+                return result;
+        }
+        int result = vm_group_init_next(ctx);
+        if (result <= 0)
+            return result;
+        start = ready;
+    }
+}
+
+int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct vm_run *out)
+{
+    VM_ASSERT(want > 0);
+    if (want >= VM_CHUNK_BLOCKS) {
+        int result = take_large(ctx, goal, want, out);
+        if (result)
+            return result < 0 ? result : 0;
+    }
+    return take_locked(ctx, POOL_DATA, out, goal, want, 1);
+}
+
+void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
+{
+    vm_tx_blocks(ctx, block, count, false);
+}
+
+/* H2, H11: the chunks of a freed run cannot be claimed from before its bits are cleared until W has
+ * passed the record. */
+static void hook_freeing(struct vm_space *space, uint64_t block, uint64_t count)
+{
+    vm_chunks_hold(space, block, count, 1);
+}
+
+static void hook_freed(struct vm_space *space, uint64_t block, uint64_t count)
+{
+    vm_chunks_hold(space, block, count, -1);
+}
+
+static void give_back(struct vm_ctx *ctx, const struct vm_tx_run *run)
+{
+    struct vm_pool *pool = &ctx->space->pools[run->pool];
+    uint64_t chunk = vm_chunk_of_block(ctx->region, run->block);
+    vm_lock_take(&pool->lock, ctx->region->platform);
+    if (pool->chunk == chunk) {
+        uint64_t first = run->block - vm_chunk_first_block(ctx->region, chunk);
+        bits_change(pool->free, (unsigned)first, (unsigned)run->count, true);
+        pool->is_zeroed = false; /* payload may have been stored there */
+    }
+    vm_lock_release(&pool->lock, ctx->region->platform);
+}
+
+static void hook_settled(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed)
+{
+    for (uint32_t index = 0; index < tx->run_count; index++) {
+        const struct vm_tx_run *run = &tx->runs[index];
+        if (!is_committed && run->pool != POOL_CLAIM)
+            give_back(ctx, run);
+        vm_chunks_hold(ctx->space, run->block, run->count, -1);
+    }
+}
+
+int vm_space_init(struct vm_ctx *ctx, struct vm_space **out)
+{
+    const struct vm_region *region = ctx->region;
+    void *memory;
+    int result = vm_alloc(ctx, sizeof(struct vm_space), &memory);
+    if (result)
+        return result;
+    struct vm_space *space = memory;
+    *out = space;
+    ctx->space = space;
+    space->region = region;
+    space->pool_count = region->lane_count * 2;
+    result = vm_alloc(ctx, space->pool_count * sizeof *space->pools, &memory);
+    space->pools = memory;
+    if (result == 0)
+        result = vm_alloc(ctx, region->group_count * sizeof *space->groups, &memory);
+    space->groups = result ? NULL : memory;
+    if (result)
+        return result;
+    for (uint32_t index = 0; index < space->pool_count; index++)
+        space->pools[index].chunk = VM_CHUNK_NONE;
+    ctx->journal->hooks.freeing = hook_freeing;
+    ctx->journal->hooks.freed = hook_freed;
+    ctx->journal->hooks.settled = hook_settled;
+    return vm_groups_load(ctx, space);
+}
+
+void vm_space_fini(struct vm_ctx *ctx, struct vm_space *space)
+{
+    const struct vm_platform *platform = ctx->region->platform;
+    if (!space)
+        return;
+    if (space->pools)
+        platform->free(platform->arg, space->pools, space->pool_count * sizeof *space->pools);
+    if (space->groups)
+        platform->free(platform->arg, space->groups,
+                       ctx->region->group_count * sizeof *space->groups);
+    platform->free(platform->arg, space, sizeof *space);
+}

@@ -1,0 +1,54 @@
+/* space.h -- who owns each block
+ *
+ * The bitmap in the region is the truth; what is volatile here only says which chunks (2 MiB, one line
+ * of bitmap) a lane may take blocks from without asking anybody.
+ *
+ * H2, H11  A freed block cannot be taken before its record is fenced, as the home bit is cleared only
+ *     then, nor before W has passed that record: the chunk is counted as cooling until the checkpoint
+ *     has released it, and no cooling chunk is handed to a pool.
+ * H10 Bitmap words are shared by independent operations and change by SET and CLEAR entries only. */
+#ifndef VM_SPACE_SPACE_H
+#define VM_SPACE_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "journal/journal.h"
+#include "media/ctx.h"
+
+struct vm_run {
+    uint64_t block;
+    uint64_t count;
+    bool is_zeroed; /* known to read as zero, durably */
+};
+
+/* Takes one block for a node or other metadata; its offset. The running transaction owns it: it is
+ * staged as used, and goes back if the transaction is not committed. NO_SPACE only after a checkpoint
+ * has released what was cooling. */
+int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out);
+
+/* Takes 1 to `want` contiguous blocks for data, from `goal` on if that is free (0: no goal). Large
+ * wants start on a chunk boundary where one is free. */
+int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct vm_run *out);
+
+/* Takes exactly `count` contiguous blocks, at most VM_CHUNK_BLOCKS. */
+int vm_space_take_exact(struct vm_ctx *ctx, uint64_t count, uint64_t *block_out);
+
+/* Stages blocks as free. */
+void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count);
+
+/* May this version write or free a block born at `birth` in place? The one place that decides about
+ * sharing; nothing is shared while base_epoch is 0. */
+static inline bool vm_space_owns(uint64_t base_epoch, uint64_t birth)
+{
+    return birth > base_epoch;
+}
+
+/* Allocates the volatile part and hooks it into the journal. */
+int vm_space_init(struct vm_ctx *ctx, struct vm_space **out);
+void vm_space_fini(struct vm_ctx *ctx, struct vm_space *space);
+
+/* Structures of a region that is being formatted: the state of zone 0. */
+void vm_space_format(struct vm_ctx *ctx);
+
+#endif

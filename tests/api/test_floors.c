@@ -1,0 +1,319 @@
+/* test_floors.c -- how many fences each call may issue, counted call by call
+ *
+ * Every case makes 10,000 calls. A changing call issues exactly its floor in at least 94 % of them,
+ * never more than 4 (an index node that splits, a checkpoint slice), and on average at most 0.10
+ * more. A call that only reads issues none, ever. */
+#include <stdio.h>
+#include <string.h>
+
+#include "fixture.h"
+
+#define CALLS      10000
+#define WARM_UP    200
+#define FENCES_MAX 4
+#define PAGE       4096
+
+struct floor_run {
+    struct fixture fixture;
+    struct vmfs *fs;
+    struct vmfs_file *file;
+    struct vmfs_dir *dir;
+    uint8_t page[PAGE];
+};
+
+struct floor_case {
+    const char *name;
+    unsigned floor;                                    /* fences of a steady call */
+    int (*prepare)(struct floor_run *run, unsigned i); /* before all calls; may be null */
+    int64_t (*call)(struct floor_run *run, unsigned i);
+    bool is_bound; /* the floor is an upper bound: fewer are as good */
+};
+
+static const char *name_of(const char *dir, unsigned i)
+{
+    static char names[4][64];
+    static unsigned turn;
+    char *name = names[turn++ % 4];
+    snprintf(name, sizeof(names[0]), "/%s/entry-%05u", dir, i);
+    return name;
+}
+
+static uint64_t count_fences(struct vmfs *fs)
+{
+    struct vmfs_counters counters;
+    expect_ok(vmfs_counters(fs, VMFS_COUNTERS_THREAD, &counters));
+    return counters.fences;
+}
+
+struct tally {
+    unsigned at_floor;
+    uint64_t total;
+    uint64_t most;
+};
+
+static void tally_call(struct tally *tally, const struct floor_case *floor, uint64_t fences)
+{
+    bool is_at_floor = floor->is_bound ? fences <= floor->floor : fences == floor->floor;
+    tally->at_floor += is_at_floor ? 1 : 0;
+    tally->total += fences;
+    tally->most = fences > tally->most ? fences : tally->most;
+}
+
+static void judge(const struct floor_case *floor, const struct tally *tally)
+{
+    double mean = (double)tally->total / CALLS;
+    double share = 100.0 * tally->at_floor / CALLS;
+    fprintf(stderr, "%s: floor %u, %.1f %% at it, mean %.3f, most %llu\n", floor->name,
+            floor->floor, share, mean, (unsigned long long)tally->most);
+    if (floor->floor == 0) {
+        cr_assert(tally->total == 0, "%s: %llu fences in %d calls", floor->name,
+                  (unsigned long long)tally->total, CALLS);
+        return;
+    }
+    cr_assert(share >= 94.0, "%s: only %.1f %% of the calls are at the floor", floor->name, share);
+    cr_assert(tally->most <= FENCES_MAX, "%s: one call issued %llu fences", floor->name,
+              (unsigned long long)tally->most);
+    cr_assert(mean <= floor->floor + 0.10, "%s: mean of %.3f fences", floor->name, mean);
+}
+
+static void make_dirs(struct floor_run *run)
+{
+    static const char *const dirs[] = {"/a", "/b"};
+    for (unsigned i = 0; i < 2; i++)
+        expect_ok(vmfs_mkdir(run->fs, dirs[i], 0755));
+    expect_ok(region_put_file(run->fs, "/file", 64 * PAGE, 1));
+    run->file = fixture_file(&run->fixture, "/file", VMFS_O_RDWR);
+}
+
+static void run_floor(const struct floor_case *floor)
+{
+    static struct floor_run run;
+    memset(&run, 0, sizeof(run));
+    fixture_open(&run.fixture, floor->name, 512 * REGION_MIB);
+    run.fs = run.fixture.fs;
+    make_dirs(&run);
+    for (unsigned i = 0; i < CALLS + WARM_UP && floor->prepare != NULL; i++)
+        cr_assert(floor->prepare(&run, i) == 0, "%s: preparing %u failed", floor->name, i);
+    struct tally tally = {0};
+    for (unsigned i = 0; i < CALLS + WARM_UP; i++) {
+        uint64_t before = count_fences(run.fs);
+        int64_t code = floor->call(&run, i);
+        uint64_t fences = count_fences(run.fs) - before;
+        cr_assert(code >= 0, "%s: call %u returned %lld", floor->name, i, (long long)code);
+        if (i >= WARM_UP)
+            tally_call(&tally, floor, fences);
+    }
+    judge(floor, &tally);
+    if (run.dir != NULL)
+        expect_ok(vmfs_dir_close(run.dir));
+    if (run.file != NULL)
+        expect_ok(vmfs_file_close(run.file));
+    fixture_close(&run.fixture);
+}
+
+/* ------------------------------------------------------------------------------- preparations */
+
+static int put_empty(struct floor_run *run, unsigned i)
+{
+    return vmfs_mknod(run->fs, name_of("a", i), VMFS_S_IFREG | 0644, 0);
+}
+
+static int put_both(struct floor_run *run, unsigned i)
+{
+    int err = put_empty(run, i);
+    return err != 0 ? err : vmfs_mknod(run->fs, name_of("b", i), VMFS_S_IFREG | 0644, 0);
+}
+
+static int put_dir(struct floor_run *run, unsigned i)
+{
+    return vmfs_mkdir(run->fs, name_of("a", i), 0755);
+}
+
+static int put_two_pages(struct floor_run *run, unsigned i)
+{
+    return region_put_file(run->fs, name_of("a", i), 2 * PAGE, i);
+}
+
+/* ------------------------------------------------------------------------------ names, changing */
+
+static int64_t call_mknod(struct floor_run *run, unsigned i)
+{
+    return vmfs_mknod(run->fs, name_of("a", i), VMFS_S_IFREG | 0644, 0);
+}
+
+static int64_t call_create(struct floor_run *run, unsigned i)
+{
+    if (run->file != NULL)
+        vmfs_file_close(run->file);
+    run->file = NULL;
+    return vmfs_file_open(run->fs, name_of("a", i), VMFS_O_CREAT | VMFS_O_RDWR, 0644, &run->file);
+}
+
+static int64_t call_mkdir(struct floor_run *run, unsigned i)
+{
+    return vmfs_mkdir(run->fs, name_of("a", i), 0755);
+}
+
+static int64_t call_symlink(struct floor_run *run, unsigned i)
+{
+    return vmfs_symlink(run->fs, "../file", name_of("a", i));
+}
+
+static int64_t call_link(struct floor_run *run, unsigned i)
+{
+    return vmfs_link(run->fs, "/file", name_of("a", i));
+}
+
+static int64_t call_unlink(struct floor_run *run, unsigned i)
+{
+    return vmfs_unlink(run->fs, name_of("a", i));
+}
+
+static int64_t call_rmdir(struct floor_run *run, unsigned i)
+{
+    return vmfs_rmdir(run->fs, name_of("a", i));
+}
+
+static int64_t call_rename_same(struct floor_run *run, unsigned i)
+{
+    return vmfs_rename(run->fs, name_of("a", i), name_of("a", i + 50000), 0);
+}
+
+static int64_t call_rename_cross(struct floor_run *run, unsigned i)
+{
+    return vmfs_rename(run->fs, name_of("a", i), name_of("b", i), 0);
+}
+
+static int64_t call_exchange(struct floor_run *run, unsigned i)
+{
+    return vmfs_rename(run->fs, name_of("a", i), name_of("b", i), VMFS_RENAME_EXCHANGE);
+}
+
+/* ------------------------------------------------------------------------- attributes, changing */
+
+static int64_t call_chmod(struct floor_run *run, unsigned i)
+{
+    return vmfs_chmod(run->fs, "/file", 0600 + i % 64);
+}
+
+static int64_t call_utimens(struct floor_run *run, unsigned i)
+{
+    return vmfs_utimens(run->fs, "/file", (int64_t)i, (int64_t)i + 1);
+}
+
+static int64_t call_xattr_set(struct floor_run *run, unsigned i)
+{
+    return vmfs_xattr_set(run->fs, "/file", 0, "user.small", &i, sizeof(i));
+}
+
+static int64_t call_truncate_same(struct floor_run *run, unsigned i)
+{
+    return vmfs_truncate(run->fs, "/file", 63 * PAGE + 1 + i % (PAGE - 1));
+}
+
+static int64_t call_truncate_up(struct floor_run *run, unsigned i)
+{
+    return vmfs_truncate(run->fs, "/file", (65 + (uint64_t)i) * PAGE);
+}
+
+static int64_t call_truncate_down(struct floor_run *run, unsigned i)
+{
+    return vmfs_truncate(run->fs, name_of("a", i), PAGE);
+}
+
+/* ------------------------------------------------------------------------------ data, changing */
+
+static int64_t call_overwrite(struct floor_run *run, unsigned i)
+{
+    memset(run->page, (int)i, PAGE);
+    return vmfs_file_pwrite(run->file, run->page, PAGE, (uint64_t)(i % 64) * PAGE);
+}
+
+static int64_t call_append(struct floor_run *run, unsigned i)
+{
+    return vmfs_file_pwrite(run->file, run->page, PAGE, (64 + (uint64_t)i) * PAGE);
+}
+
+/* --------------------------------------------------------------------------------------- reading
+ */
+
+static int64_t call_stat(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    return vmfs_stat(run->fs, name_of("a", i), 0, &stat);
+}
+
+static int64_t call_lookup_missing(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    return vmfs_stat(run->fs, name_of("b", i), 0, &stat) < 0 ? 0 : -1;
+}
+
+static int64_t call_open_close(struct floor_run *run, unsigned i)
+{
+    struct vmfs_file *file;
+    int err = vmfs_file_open(run->fs, name_of("a", i), VMFS_O_RDWR, 0, &file);
+    return err != 0 ? err : vmfs_file_close(file);
+}
+
+static int64_t call_read(struct floor_run *run, unsigned i)
+{
+    return vmfs_file_pread(run->file, run->page, PAGE, (uint64_t)(i % 64) * PAGE);
+}
+
+static int64_t call_readdir(struct floor_run *run, unsigned i)
+{
+    struct vmfs_dirent entry;
+    (void)i;
+    if (run->dir == NULL)
+        expect_ok(vmfs_dir_open(run->fs, "/a", &run->dir));
+    return vmfs_dir_read(run->dir, &entry) == 1 ? 0 : -1;
+}
+
+static int64_t call_xattr_get(struct floor_run *run, unsigned i)
+{
+    (void)i;
+    return vmfs_xattr_list(run->fs, "/file", 0, NULL, 0);
+}
+
+/* ----------------------------------------------------------------------------------------- cases
+ */
+
+#define FLOOR(case_name, fences, before, calls)                                                    \
+    Test(floors, case_name)                                                                        \
+    {                                                                                              \
+        run_floor(&(struct floor_case){                                                            \
+            .name = #case_name, .floor = (fences), .prepare = (before), .call = (calls)});         \
+    }
+
+FLOOR(mknod, 1, NULL, call_mknod)
+FLOOR(create, 1, NULL, call_create)
+FLOOR(mkdir, 1, NULL, call_mkdir)
+FLOOR(symlink, 1, NULL, call_symlink)
+FLOOR(link, 1, NULL, call_link)
+FLOOR(unlink, 1, put_empty, call_unlink)
+FLOOR(unlink_with_data, 1, put_two_pages, call_unlink)
+FLOOR(rmdir, 1, put_dir, call_rmdir)
+FLOOR(rename_same_directory, 1, put_empty, call_rename_same)
+FLOOR(rename_cross_directory, 1, put_empty, call_rename_cross)
+FLOOR(rename_over_existing, 1, put_both, call_rename_cross)
+FLOOR(rename_exchange, 1, put_both, call_exchange)
+FLOOR(chmod, 1, NULL, call_chmod)
+FLOOR(utimens, 1, NULL, call_utimens)
+FLOOR(xattr_set, 1, NULL, call_xattr_set)
+FLOOR(truncate_same_blocks, 1, NULL, call_truncate_same)
+FLOOR(truncate_up, 1, NULL, call_truncate_up)
+FLOOR(truncate_down, 1, put_two_pages, call_truncate_down)
+FLOOR(overwrite_in_place, 1, NULL, call_overwrite)
+FLOOR(stat, 0, put_empty, call_stat)
+FLOOR(lookup_of_missing, 0, put_empty, call_lookup_missing)
+FLOOR(open_and_close, 0, put_empty, call_open_close)
+FLOOR(read, 0, NULL, call_read)
+FLOOR(readdir, 0, put_empty, call_readdir)
+FLOOR(xattr_list, 0, NULL, call_xattr_get)
+
+Test(floors, append)
+{
+    run_floor(
+        &(struct floor_case){.name = "append", .floor = 2, .call = call_append, .is_bound = true});
+}

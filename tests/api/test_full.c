@@ -1,0 +1,223 @@
+/* test_full.c -- a region without a free block: every changing call fails whole or succeeds whole
+ *
+ * On a full region each call either works or returns -ENOSPC and has changed nothing; what frees
+ * space always works, and after it everything else does again. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fixture.h"
+#include "seed.h"
+
+#define SMALL_BYTES (2 * REGION_MIB)
+#define ROUNDS      100
+
+static struct fixture fixture;
+static struct vmfs *fs;
+
+/* Writes one byte per call behind the last, in all sizes, until nothing fits. */
+static void fill_data(const char *path)
+{
+    static uint8_t block[65536];
+    struct vmfs_file *file = fixture_file(&fixture, path, VMFS_O_CREAT | VMFS_O_RDWR);
+    size_t length = sizeof(block);
+    uint64_t offset = 0;
+    seed_fill(block, sizeof(block), 11);
+    while (length > 0) {
+        int64_t written = vmfs_file_pwrite(file, block, length, offset);
+        cr_assert(written > 0 || written == -ENOSPC, "write returned %lld", (long long)written);
+        if (written > 0)
+            offset += (uint64_t)written;
+        if (written < (int64_t)length)
+            length /= 2;
+    }
+    cr_assert(offset > 100000, "the region was full after %llu bytes", (unsigned long long)offset);
+    expect_ok(vmfs_file_close(file));
+}
+
+/* Creates names until none fits either: index nodes and inodes are used up too. */
+static unsigned fill_names(void)
+{
+    char path[300];
+    unsigned made = 0;
+    int err = 0;
+    while (err == 0 && made < 100000) {
+        int used = snprintf(path, sizeof(path), "/names/%06u-", made);
+        memset(path + used, 'n', 200);
+        path[used + 200] = '\0';
+        err = vmfs_mknod(fs, path, 0644, 0);
+        made += err == 0 ? 1 : 0;
+    }
+    expect_code(err, -ENOSPC);
+    return made;
+}
+
+static void set_up(void)
+{
+    fixture_open(&fixture, "full", SMALL_BYTES);
+    fs = fixture.fs;
+    expect_ok(vmfs_mkdir(fs, "/names", 0755));
+    expect_ok(vmfs_mkdir(fs, "/dir", 0755));
+    expect_ok(vmfs_mkdir(fs, "/empty", 0755));
+    expect_ok(region_put_file(fs, "/file", 20000, 1));
+    expect_ok(region_put_file(fs, "/other", 20000, 2));
+    expect_ok(vmfs_truncate(fs, "/other", 1 << 20));
+    expect_ok(vmfs_symlink(fs, "file", "/link"));
+    fill_data("/filler");
+    fill_names();
+    fill_data("/filler-again");
+}
+
+static void tear_down(void)
+{
+    fixture_close(&fixture);
+}
+
+static int64_t write_at(const char *path, uint64_t offset, size_t length)
+{
+    static uint8_t bytes[100000];
+    struct vmfs_file *file = fixture_file(&fixture, path, VMFS_O_RDWR);
+    seed_fill(bytes, length, offset);
+    int64_t written = vmfs_file_pwrite(file, bytes, length, offset);
+    expect_ok(vmfs_file_close(file));
+    return written;
+}
+
+static int64_t make_by_open(void)
+{
+    struct vmfs_file *file;
+    int err = vmfs_file_open(fs, "/dir/opened", VMFS_O_CREAT | VMFS_O_RDWR, 0644, &file);
+    return err != 0 ? err : vmfs_file_close(file);
+}
+
+static int64_t call_changing(unsigned call, unsigned turn)
+{
+    char path[300];
+    static const uint8_t value[60000];
+    snprintf(path, sizeof(path), "/dir/%0200u", turn);
+    switch (call) {
+    case 0:
+        return vmfs_mkdir(fs, path, 0755);
+    case 1:
+        return vmfs_mknod(fs, path, 0644, 0);
+    case 2:
+        return vmfs_symlink(fs, path, path);
+    case 3:
+        return vmfs_link(fs, "/file", path);
+    case 4:
+        return make_by_open();
+    case 5:
+        return vmfs_rename(fs, "/link", path, 0) != 0 ? -ENOSPC : vmfs_rename(fs, path, "/link", 0);
+    case 6:
+        return write_at("/other", 40960, 50000);
+    case 7:
+        return write_at("/other", (1 << 20) + 5, 90000);
+    case 8:
+        return vmfs_xattr_set(fs, "/file", 0, "user.large", value, sizeof(value));
+    case 9:
+        return vmfs_xattr_set(fs, "/dir", 0, "user.small", path, 30 + turn % 100);
+    case 10:
+        return vmfs_truncate(fs, "/other", (1 << 20) + 100 * turn);
+    default:
+        return vmfs_rename(fs, "/empty", "/dir/moved", 0) != 0
+                   ? -ENOSPC
+                   : vmfs_rename(fs, "/dir/moved", "/empty", 0);
+    }
+}
+
+enum { CHANGING_CALLS = 12 };
+
+Test(full, failed_calls_change_nothing, .init = set_up, .fini = tear_down)
+{
+    unsigned refused[CHANGING_CALLS] = {0};
+    for (unsigned turn = 0; turn < 40; turn++) {
+        for (unsigned call = 0; call < CHANGING_CALLS; call++) {
+            uint64_t before = region_digest(fs, "/");
+            struct vmfs_statfs space_before;
+            struct vmfs_statfs space_after;
+            expect_ok(vmfs_statfs(fs, &space_before));
+            int64_t code = call_changing(call, turn);
+            cr_assert(code >= 0 || code == -ENOSPC || code == -EEXIST, "call %u returned %lld",
+                      call, (long long)code);
+            if (code >= 0)
+                continue;
+            refused[call]++;
+            expect_ok(vmfs_statfs(fs, &space_after));
+            cr_assert(region_digest(fs, "/") == before,
+                      "call %u returned %lld and changed the tree", call, (long long)code);
+            cr_assert(space_before.blocks_free == space_after.blocks_free &&
+                          space_before.inodes_used == space_after.inodes_used,
+                      "call %u returned %lld and kept space", call, (long long)code);
+        }
+    }
+    cr_assert(refused[6] > 0 && refused[7] > 0 && refused[8] > 0,
+              "the region was not full: %u, %u, %u refusals", refused[6], refused[7], refused[8]);
+    expect_ok(region_check(fs));
+}
+
+Test(full, overwriting_and_attributes_work, .init = set_up, .fini = tear_down)
+{
+    expect_code(write_at("/file", 0, 20000), 20000);
+    expect_ok(vmfs_chmod(fs, "/file", 0600));
+    expect_ok(vmfs_chown(fs, "/file", 5, 6));
+    expect_ok(vmfs_utimens(fs, "/file", 7, 8));
+    expect_ok(vmfs_rename(fs, "/file", "/other", VMFS_RENAME_EXCHANGE));
+    expect_ok(vmfs_sync(fs));
+}
+
+Test(full, freeing_works_and_then_all_else, .init = set_up, .fini = tear_down)
+{
+    expect_ok(vmfs_truncate(fs, "/filler", 0));
+    expect_ok(vmfs_unlink(fs, "/filler-again"));
+    expect_ok(vmfs_rmdir(fs, "/empty"));
+    expect_ok(region_remove_tree(fs, "/names"));
+    for (unsigned call = 0; call < CHANGING_CALLS - 1; call++) {
+        int64_t code = call_changing(call, 100 + call);
+        cr_assert(code >= 0, "call %u returned %lld after space was freed", call, (long long)code);
+    }
+}
+
+Test(full, survives_reopening, .init = set_up, .fini = tear_down)
+{
+    uint64_t before = region_digest(fs, "/");
+    fixture_reopen(&fixture);
+    fs = fixture.fs;
+    cr_assert(region_digest(fs, "/") == before);
+    expect_ok(vmfs_unlink(fs, "/filler"));
+    expect_code(write_at("/other", 40960, 50000), 50000);
+}
+
+Test(full, a_hundred_rounds)
+{
+    fixture_open(&fixture, "rounds", SMALL_BYTES);
+    fs = fixture.fs;
+    struct vmfs_statfs first = {0};
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct vmfs_statfs space;
+        fill_data("/filler");
+        expect_ok(vmfs_unlink(fs, "/filler"));
+        expect_ok(vmfs_statfs(fs, &space));
+        if (round == 0)
+            first = space;
+        cr_assert(space.blocks_free == first.blocks_free, "round %u: %llu free blocks, not %llu",
+                  round, (unsigned long long)space.blocks_free,
+                  (unsigned long long)first.blocks_free);
+    }
+    fixture_close(&fixture);
+}
+
+Test(full, a_hundred_rounds_of_names)
+{
+    fixture_open(&fixture, "name-rounds", SMALL_BYTES);
+    fs = fixture.fs;
+    unsigned first = 0;
+    for (unsigned round = 0; round < ROUNDS / 4; round++) {
+        expect_ok(vmfs_mkdir(fs, "/names", 0755));
+        unsigned made = fill_names();
+        first = round == 0 ? made : first;
+        cr_assert(made * 10 >= first * 9, "round %u: only %u names fit, %u at first", round, made,
+                  first);
+        expect_ok(region_remove_tree(fs, "/names"));
+    }
+    fixture_close(&fixture);
+}

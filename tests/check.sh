@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# check.sh -- builds everything and runs every suite
+#
+# tests/check.sh [--long]
+#
+# Prints one line for each suite, PASS, FAIL or SKIP(reason), its name and its seconds, and last the
+# totals. Logs lie in build-check/logs; the end of a failed suite's log is shown. With --long the
+# random suites run longer. With CI=true a suite that had to be skipped is a failure.
+set -u
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+
+long=no
+case "${1-}" in
+--long) long=yes ;;
+'') ;;
+*)
+    echo "usage: tests/check.sh [--long]" >&2
+    exit 2
+    ;;
+esac
+
+build=build-check
+logs=$build/logs
+passed=0
+failed=0
+skipped=0
+export PMEM_IS_PMEM_FORCE=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+# Criterion's own worker processes end without freeing what they hold.
+export ASAN_OPTIONS=detect_leaks=0
+
+quick_or_long() {
+    if [ "$long" = yes ]; then echo "$2"; else echo "$1"; fi
+}
+
+# Ends the suite that runs as skipped.
+skip() {
+    echo "SKIP: $*"
+    exit 77
+}
+
+need() {
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || skip "no $tool"
+    done
+}
+
+# configure FOLDER OPTION...: sets up a build folder from nothing.
+configure() {
+    local folder=$build/$1
+    shift
+    rm -rf "$folder"
+    meson setup "$folder" --werror "$@"
+}
+
+compile() {
+    meson compile -C "$build/$1"
+}
+
+# True if the build folder has tests in the meson suite.
+has_suite() {
+    meson introspect --tests "$build/$1" | python3 -c '
+import json, sys
+wanted = sys.argv[1]
+found = any(wanted in (name.split(":")[-1] for name in test["suite"])
+            for test in json.load(sys.stdin))
+sys.exit(0 if found else 1)' "$2"
+}
+
+# run_suites FOLDER SUITE...: runs meson suites, each of which must have tests.
+run_suites() {
+    local folder=$1
+    local arguments=()
+    shift
+    for suite in "$@"; do
+        has_suite "$folder" "$suite" || skip "no tests in suite $suite"
+        arguments+=(--suite "$suite")
+    done
+    meson test -C "$build/$folder" --no-rebuild --print-errorlogs -j2 "${arguments[@]}"
+}
+
+suite_packages() {
+    bash examples/install-packages.sh run test
+}
+
+suite_build_gcc() {
+    need gcc meson ninja
+    CC=gcc configure gcc && compile gcc
+}
+
+suite_build_clang() {
+    need clang meson ninja
+    CC=clang configure clang && compile clang
+}
+
+suite_units() {
+    run_suites gcc unit api
+}
+
+suite_scale() {
+    "$build/gcc/tests/api/scale_test" --files "$(quick_or_long 200000 1000000)"
+}
+
+suite_model() {
+    "$build/gcc/tests/model/model_test" -v --ops "$(quick_or_long 50000 1000000)"
+}
+
+suite_kill() {
+    "$build/gcc/tests/kill/kill_test" -v --kills "$(quick_or_long 20 200)"
+}
+
+suite_crash() {
+    run_suites gcc crash
+}
+
+suite_asan() {
+    need gcc
+    CC=gcc configure asan -Db_sanitize=address,undefined -Db_lundef=false && compile asan &&
+        run_suites asan unit api &&
+        ASAN_OPTIONS=detect_leaks=1 "$build/asan/tests/model/model_test" -v --ops \
+            "$(quick_or_long 15000 200000)"
+}
+
+suite_tsan() {
+    need gcc
+    CC=gcc configure tsan -Db_sanitize=thread -Db_lundef=false && compile tsan &&
+        TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_test" --seconds \
+            "$(quick_or_long 5 60)"
+}
+
+suite_stress() {
+    "$build/gcc/tests/api/stress_test" --seconds "$(quick_or_long 5 60)"
+}
+
+suite_examples() {
+    run_suites gcc examples
+}
+
+suite_bench_smoke() {
+    run_suites gcc bench-smoke
+}
+
+suite_tidy() {
+    run_suites gcc tidy
+}
+
+suite_quickstart() {
+    bash examples/quickstart.sh
+}
+
+# The reason of a suite that ended with 77.
+skip_reason() {
+    sed -n 's/^SKIP: //p' "$1" | tail -n 1
+}
+
+run() {
+    local name=$1
+    local log=$logs/$name.log
+    local start=$SECONDS
+    ("suite_${name//-/_}") >"$log" 2>&1
+    local status=$?
+    local seconds=$((SECONDS - start))
+    if [ $status -eq 0 ]; then
+        passed=$((passed + 1))
+        echo "PASS $name $seconds"
+    elif [ $status -eq 77 ] && [ "${CI-}" != true ]; then
+        skipped=$((skipped + 1))
+        echo "SKIP($(skip_reason "$log")) $name $seconds"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name $seconds"
+        tail -n 40 "$log" | sed 's/^/    /'
+    fi
+}
+
+rm -rf "$build"
+mkdir -p "$logs"
+for suite in packages build-gcc build-clang tidy units scale model stress kill crash examples \
+    bench-smoke quickstart asan tsan; do
+    run "$suite"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

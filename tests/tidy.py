@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""tidy.py -- the house rules as a test.
+
+tidy.py [ROOT]       checks the sources below ROOT (default: the folder above this file)
+tidy.py --abi LIB    checks that every symbol that the shared library exports starts with vmfs_
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+LINES_MAX = 1000
+FUNCTION_LINES_MAX = 80
+PARAMETERS_MAX = 6
+RANKS = ["base", "persist", "media", "journal", "space", "index", "inode", "name", "check", "api"]
+SOURCE_DIRS = ["include", "libvmfs", "tools", "tests", "bench", "examples", "fuse-frontend"]
+BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca|TODO|FIXME|XXX)\b")
+INTRINSICS = re.compile(r"\b(_mm\d*_\w+|__builtin_ia32_\w+|[a-z0-9]*mmintrin\.h|immintrin\.h)")
+ERRNO = re.compile(r"(?<![\w.])-\s*(E[A-Z][A-Z0-9]+)\b")
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+FUNCTION_HEAD = re.compile(r"^[A-Za-z_][^;{}=]*?\b([A-Za-z_]\w*)\s*\(([^;{}]*)\)\s*$", re.S)
+
+
+class Report:
+    def __init__(self):
+        self.count = 0
+
+    def add(self, path, line, text):
+        self.count += 1
+        print(f"{path}:{line}: {text}")
+
+
+def blank(match):
+    return re.sub(r"[^\n]", " ", match.group(0))
+
+
+def strip_comments(text):
+    """Blanks comments and literals, keeping every line where it is."""
+    pattern = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
+    return re.sub(pattern, blank, text, flags=re.S)
+
+
+def line_of(text, offset):
+    return text.count("\n", 0, offset) + 1
+
+
+def functions(code):
+    """Yields (name, parameters, first line, length) of functions with braces in column 0."""
+    lines = code.split("\n")
+    start = None
+    for number, line in enumerate(lines):
+        if line.startswith("{"):
+            start = number
+        elif line.startswith("}") and start is not None:
+            head = start - 1
+            while head > 0 and lines[head - 1].strip() and not lines[head - 1].startswith(("}", "#")):
+                head -= 1
+            match = FUNCTION_HEAD.match("\n".join(lines[head:start]).strip())
+            if match:
+                yield match.group(1), match.group(2), head + 1, number - head + 1
+            start = None
+
+
+def count_parameters(parameters):
+    depth = 0
+    count = 1
+    for character in parameters:
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+        count += character == "," and depth == 0
+    return 0 if parameters.strip() in ("", "void") else count
+
+
+def check_shape(report, path, text, code):
+    lines = text.count("\n")
+    if lines > LINES_MAX:
+        report.add(path, 1, f"{lines} lines, at most {LINES_MAX}")
+    for name, parameters, line, length in functions(code):
+        if length > FUNCTION_LINES_MAX:
+            report.add(path, line, f"{name}() has {length} lines, at most {FUNCTION_LINES_MAX}")
+        if count_parameters(parameters) > PARAMETERS_MAX:
+            report.add(path, line, f"{name}() has more than {PARAMETERS_MAX} parameters")
+    for match in BANNED.finditer(code):
+        report.add(path, line_of(code, match.start()), f"banned: {match.group(0)}")
+    for match in re.finditer(r"\b(TODO|FIXME|XXX)\b", text):
+        report.add(path, line_of(text, match.start()), f"banned: {match.group(0)}")
+    if text and not text.startswith("/*"):
+        report.add(path, 1, "does not open with a comment that says what the file is for")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line != line.rstrip() or "\t" in line:
+            report.add(path, number, "trailing space or tab")
+
+
+def check_ranks(report, path, layer, text):
+    rank = RANKS.index(layer)
+    for match in INCLUDE.finditer(text):
+        target = match.group(1)
+        line = line_of(text, match.start())
+        if target == "vmfs.h":
+            if layer not in ("check", "api") and path.stem != "err":
+                report.add(path, line, "only base/err, check/ and api/ include vmfs.h")
+        elif "/" not in target or target.split("/")[0] not in RANKS:
+            report.add(path, line, f'include "{target}" does not name a folder of libvmfs/')
+        elif RANKS.index(target.split("/")[0]) > rank:
+            report.add(path, line, f'{layer}/ may not include "{target}", which ranks higher')
+
+
+def check_layer(report, path, layer, text, code):
+    check_ranks(report, path, layer, text)
+    if layer != "persist":
+        for match in INTRINSICS.finditer(code):
+            report.add(path, line_of(code, match.start()), f"{match.group(0)} outside persist/")
+    if layer != "api" and not (layer == "base" and path.stem == "err"):
+        for match in ERRNO.finditer(code):
+            report.add(path, line_of(code, match.start()), f"{match.group(0)} below api/")
+
+
+def check_reasons(report, header, sources):
+    reasons = re.findall(r"^\s*x\((\w+),", header.read_text(), re.M)
+    places = {reason: [] for reason in reasons}
+    for path, code in sources:
+        for match in re.finditer(r"\bvm_raise\w*\s*\([^;]*?\bVMFS_R_(\w+)", code, re.S):
+            places.setdefault(match.group(1), []).append(f"{path}:{line_of(code, match.start())}")
+    for reason, where in places.items():
+        if not where:
+            report.add(header, 1, f"VMFS_R_{reason} is never raised")
+        elif len(where) > 1:
+            report.add(header, 1, f"VMFS_R_{reason} is raised at {len(where)} places: "
+                       + ", ".join(where))
+
+
+def check_format(report, files):
+    tool = shutil.which("clang-format")
+    if tool is None:
+        print("clang-format is not installed: layout not checked")
+        return
+    result = subprocess.run([tool, "--dry-run", *map(str, files)], capture_output=True, text=True)
+    named = sorted(set(re.findall(r"^(\S+?):\d+:\d+: warning", result.stderr, re.M)))
+    if named:
+        print("layout differs from .clang-format (not an error): " + " ".join(named))
+
+
+def check_sources(root):
+    report = Report()
+    files = [path for folder in SOURCE_DIRS for path in sorted((root / folder).rglob("*"))
+             if path.suffix in (".c", ".h") and path.is_file()]
+    library = []
+    for path in files:
+        text = path.read_text()
+        code = strip_comments(text)
+        check_shape(report, path, text, code)
+        parts = path.relative_to(root).parts
+        if parts[0] == "libvmfs" and len(parts) == 3 and parts[1] in RANKS:
+            check_layer(report, path, parts[1], text, code)
+            library.append((path, code))
+        elif parts[0] == "libvmfs":
+            report.add(path, 1, "lies in no folder that has a rank")
+    if not library:
+        report.add(root, 1, "no sources found in libvmfs/")
+    check_reasons(report, root / "include" / "vmfs.h", library)
+    check_format(report, files)
+    print(f"{len(files)} files, {report.count} breaches")
+    return report.count
+
+
+def check_abi(library):
+    output = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
+                            capture_output=True, text=True).stdout
+    symbols = [line.split() for line in output.splitlines() if line.split()]
+    # Type A is the name of a symbol version, not a symbol.
+    names = [fields[-1].split("@")[0] for fields in symbols if fields[-2] != "A"]
+    wrong = [name for name in names if not name.startswith("vmfs_")]
+    for name in wrong:
+        print(f"{library}: exports {name}")
+    print(f"{len(names)} symbols, {len(wrong)} wrong")
+    return len(wrong) if names else 1
+
+
+def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "--abi":
+        return 1 if check_abi(arguments[1]) else 0
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        print(__doc__)
+        return 2
+    root = pathlib.Path(arguments[0]) if arguments else pathlib.Path(__file__).resolve().parent.parent
+    return 1 if check_sources(root.resolve()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
