@@ -8,24 +8,32 @@
 #include <unistd.h>
 
 /* The errno value alone often says too little: the library's text names the owner of a busy region
- * or the structure that is damaged. It is kept until the failure it belongs to is reported. */
+ * or the structure that is damaged. It is kept until the failure it belongs to is reported. Ordinary
+ * failures of calls are not kept, as verbs also make calls that may fail; opening may not. */
 static void log_keep(void *arg, int level, int reason, const char *file, int line, const char *text)
 {
     struct tool *tool = arg;
 
-    (void)reason;
     (void)file;
     (void)line;
-    if (level == VMFS_LOG_ERROR)
+    /* What the operating system refused, the errno value says better. */
+    if (reason == VMFS_R_SYSTEM)
+        return;
+    if (level == VMFS_LOG_ERROR || (!tool->fs && reason != 0))
         snprintf(tool->log_text, sizeof(tool->log_text), "%s", text);
 }
 
 int tool_open(struct tool *tool, uint32_t flags)
 {
+    int err;
+
     tool->options.flags = flags;
     tool->options.log = log_keep;
     tool->options.log_arg = tool;
-    return vmfs_open(tool->region, &tool->options, &tool->fs);
+    err = vmfs_open(tool->region, &tool->options, &tool->fs);
+    if (!err)
+        tool->log_text[0] = '\0';
+    return err;
 }
 
 static void counters_print(struct tool *tool)
