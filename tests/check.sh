@@ -5,7 +5,8 @@
 #
 # Prints one line for each suite, PASS, FAIL or SKIP(reason), its name and its seconds, and last the
 # totals. Logs lie in build-check/logs; the end of a failed suite's log is shown. With --long the
-# random suites run longer. With CI=true a suite that had to be skipped is a failure.
+# random suites run longer. With CI=true a suite that had to be skipped is a failure. Regions lie in a
+# folder on /dev/shm, which is removed at the end.
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -177,6 +178,9 @@ run() {
 
 rm -rf "$build"
 mkdir -p "$logs"
+VMFS_TEST_DIR=$(mktemp -d /dev/shm/vmfs-check.XXXXXX) || exit 1
+export VMFS_TEST_DIR
+trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
 for suite in packages build-gcc build-clang tidy units scale model stress kill crash examples \
     bench-smoke quickstart asan tsan; do
     run "$suite"

@@ -23,7 +23,7 @@ static int64_t open_body(struct vm_ctx *ctx, void *arg)
 {
     struct dir_call *call = arg;
     struct vm_place place;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, true, &place);
+    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_FOLLOW, &place);
     if (result)
         return result;
     if (place.id == 0)

@@ -38,7 +38,8 @@ static int find_or_create(struct vm_ctx *ctx, struct open_call *call)
     struct vm_place place;
     bool is_exclusive = (call->flags & VMFS_O_CREAT) && (call->flags & VMFS_O_EXCL);
     bool is_followed = !(call->flags & VMFS_O_NOFOLLOW) && !is_exclusive;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, is_followed, &place);
+    enum vm_walk how = is_followed ? VM_WALK_FOLLOW : VM_WALK_NOFOLLOW;
+    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, how, &place);
     if (result)
         return result;
     call->id = place.id;

@@ -104,7 +104,7 @@ static int64_t create_call(struct vm_ctx *ctx, void *arg)
     const struct path_call *call = arg;
     struct vm_place place;
     uint64_t id;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, false, &place);
+    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &place);
     if (result)
         return result;
     if (place.id)
@@ -184,7 +184,7 @@ static int64_t link_call(struct vm_ctx *ctx, void *arg)
     uint64_t id;
     int result = vm_path_resolve(ctx, VM_ROOT_ID, call->other, false, &id);
     if (result == 0)
-        result = vm_path_walk(ctx, VM_ROOT_ID, call->path, false, &place);
+        result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &place);
     if (result)
         return result;
     if (place.id)
@@ -212,14 +212,12 @@ static int64_t unlink_call(struct vm_ctx *ctx, void *arg)
     const struct path_call *call = arg;
     bool is_rmdir = is_directory(call->new.mode);
     struct vm_place place;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, false, &place);
+    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &place);
     if (result)
         return result;
-    if (place.id == 0)
-        return vm_path_missing(ctx);
-    if (is_rmdir && place.id == VM_ROOT_ID)
+    if (place.name.len_bytes == 0 && is_rmdir && place.id == VM_ROOT_ID)
         return root_busy(ctx);
-    if (!is_rmdir && place.mode_type == VM_MODE_DIRECTORY)
+    if (place.name.len_bytes == 0 && !is_rmdir)
         return vm_unlink_directory(ctx, place.id);
     result = check_named(ctx, &place);
     return result ? result : vm_name_unlink(ctx, place.parent, place.name, is_rmdir);
@@ -250,24 +248,32 @@ static int check_rename_place(struct vm_ctx *ctx, const struct vm_place *place)
     return 0;
 }
 
+static int check_renames_directory(struct vm_ctx *ctx, const struct vm_place *from)
+{
+    uint64_t id;
+    uint32_t type;
+    int found = vm_dir_lookup(ctx, from->parent, from->name, &id, &type);
+    if (found > 0 && type != VM_MODE_DIRECTORY)
+        return vm_raise(&ctx->err, VMFS_R_RENAME_NOT_DIRECTORY, id);
+    return found < 0 ? found : 0;
+}
+
 static int64_t rename_call(struct vm_ctx *ctx, void *arg)
 {
     const struct path_call *call = arg;
     struct vm_place from;
     struct vm_place to;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, false, &from);
-    if (result == 0 && from.id == 0)
-        result = vm_path_missing(ctx);
+    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &from);
     if (result == 0)
-        result = vm_path_walk(ctx, VM_ROOT_ID, call->other, false, &to);
+        result = vm_path_walk(ctx, VM_ROOT_ID, call->other, VM_WALK_PARENT, &to);
     if (result == 0)
         result = check_rename_place(ctx, &from);
     if (result == 0)
         result = check_rename_place(ctx, &to);
+    if (result == 0 && to.is_directory_wanted)
+        result = check_renames_directory(ctx, &from);
     if (result)
         return result;
-    if (to.is_directory_wanted && from.mode_type != VM_MODE_DIRECTORY)
-        return vm_raise(&ctx->err, VMFS_R_RENAME_NOT_DIRECTORY, from.id);
     return vm_name_rename(ctx, (struct vm_end){from.parent, from.name},
                           (struct vm_end){to.parent, to.name}, call->rename_flags);
 }

@@ -32,6 +32,21 @@ void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count)
         vm_lock_take(&ctx->held[index]->lock, ctx->region->platform);
 }
 
+bool vm_lock_another(struct vm_ctx *ctx, uint64_t id)
+{
+    struct vm_stripe *stripe = vm_stripe_of(ctx, id);
+    for (unsigned index = 0; index < ctx->held_count; index++)
+        if (ctx->held[index] == stripe)
+            return true;
+    bool is_last = ctx->held_count == 0 || ctx->held[ctx->held_count - 1] < stripe;
+    if (is_last)
+        vm_lock_take(&stripe->lock, ctx->region->platform);
+    else if (!vm_lock_try(&stripe->lock))
+        return false;
+    hold(ctx, stripe);
+    return true;
+}
+
 void vm_unlock_inodes(struct vm_ctx *ctx)
 {
     for (unsigned index = ctx->held_count; index-- > 0;)

@@ -91,6 +91,8 @@ int vm_table_chunk(struct vm_ctx *ctx, uint64_t chunk, uint64_t *offset_out,
 
 /* Locks the stripes of 1 to 4 inodes; 0 as an id counts for nothing. */
 void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count);
+/* One more while some are locked: false if that would be against the order and somebody else has it. */
+bool vm_lock_another(struct vm_ctx *ctx, uint64_t id);
 void vm_unlock_inodes(struct vm_ctx *ctx);
 struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id);
 

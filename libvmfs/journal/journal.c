@@ -186,7 +186,8 @@ void vm_record_flush(struct vm_ctx *ctx, struct vm_journal *journal, const void 
 }
 
 /* Calls `each` for the lane's records up to `target`; returns how many there are. */
-typedef void (*record_fn)(struct vm_ctx *ctx, struct vm_watermark *line, const void *record);
+typedef void (*record_fn)(struct vm_ctx *ctx, struct vm_watermark *line, const void *record,
+                          bool has_frees);
 
 static uint32_t for_records(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_watermark *line,
                             record_fn each)
@@ -198,13 +199,15 @@ static uint32_t for_records(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_
         const struct vm_ring_entry *entry = &lane->ring[at & (lane->ring_size - 1)];
         if (entry->sequence > line->watermark)
             break;
-        each(ctx, line, lane->mirror + entry->offset);
+        each(ctx, line, lane->mirror + entry->offset, entry->has_frees);
     }
     return at - tail;
 }
 
-static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line, const void *record)
+static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line, const void *record,
+                         bool has_frees)
 {
+    (void)has_frees;
     const struct vm_record_media *header = record;
     line->blocks_free += (uint64_t)(int64_t)(int32_t)vm_get32(header->blocks_delta);
     line->inodes_used += (uint64_t)(int64_t)(int32_t)vm_get32(header->inodes_delta);
@@ -212,9 +215,12 @@ static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line, const vo
     vm_record_flush(ctx, ctx->journal, record); /* H5 */
 }
 
-static void release_record(struct vm_ctx *ctx, struct vm_watermark *line, const void *record)
+static void release_record(struct vm_ctx *ctx, struct vm_watermark *line, const void *record,
+                           bool has_frees)
 {
     (void)line;
+    if (!has_frees)
+        return;
     struct vm_record_reader reader = vm_record_open(record);
     struct vm_entry entry;
     while (vm_record_next(&ctx->err, &reader, &entry) > 0)

@@ -27,7 +27,7 @@
 struct vm_ring_entry {
     uint64_t sequence;
     uint32_t offset; /* within the lane */
-    uint32_t len_bytes;
+    bool has_frees;  /* something to release when W passes it */
 };
 
 struct vm_lane {

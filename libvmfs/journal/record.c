@@ -25,19 +25,37 @@ static void append_u64(struct vm_record_writer *writer, uint64_t value)
 
 void vm_record_start(struct vm_record_writer *writer, void *buffer, uint32_t size)
 {
-    *writer = (struct vm_record_writer){buffer, size, sizeof(struct vm_record_media), 0};
+    *writer = (struct vm_record_writer){
+        .bytes = buffer, .size = size, .used = sizeof(struct vm_record_media)};
 }
 
-void vm_record_bytes(struct vm_record_writer *writer, uint64_t offset, const void *bytes,
-                     uint32_t len_bytes)
+#define RUN_MAX 4032u
+
+void vm_record_end_run(struct vm_record_writer *writer)
 {
-    uint32_t padded = (uint32_t)vm_align_up(len_bytes, 8);
-    append_u64(writer, entry_word(VM_ENTRY_BYTES, offset, len_bytes));
-    VM_ASSERT(writer->used + padded <= writer->size);
-    memset(writer->bytes + writer->used + padded - 8, 0, 8);
-    memcpy(writer->bytes + writer->used, bytes, len_bytes);
-    writer->used += padded;
+    if (!writer->run_at)
+        return;
+    struct vm_le64 head = vm_put64(entry_word(VM_ENTRY_BYTES, writer->run_offset, writer->run_bytes));
+    memcpy(writer->bytes + writer->run_at, &head, sizeof head);
+    writer->run_at = 0;
     writer->entries++;
+}
+
+void vm_record_word(struct vm_record_writer *writer, uint64_t offset, const void *word)
+{
+    bool is_next = writer->run_at && offset == writer->run_offset + writer->run_bytes &&
+                   writer->run_bytes < RUN_MAX;
+    VM_ASSERT(writer->used + 16 <= writer->size);
+    if (!is_next) {
+        vm_record_end_run(writer);
+        writer->run_at = writer->used;
+        writer->run_offset = offset;
+        writer->run_bytes = 0;
+        writer->used += 8;
+    }
+    memcpy(writer->bytes + writer->used, word, 8);
+    writer->used += 8;
+    writer->run_bytes += 8;
 }
 
 void vm_record_words(struct vm_record_writer *writer, const struct vm_entry *entry)
@@ -130,7 +148,8 @@ static uint32_t entry_tail_bytes(unsigned kind, uint32_t len_bytes)
     }
 }
 
-int vm_record_next(struct vm_err *err, struct vm_record_reader *reader, struct vm_entry *entry)
+static inline int next_entry(struct vm_err *err, struct vm_record_reader *reader,
+                             struct vm_entry *entry)
 {
     if (reader->at == reader->len_bytes)
         return 0;
@@ -155,6 +174,11 @@ int vm_record_next(struct vm_err *err, struct vm_record_reader *reader, struct v
         entry->first = entry->first >> 32 & 0xff;
     }
     return 1;
+}
+
+int vm_record_next(struct vm_err *err, struct vm_record_reader *reader, struct vm_entry *entry)
+{
+    return next_entry(err, reader, entry);
 }
 
 static bool target_is_allowed(const struct vm_region *region, const struct vm_entry *entry)
@@ -237,7 +261,7 @@ void vm_record_apply(struct vm_ctx *ctx, const void *record)
     struct vm_record_reader reader = vm_record_open(record);
     struct vm_entry entry;
     int more;
-    while ((more = vm_record_next(&ctx->err, &reader, &entry)) > 0)
+    while ((more = next_entry(&ctx->err, &reader, &entry)) > 0)
         apply_entry(ctx, &entry);
     VM_ASSERT(more == 0);
 }

@@ -27,11 +27,16 @@ struct vm_record_writer {
     uint32_t size;
     uint32_t used;
     uint16_t entries;
+    uint32_t run_at; /* where the head of the open run of words is, 0: none is open */
+    uint64_t run_offset;
+    uint32_t run_bytes;
 };
 
 void vm_record_start(struct vm_record_writer *writer, void *buffer, uint32_t size);
-void vm_record_bytes(struct vm_record_writer *writer, uint64_t offset, const void *bytes,
-                     uint32_t len_bytes);
+
+/* Appends a changed word; words that follow each other become one entry. */
+void vm_record_word(struct vm_record_writer *writer, uint64_t offset, const void *word);
+void vm_record_end_run(struct vm_record_writer *writer);
 void vm_record_words(struct vm_record_writer *writer, const struct vm_entry *entry);
 
 /* Completes the header; `offset` is where the record will lie in the region. */

@@ -218,39 +218,28 @@ static void sort_lines(const struct vm_overlay *overlay, uint8_t *order)
     }
 }
 
-/* A run of changed bytes that is being collected. */
-struct run {
-    uint64_t start;
-    uint32_t len_bytes;
-    uint8_t bytes[VM_OVERLAY_LINES * 64];
-};
-
-#define RUN_MAX 4032u
-
-static void run_emit(struct vm_record_writer *writer, struct run *run)
+static unsigned word_differs(const uint8_t *staged, const uint8_t *home, unsigned word)
 {
-    if (run->len_bytes)
-        vm_record_bytes(writer, run->start, run->bytes, run->len_bytes);
-    run->len_bytes = 0;
+    uint64_t after;
+    uint64_t before;
+    memcpy(&after, staged + word * 8, 8);
+    memcpy(&before, home + word * 8, 8);
+    return (unsigned)(after != before) << word;
 }
 
-/* Adds one changed word; a gap of one unchanged word costs less than a new entry. */
-static void run_add(struct vm_record_writer *writer, struct run *run, uint64_t offset,
-                    const uint8_t *word, const uint8_t *before)
+/* A bit for each word of the line that differs from its home, or that lies alone between two that do: a
+ * gap of one word costs less than a new entry. */
+static unsigned changed_words(const struct vm_overlay_line *line, const uint8_t *home)
 {
-    uint64_t end = run->start + run->len_bytes;
-    bool is_next = run->len_bytes && offset == end;
-    bool is_near = run->len_bytes && offset == end + 8 && before;
-    if (run->len_bytes + 16 > RUN_MAX || (!is_next && !is_near))
-        run_emit(writer, run);
-    if (run->len_bytes == 0)
-        run->start = offset;
-    else if (is_near) {
-        memcpy(run->bytes + run->len_bytes, before, 8);
-        run->len_bytes += 8;
-    }
-    memcpy(run->bytes + run->len_bytes, word, 8);
-    run->len_bytes += 8;
+    if (line->is_fresh)
+        return 0xff;
+    const uint8_t *staged = line->bytes;
+    unsigned low = word_differs(staged, home, 0) | word_differs(staged, home, 1) |
+                   word_differs(staged, home, 2) | word_differs(staged, home, 3);
+    unsigned high = word_differs(staged, home, 4) | word_differs(staged, home, 5) |
+                    word_differs(staged, home, 6) | word_differs(staged, home, 7);
+    unsigned changed = low | high;
+    return changed | ((changed << 1) & (changed >> 1));
 }
 
 static void encode_lines(struct vm_ctx *ctx, struct vm_record_writer *writer)
@@ -258,17 +247,16 @@ static void encode_lines(struct vm_ctx *ctx, struct vm_record_writer *writer)
     const struct vm_overlay *overlay = ctx->overlay;
     uint8_t order[VM_OVERLAY_LINES];
     sort_lines(overlay, order);
-    struct run run;
-    run.len_bytes = 0;
     for (uint32_t index = 0; index < overlay->count; index++) {
         const struct vm_overlay_line *line = &overlay->lines[order[index]];
-        const uint8_t *home = ctx->region->base + line->offset;
-        for (uint32_t at = 0; at < 64; at += 8)
-            if (line->is_fresh || memcmp(line->bytes + at, home + at, 8) != 0)
-                run_add(writer, &run, line->offset + at, line->bytes + at,
-                        at ? line->bytes + at - 8 : NULL);
+        unsigned changed = changed_words(line, ctx->region->base + line->offset);
+        while (changed) {
+            unsigned word = (unsigned)__builtin_ctz(changed);
+            changed &= changed - 1;
+            vm_record_word(writer, line->offset + word * 8, line->bytes + word * 8);
+        }
     }
-    run_emit(writer, &run);
+    vm_record_end_run(writer);
 }
 
 static void encode_entries(const struct vm_tx *tx, struct vm_record_writer *writer, bool is_fill)
@@ -302,6 +290,14 @@ static void tell_freeing(struct vm_ctx *ctx)
                                         tx->entries[index].first);
 }
 
+static bool has_frees(const struct vm_tx *tx)
+{
+    for (uint32_t index = 0; index < tx->entry_count; index++)
+        if (tx->entries[index].kind == VM_ENTRY_CLEAR)
+            return true;
+    return false;
+}
+
 static void store_homes(struct vm_ctx *ctx, const void *record)
 {
     for (unsigned held = 0; held < ctx->held_count; held++)
@@ -311,11 +307,19 @@ static void store_homes(struct vm_ctx *ctx, const void *record)
         vm_stripe_bump(ctx->held[held]); /* L1 */
 }
 
+/* The owner of the lane is the only writer. */
+static void add_total(_Atomic int64_t *total, int32_t delta)
+{
+    if (delta)
+        atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + delta,
+                              memory_order_relaxed);
+}
+
 static void add_totals(struct vm_lane *lane, const struct vm_tx *tx)
 {
-    atomic_fetch_add_explicit(&lane->blocks_delta, tx->blocks_delta, memory_order_relaxed);
-    atomic_fetch_add_explicit(&lane->inodes_delta, tx->inodes_delta, memory_order_relaxed);
-    atomic_fetch_add_explicit(&lane->orphans_delta, tx->orphans_delta, memory_order_relaxed);
+    add_total(&lane->blocks_delta, tx->blocks_delta);
+    add_total(&lane->inodes_delta, tx->inodes_delta);
+    add_total(&lane->orphans_delta, tx->orphans_delta);
 }
 
 static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_record_writer *writer,
@@ -338,7 +342,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     store_homes(ctx, writer->bytes);
     uint32_t head = atomic_load_explicit(&lane->ring_head, memory_order_relaxed);
     lane->ring[head & (lane->ring_size - 1)] =
-        (struct vm_ring_entry){sequence, at, writer->used};
+        (struct vm_ring_entry){sequence, at, has_frees(tx)};
     lane->write_at = at + (uint32_t)vm_align_up(writer->used, 64);
     atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release);
     add_totals(lane, tx);

@@ -178,61 +178,72 @@ static int check_unlink(struct vm_ctx *ctx, const struct vm_inode *child, bool i
     return is_rmdir ? vm_dir_check_empty(ctx, child) : 0;
 }
 
-/* 1 if the name turned out to mean something else than was locked. */
-static int unlink_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t id,
-                         bool is_rmdir)
-{
+/* What an unlink works on, loaded under the locks. */
+struct unlinking {
     struct vm_inode dir;
     struct vm_inode child;
     struct vm_named_hit hit;
-    int result = vm_dir_load(ctx, dir_id, &dir);
+};
+
+/* Loads the directory, finds the name and locks what it means: 1, 0 with the id where that lock cannot
+ * be had in this order, or a reason. */
+static int unlink_find(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
+                       struct unlinking *un)
+{
+    int result = vm_dir_load(ctx, dir_id, &un->dir);
     if (result)
         return result;
-    result = vm_dir_find(ctx, &dir, name, &hit);
+    result = vm_dir_find(ctx, &un->dir, name, &un->hit);
     if (result <= 0)
         return result ? result : vm_path_missing(ctx);
-    if (hit.entry.value != id)
-        return 1;
-    result = vm_inode_load(ctx, id, &child);
+    return vm_lock_another(ctx, un->hit.entry.value);
+}
+
+static int unlink_staged(struct vm_ctx *ctx, struct unlinking *un, bool is_rmdir)
+{
+    int result = vm_inode_load(ctx, un->hit.entry.value, &un->child);
     if (result == 0)
-        result = check_unlink(ctx, &child, is_rmdir);
+        result = check_unlink(ctx, &un->child, is_rmdir);
     if (result == 0)
-        result = vm_dir_remove(ctx, &dir, &hit);
+        result = vm_dir_remove(ctx, &un->dir, &un->hit);
     if (result)
         return result;
     if (is_rmdir)
-        vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) - 1);
-    int more = vm_name_drop_link(ctx, &child);
-    result = more < 0 ? more : vm_inode_store(ctx, &dir);
+        vm_inode_set_nlink(&un->dir, vm_inode_nlink(&un->dir) - 1);
+    int more = vm_name_drop_link(ctx, &un->child);
+    result = more < 0 ? more : vm_inode_store(ctx, &un->dir);
     if (result == 0)
         result = vm_tx_commit(ctx);
     if (result == 0 && more)
-        result = vm_reap_rest(ctx, &child);
+        result = vm_reap_rest(ctx, &un->child);
     return result;
 }
 
-static int unlink_once(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir)
+static int unlink_begun(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir)
 {
-    uint64_t id;
-    uint32_t type;
-    int result = vm_dir_lookup(ctx, dir_id, name, &id, &type);
-    if (result <= 0)
-        return result ? result : vm_path_missing(ctx);
-    result = vm_tx_begin(ctx);
-    if (result)
-        return result;
-    const uint64_t ids[2] = {dir_id, id};
-    vm_lock_inodes(ctx, ids, 2);
-    result = unlink_locked(ctx, dir_id, name, id, is_rmdir);
+    struct unlinking un;
+    uint64_t id = 0;
+    int found = 0;
+    while (found == 0) {
+        const uint64_t ids[2] = {dir_id, id};
+        vm_lock_inodes(ctx, ids, 2);
+        found = unlink_find(ctx, dir_id, name, &un);
+        if (found == 0) {
+            id = un.hit.entry.value;
+            vm_unlock_inodes(ctx);
+        }
+    }
+    int result = found < 0 ? found : unlink_staged(ctx, &un, is_rmdir);
     vm_unlock_inodes(ctx);
-    vm_tx_end(ctx);
     return result;
 }
 
 int vm_name_unlink(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir)
 {
-    int result = 1;
-    while (result > 0)
-        result = unlink_once(ctx, dir_id, name, is_rmdir);
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    result = unlink_begun(ctx, dir_id, name, is_rmdir);
+    vm_tx_end(ctx);
     return result;
 }

@@ -56,7 +56,7 @@ struct walk {
     struct vm_ctx *ctx;
     struct vm_place *place;
     const char *rest;
-    bool is_followed;
+    enum vm_walk how;
     unsigned links;
     unsigned buffer; /* the one that may be written next */
 };
@@ -116,6 +116,9 @@ static int step(struct walk *walk)
         return too_long(ctx, name.len_bytes);
     bool is_last = !has_more(walk->rest);
     place->is_directory_wanted = *walk->rest == '/';
+    place->name = name;
+    if (is_last && walk->how == VM_WALK_PARENT && !place->is_directory_wanted && !is_dots(name))
+        return 0;
     uint64_t id = 0;
     uint32_t type = 0;
     int found = vm_dir_lookup(ctx, place->parent, name, &id, &type);
@@ -124,7 +127,7 @@ static int step(struct walk *walk)
     if (!found && !is_last)
         return vm_path_missing(ctx);
     bool is_link = found && type == VM_MODE_SYMLINK;
-    if (is_link && (!is_last || walk->is_followed || place->is_directory_wanted)) {
+    if (is_link && (!is_last || walk->how == VM_WALK_FOLLOW || place->is_directory_wanted)) {
         int result = splice_link(walk, id);
         return result ? result : 1;
     }
@@ -134,7 +137,8 @@ static int step(struct walk *walk)
     }
     place->id = found ? id : 0;
     place->mode_type = type;
-    place->name = is_dots(name) ? (struct vm_name){name.bytes, 0} : name;
+    if (is_dots(name))
+        place->name.len_bytes = 0;
     return 0;
 }
 
@@ -154,7 +158,7 @@ static int walk_all(struct walk *walk)
     return more;
 }
 
-int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, bool is_followed,
+int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_walk how,
                  struct vm_place *out)
 {
     uint64_t len_bytes = strnlen(path, VM_PATH_MAX + 1);
@@ -165,7 +169,7 @@ int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, bool is_f
     out->parent = *path == '/' ? VM_ROOT_ID : start;
     out->id = 0;
     out->is_directory_wanted = false;
-    struct walk walk = {.ctx = ctx, .place = out, .rest = path, .is_followed = is_followed};
+    struct walk walk = {.ctx = ctx, .place = out, .rest = path, .how = how};
     int result = walk_all(&walk);
     if (result)
         return result;
@@ -178,7 +182,7 @@ int vm_path_resolve(struct vm_ctx *ctx, uint64_t start, const char *path, bool i
                  uint64_t *id_out)
 {
     struct vm_place place;
-    int result = vm_path_walk(ctx, start, path, is_followed, &place);
+    int result = vm_path_walk(ctx, start, path, is_followed ? VM_WALK_FOLLOW : VM_WALK_NOFOLLOW, &place);
     if (result)
         return result;
     if (place.id == 0)

@@ -18,9 +18,16 @@ struct vm_place {
     char buffer[2][VM_PATH_MAX + 1];
 };
 
-/* Walks `path` from `start` to its last component; a symbolic link there is followed if `is_followed`.
- * A missing last component is no failure: id is 0. */
-int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, bool is_followed,
+/* How a walk treats the last component. */
+enum vm_walk {
+    VM_WALK_FOLLOW,   /* looks it up and follows a symbolic link */
+    VM_WALK_NOFOLLOW, /* looks it up */
+    VM_WALK_PARENT,   /* leaves it to the operation, which looks it up under its locks: the id is 0
+                         unless the path ends in '/', '.' or '..' */
+};
+
+/* Walks `path` from `start` to its last component. A missing last component is no failure: id is 0. */
+int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_walk how,
                  struct vm_place *out);
 
 /* The same where the path must name something; only the id is wanted. */

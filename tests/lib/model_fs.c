@@ -1,6 +1,8 @@
 /* model_fs.c -- names: path walking and every call that changes a directory
  *
- * Where POSIX leaves the order of error checks open, this model follows Linux. */
+ * Where two errors apply at once, POSIX lets either be returned. This model does as Linux does, but for
+ * names that are too long, which it finds first, and for renames over an ancestor, which it tells
+ * by the types alone. */
 #include "model_fs.h"
 
 #include <errno.h>
@@ -249,7 +251,7 @@ static int walk_from(struct walk *walk, struct model_node *dir, const char *path
         bool is_last = *rest == '\0';
         bool has_slash = path[bytes] == '/';
         if (!model_is_dir(dir))
-            return -ENOTDIR;
+            return bytes > VMFS_NAME_MAX ? -ENAMETOOLONG : -ENOTDIR;
         int err = walk_component(walk, dir, path, bytes);
         if (err != 0)
             return err;
@@ -466,9 +468,10 @@ static int check_rename(const struct walk *from, const struct walk *to, uint32_t
         return -ENOTDIR;
     if (model_is_dir(from->node) && is_ancestor(from->node, to->parent))
         return -EINVAL;
-    if (to->node != NULL && model_is_dir(to->node) && is_ancestor(to->node, from->parent))
-        return is_exchange ? -EINVAL : -ENOTEMPTY;
-    return is_exchange ? 0 : check_replaced(from, to);
+    if (!is_exchange)
+        return check_replaced(from, to);
+    bool is_inside = to->node != NULL && is_ancestor(to->node, from->parent);
+    return is_inside ? -EINVAL : 0;
 }
 
 int model_rename(struct model *model, const char *from_path, const char *to_path, uint32_t flags)

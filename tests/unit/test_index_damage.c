@@ -113,6 +113,10 @@ Test(index, names_survive_crashes)
     store_free(store);
 }
 
+/* Few, so that steps meet in the same leaves. */
+#define STALE_EXTENTS 250u
+#define STALE_ROUNDS  12u
+
 /* A step of either kind of map, and what it should hold. */
 struct mixed {
     struct store *store;
@@ -127,7 +131,7 @@ static void mixed_step(struct mixed *mixed, uint64_t number)
     if (mixed->has_names)
         names_step(mixed->store, &mixed->names, number, 80, 100);
     else
-        extents_step(mixed->store, &mixed->extents, 3000, 80);
+        extents_step(mixed->store, &mixed->extents, STALE_EXTENTS, 80);
     step_commit(mixed->store);
 }
 
@@ -136,7 +140,7 @@ static void mixed_verify(struct mixed *mixed)
     if (mixed->has_names)
         names_verify(mixed->store, &mixed->names);
     else
-        extents_verify(mixed->store, &mixed->extents, 12000);
+        extents_verify(mixed->store, &mixed->extents, STALE_EXTENTS * 4);
 }
 
 static struct mixed mixed_copy(const struct mixed *from)
@@ -156,11 +160,10 @@ static void mixed_free(struct mixed *mixed)
 
 /* Does steps, goes back, and does them again while the free blocks read as if they had been done:
  * if anything is left out of the log because it reads right already, the crash shows it. */
-static void stale_round(struct mixed *mixed, uint64_t number)
+static void stale_round(struct mixed *mixed, uint64_t number, uint64_t steps)
 {
     struct store *store = mixed->store;
     uint8_t *before = core_save(&store->core);
-    uint64_t steps = 1 + seed_below(&store->seed, 40);
     struct seed seed = store->seed;
     struct mixed rehearsal = mixed_copy(mixed);
     core_load(&store->core, before);
@@ -184,11 +187,16 @@ static void stale_round(struct mixed *mixed, uint64_t number)
 
 static void stale_run(bool has_names)
 {
-    struct mixed mixed = {store_new(8 * MIB, store_seed()), names_new(), extents_new(), has_names};
-    for (uint64_t round = 0; round < 60; round++)
-        stale_round(&mixed, round * 1000);
-    store_free(mixed.store);
-    mixed_free(&mixed);
+    uint64_t seed = store_seed();
+    for (uint64_t run = 0; run < 6; run++) {
+        struct store *store = store_new(8 * MIB, seed + run);
+        struct mixed mixed = {store, names_new(), extents_new(), has_names};
+        stale_round(&mixed, 0, 1);
+        for (uint64_t round = 1; round < STALE_ROUNDS; round++)
+            stale_round(&mixed, round * 1000, 1 + seed_below(&store->seed, 60));
+        store_free(store);
+        mixed_free(&mixed);
+    }
 }
 
 Test(index, stale_bytes_are_not_trusted_for_names)
@@ -577,6 +585,26 @@ Test(index, root_outside)
         cr_assert_eq(entry_find(store, &names.list[0], &hit), -VMFS_R_NODE_DAMAGED, "%zu", at);
         cr_assert_eq(store_census(store).bad, 1);
     }
+    free(names.list);
+    store_free(store);
+}
+
+Test(index, nodes_of_another_map)
+{
+    struct store *store = store_new(8 * MIB, store_seed());
+    struct names names = names_new();
+    struct vm_named_hit hit;
+    names_grow(store, &names);
+    store->map.tag++;
+    cr_assert_eq(entry_find(store, &names.list[0], &hit), -VMFS_R_NODE_DAMAGED);
+    store->map.tag--;
+    store->map.base_epoch = store->core.region.epoch;
+    cr_assert_eq(entry_find(store, &names.list[0], &hit), -VMFS_R_NODE_DAMAGED);
+    store->map.base_epoch = 0;
+    store->core.region.epoch--;
+    cr_assert_eq(entry_find(store, &names.list[0], &hit), -VMFS_R_NODE_DAMAGED, "not born yet");
+    store->core.region.epoch++;
+    cr_assert_eq(entry_find(store, &names.list[0], &hit), 1);
     free(names.list);
     store_free(store);
 }

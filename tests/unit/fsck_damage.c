@@ -1,0 +1,698 @@
+/* fsck_damage.c -- one field changed at a time, with the hashes around it made right again where
+ * the point is what they cannot see */
+#include <string.h>
+
+#include "api/public.h"
+#include "base/hash.h"
+#include "fsck_world.h"
+#include "space/group.h"
+
+static union node attribute_leaf(void)
+{
+    struct vm_inode inode = inode_of("/attrs");
+    union node root = node_get(vm_inode_xattr_map(&inode).root);
+    return root.head.level ? node_get(vm_get64(root.inner.child[0])) : root;
+}
+
+static uint32_t first_cell(const union node *leaf)
+{
+    uint32_t cell = 0;
+    while (leaf->named.fp[cell] == 0)
+        cell++;
+    return cell;
+}
+
+static void super_a(void)
+{
+    poke_flip(offsetof(struct vm_super_media, label), 1);
+}
+
+static void super_b(void)
+{
+    poke_flip(VM_SUPER_B_BLOCK * VM_BLOCK_BYTES + 4000, 0x80);
+}
+
+static void super_old(void)
+{
+    struct vm_super_media super;
+    memcpy(&super, at(0), sizeof super);
+    super.generation = vm_put64(vm_get64(super.generation) + 1);
+    super.check = vm_put64(vm_hash64(0, (uint8_t *)&super + 16, sizeof super - 16));
+    poke(0, &super, sizeof super);
+}
+
+static void line_damage(void)
+{
+    poke_flip(VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES + 17, 4);
+}
+
+static void line_put(unsigned copy, uint64_t era_change, uint64_t free_change)
+{
+    uint64_t offset = (copy ? VM_WATERMARK_B_BLOCK : VM_WATERMARK_A_BLOCK) * VM_BLOCK_BYTES;
+    struct vm_watermark_media line;
+    memcpy(&line, at(offset), sizeof line);
+    line.era = vm_put64(vm_get64(line.era) + era_change);
+    line.blocks_free = vm_put64(vm_get64(line.blocks_free) + free_change);
+    line.check = vm_put64(vm_hash64(vm_get64(line.nonce) ^ offset, &line, 56));
+    poke(offset, &line, sizeof line);
+}
+
+static void line_era(void)
+{
+    line_put(1, 1, 0);
+}
+
+static void line_totals(void)
+{
+    line_put(0, 0, 1);
+    line_put(1, 0, 1);
+}
+
+/* A record above the watermark that is not the last of its lane, by its offset. */
+static uint64_t live_record(void)
+{
+    const struct vm_journal *journal = &world.fs->volume.journal;
+    for (uint32_t index = 0; index < journal->lane_count; index++) {
+        const struct vm_lane *lane = &journal->lanes[index];
+        uint32_t tail = atomic_load(&lane->ring_tail);
+        if (tail != atomic_load(&lane->ring_head))
+            return lane->medium_offset + lane->ring[tail & (lane->ring_size - 1)].offset;
+    }
+    cr_assert_fail("every record is retired");
+    return 0;
+}
+
+static void record_body(void)
+{
+    poke_flip(live_record() + sizeof(struct vm_record_media) + 3, 0x10);
+}
+
+static void record_lost(void)
+{
+    poke_flip(live_record(), 1);
+}
+
+static void zone_state(void)
+{
+    poke_flip(group().state_offset + 16, 2);
+}
+
+static void group_descriptor(void)
+{
+    poke_flip(group().descriptor_offset + 40, 1);
+}
+
+static void bitmap_tail(void)
+{
+    poke_flip(group().bitmap_offset + REGION_BYTES / VM_BLOCK_BYTES / 8 + 5, 1);
+}
+
+static void touched_lost(void)
+{
+    uint64_t offset = group().descriptor_offset + offsetof(struct vm_group_media, touched);
+    uint64_t chunk = first_extent("/plain").block / VM_CHUNK_BLOCKS;
+    cr_assert(vm_load64_home(region(), offset) >> chunk & 1);
+    poke_u64(offset, vm_load64_home(region(), offset) & ~((uint64_t)1 << chunk));
+}
+
+static void map_root_head(void)
+{
+    poke_flip(VM_INODE_MAP_BLOCK * VM_BLOCK_BYTES + 9, 1);
+}
+
+static void map_root_entry(void)
+{
+    poke_flip(map_entry_offset(VM_INODE_MAP_BLOCK, 0) + 3, 1);
+}
+
+static void map_leaf_head(void)
+{
+    poke_flip(map_leaf_block() * VM_BLOCK_BYTES + 4, 1);
+}
+
+static void map_leaf_entry(void)
+{
+    poke_flip(map_entry_offset(map_leaf_block(), 1), 1);
+}
+
+static void map_entry_far(void)
+{
+    map_entry_put(map_entry_offset(map_leaf_block(), 1), REGION_BYTES / VM_BLOCK_BYTES - 1);
+}
+
+static void map_entry_behind(void)
+{
+    map_entry_put(map_entry_offset(map_leaf_block(), VM_MAP_ENTRIES - 1), chunk_block(0));
+}
+
+static void map_entry_twice(void)
+{
+    map_entry_put(map_entry_offset(map_leaf_block(), 1), chunk_block(0));
+}
+
+static void chunk_head(void)
+{
+    poke_flip(chunk_block(0) * VM_BLOCK_BYTES + 24, 1);
+}
+
+/* The used or orphan bit of an inode, which is as it should be. */
+static void bit_flip(uint64_t id, size_t field, bool is_set)
+{
+    uint64_t slot = vm_id_slot(id);
+    uint64_t stride = (uint64_t)region()->chunk_blocks * 16;
+    uint64_t offset = chunk_block(slot / stride) * VM_BLOCK_BYTES + field + slot % stride / 64 * 8;
+    uint64_t word = vm_load64_home(region(), offset);
+    uint64_t bit = (uint64_t)1 << slot % stride % 64;
+    cr_assert_eq((word & bit) != 0, is_set);
+    poke_u64(offset, word ^ bit);
+}
+
+static void used_bit(void)
+{
+    bit_flip(id_of("/many"), offsetof(struct vm_chunk_media, used), true);
+}
+
+static void orphan_bit(void)
+{
+    bit_flip(id_of("/many"), offsetof(struct vm_chunk_media, orphan), false);
+}
+
+static void orphan_bit_lost(void)
+{
+    bit_flip(world.held->id, offsetof(struct vm_chunk_media, orphan), true);
+}
+
+static void chunk_tail_bit(void)
+{
+    uint64_t slots = (uint64_t)(region()->chunk_blocks - 1) * 16;
+    poke_flip(chunk_block(0) * VM_BLOCK_BYTES + offsetof(struct vm_chunk_media, used) + slots / 8,
+              1);
+}
+
+static void inode_first_hash(void)
+{
+    poke_flip(inode_of("/plain").offset + 20, 1);
+}
+
+static void inode_second_hash(void)
+{
+    poke_flip(inode_of("/plain").offset + 100, 1);
+}
+
+static void inode_kind(void)
+{
+    struct vm_inode inode = inode_of("/plain");
+    inode.m.kind = VM_INODE_FROZEN;
+    inode_put(&inode);
+}
+
+static void inode_form(void)
+{
+    struct vm_inode inode = inode_of("/device");
+    inode.m.form = VM_BODY_TREE;
+    inode_put(&inode);
+}
+
+static void inode_type(void)
+{
+    struct vm_inode inode = inode_of("/device");
+    inode.m.mode = vm_put16(0110600);
+    inode_put(&inode);
+}
+
+static void inode_state(void)
+{
+    struct vm_inode inode = inode_of("/plain");
+    inode.m.generation = vm_put32(vm_get32(inode.m.generation) | 0x80000000u);
+    inode_put(&inode);
+}
+
+static void inode_beyond(void)
+{
+    struct vm_inode inode = inode_of("/plain");
+    vm_inode_set_beyond(&inode, true);
+    inode_put(&inode);
+}
+
+static void inode_birth(void)
+{
+    struct vm_inode inode = inode_of("/plain");
+    inode.m.birth = vm_put64(region()->epoch + 1);
+    inode_put(&inode);
+}
+
+static void slot_not_empty(void)
+{
+    uint64_t slots = (uint64_t)(region()->chunk_blocks - 1) * 16;
+    uint64_t first = (chunk_block(0) + 1) * VM_BLOCK_BYTES;
+    struct vm_inode inode = {.id = VM_ROOT_ID + 1};
+    for (; inode.id < slots; inode.id++) {
+        inode.offset = first + inode.id * VM_INODE_BYTES;
+        memcpy(&inode.m, at(inode.offset), sizeof inode.m);
+        if (inode.m.kind == VM_INODE_FREE)
+            break;
+    }
+    cr_assert(inode.id < slots, "no slot is free");
+    inode.m.nlink = vm_put32(1);
+    inode_put(&inode);
+}
+
+static void symlink_size(void)
+{
+    struct vm_inode inode = inode_of("/short");
+    vm_inode_set_size(&inode, 0);
+    inode_put(&inode);
+}
+
+static void root_parent(void)
+{
+    struct vm_inode inode = inode_by_id(VM_ROOT_ID);
+    inode.m.parent = vm_put64(id_of("/dir"));
+    inode_put(&inode);
+}
+
+static void node_head(void)
+{
+    poke_flip(vm_get64(leaf_of("/many").head.self) + 20, 1);
+}
+
+static void node_tag(void)
+{
+    union node leaf = leaf_of("/many");
+    leaf.head.tag = vm_put64(vm_get64(leaf.head.tag) + 1);
+    node_put(&leaf);
+}
+
+static void node_birth(void)
+{
+    union node leaf = leaf_of("/fragments");
+    leaf.head.birth = vm_put64(region()->epoch + 1);
+    node_put(&leaf);
+}
+
+static void inner_key(void)
+{
+    uint64_t self = vm_get64(root_of("/many").head.self);
+    poke_flip(self + offsetof(struct vm_inner_media, key) + 8 + 6, 1);
+}
+
+static void inner_first_key(void)
+{
+    poke_flip(vm_get64(root_of("/many").head.self) + offsetof(struct vm_inner_media, key) + 1, 1);
+}
+
+static void inner_child(void)
+{
+    union node root = root_of("/many");
+    poke_u64(vm_get64(root.head.self) + offsetof(struct vm_inner_media, child) + 8,
+             vm_get64(root.inner.child[0]));
+}
+
+static void inner_child_outside(void)
+{
+    uint64_t self = vm_get64(root_of("/fragments").head.self);
+    poke_u64(self + offsetof(struct vm_inner_media, child), REGION_BYTES * 1000 + 8);
+}
+
+static void leaf_kind(void)
+{
+    struct vm_inode file = inode_of("/fragments");
+    union node leaf = leaf_of("/many");
+    leaf.head.tag = file.m.tag;
+    leaf.head.low = vm_put64(0);
+    leaf.head.high = vm_put64(VM_KEY_MAX);
+    node_put(&leaf);
+    file.m.body.word[0] = leaf.head.self;
+    inode_put(&file);
+}
+
+static void cell_byte(void)
+{
+    union node leaf = leaf_of("/many");
+    poke_flip(vm_cell_offset(vm_get64(leaf.head.self), first_cell(&leaf)) + 30, 1);
+}
+
+static void cell_fingerprint(void)
+{
+    union node leaf = leaf_of("/many");
+    leaf.named.fp[first_cell(&leaf)] ^= 0x41;
+    node_put(&leaf);
+}
+
+static void leaf_bitmap(void)
+{
+    union node leaf = root_of("/dir");
+    leaf.named.bitmap = vm_put64(vm_get64(leaf.named.bitmap) ^ ((uint64_t)1 << 61));
+    node_put(&leaf);
+}
+
+static void leaf_count(void)
+{
+    union node leaf = root_of("/dir");
+    leaf.head.count = vm_put16((uint16_t)(vm_get16(leaf.head.count) + 1));
+    node_put(&leaf);
+}
+
+/* The first entry of the directory's leaf once more, in free cells, with another discriminator. */
+static void name_twice(void)
+{
+    union node leaf = root_of("/dir");
+    union vm_entry_cells entry;
+    uint64_t self = vm_get64(leaf.head.self);
+    cr_assert_eq(vm_entry_read(&world.ctx, self, first_cell(&leaf), &entry), 0);
+    uint32_t cell = 50;
+    uint64_t run = vm_cell_run(cell, entry.cell.cells);
+    cr_assert_eq(vm_get64(leaf.named.bitmap) & run, 0, "the cells are taken");
+    entry.cell.key = vm_put64(vm_get64(entry.cell.key) + 1);
+    vm_entry_seal(region(), &entry, vm_cell_offset(self, cell));
+    memcpy(leaf.named.cells[cell], entry.bytes, (size_t)entry.cell.cells * VM_CELL_BYTES);
+    leaf.named.bitmap = vm_put64(vm_get64(leaf.named.bitmap) | run);
+    leaf.named.fp[cell] = vm_key_fp(vm_get64(entry.cell.key));
+    leaf.head.count = vm_put16((uint16_t)(vm_get16(leaf.head.count) + 1));
+    node_put(&leaf);
+}
+
+static void name_key(void)
+{
+    struct vm_named_hit hit = entry_of("/dir", "below");
+    union vm_entry_cells entry;
+    cr_assert_eq(vm_entry_read(&world.ctx, hit.leaf, hit.cell, &entry), 0);
+    entry.cell.key = vm_put64(vm_get64(entry.cell.key) ^ (uint64_t)1 << 40);
+    vm_entry_seal(region(), &entry, vm_cell_offset(hit.leaf, hit.cell));
+    poke(vm_cell_offset(hit.leaf, hit.cell), entry.bytes, VM_CELL_BYTES);
+}
+
+static void slot_byte(void)
+{
+    union node leaf = leaf_of("/fragments");
+    poke_flip(vm_get64(leaf.head.self) + offsetof(struct vm_fixed_media, slots) + 32 + 24, 1);
+}
+
+static void slot_order(void)
+{
+    union node leaf = leaf_of("/fragments");
+    struct vm_extent_media first = leaf.fixed.slots[0][1];
+    leaf.fixed.slots[0][1] = leaf.fixed.slots[0][2];
+    leaf.fixed.slots[0][2] = first;
+    node_put(&leaf);
+}
+
+static void slot_overlap(void)
+{
+    union node leaf = leaf_of("/fragments");
+    struct vm_extent_media *slot = &leaf.fixed.slots[0][1];
+    slot->blocks = vm_put32(3);
+    extent_seal(slot);
+    node_put(&leaf);
+}
+
+/* The last extent of a leaf reaches into the next leaf's interval. */
+static void leaf_overlap(void)
+{
+    union node leaf = leaf_of("/fragments");
+    uint32_t segment = VM_SEGMENTS - 1;
+    while (leaf.fixed.used[segment] == 0)
+        segment--;
+    struct vm_extent_media *slot = &leaf.fixed.slots[segment][leaf.fixed.used[segment] - 1u];
+    slot->blocks = vm_put32(3);
+    extent_seal(slot);
+    node_put(&leaf);
+}
+
+static void segment_first(void)
+{
+    union node leaf = leaf_of("/fragments");
+    leaf.fixed.first[0] = vm_put64(vm_get64(leaf.fixed.first[0]) + 1);
+    node_put(&leaf);
+}
+
+static void segment_used(void)
+{
+    union node leaf = leaf_of("/fragments");
+    leaf.fixed.used[0]--;
+    node_put(&leaf);
+}
+
+static void inline_byte(void)
+{
+    struct vm_inode inode = inode_of("/few");
+    inode.m.body.extents[1].place = vm_put64(vm_get64(inode.m.body.extents[1].place) + 1);
+    inode_put(&inode);
+}
+
+static void inline_order(void)
+{
+    struct vm_inode inode = inode_of("/few");
+    struct vm_extent_media first = inode.m.body.extents[0];
+    inode.m.body.extents[0] = inode.m.body.extents[1];
+    inode.m.body.extents[1] = first;
+    inode_put(&inode);
+}
+
+static void inline_gap(void)
+{
+    struct vm_inode inode = inode_of("/few");
+    inode.m.body.extents[3] = inode.m.body.extents[2];
+    memset(&inode.m.body.extents[2], 0, sizeof inode.m.body.extents[2]);
+    inode_put(&inode);
+}
+
+static void extent_flags(void)
+{
+    struct vm_inode inode = inode_of("/few");
+    struct vm_extent_media *media = &inode.m.body.extents[0];
+    media->place = vm_put64(vm_get64(media->place) | (uint64_t)1 << VM_EXTENT_PLACE_BITS);
+    extent_seal(media);
+    inode_put(&inode);
+}
+
+static void extent_outside(void)
+{
+    struct vm_inode inode = inode_of("/few");
+    struct vm_extent_media *media = &inode.m.body.extents[0];
+    media->place = vm_put64(REGION_BYTES / VM_BLOCK_BYTES);
+    extent_seal(media);
+    inode_put(&inode);
+}
+
+static void size_short(void)
+{
+    struct vm_inode inode = inode_of("/fragments");
+    vm_inode_set_size(&inode, 4096);
+    inode_put(&inode);
+}
+
+static void block_count(void)
+{
+    struct vm_inode inode = inode_of("/big");
+    vm_inode_add_blocks(&inode, 1);
+    inode_put(&inode);
+}
+
+static void directory_size(void)
+{
+    struct vm_inode inode = inode_of("/many");
+    vm_inode_set_size(&inode, vm_inode_size(&inode) - 1);
+    inode_put(&inode);
+}
+
+static void attribute_cell(void)
+{
+    union node leaf = attribute_leaf();
+    poke_flip(vm_cell_offset(vm_get64(leaf.head.self), first_cell(&leaf)) + 8, 1);
+}
+
+static struct vm_xattr_media attribute_value(const struct vm_named_hit *hit)
+{
+    uint8_t bytes[VM_NAMED_PAYLOAD_MAX];
+    struct vm_xattr_media media;
+    cr_assert_eq(vm_named_copy(&world.ctx, hit, bytes), 0);
+    memcpy(&media, bytes + hit->entry.name_bytes, sizeof media);
+    return media;
+}
+
+static void attribute_bytes(void)
+{
+    struct vm_named_hit hit = attribute_of("/attrs", "user.large");
+    struct vm_xattr_media media = attribute_value(&hit);
+    poke_flip(vm_get64(media.block) * VM_BLOCK_BYTES + 4999, 1);
+}
+
+static void attribute_length(void)
+{
+    struct vm_named_hit hit = attribute_of("/attrs", "user.large");
+    entry_put(&hit, hit.entry.value + 1, hit.entry.type);
+}
+
+static void attribute_type(void)
+{
+    struct vm_named_hit hit = attribute_of("/attrs", "user.large");
+    entry_put(&hit, hit.entry.value, 2);
+}
+
+static void attribute_root(void)
+{
+    struct vm_inode inode = inode_of("/dir");
+    poke_flip(vm_inode_xattr_map(&inode).root + 66, 1);
+}
+
+static void bitmap_clear(void)
+{
+    uint64_t block = first_extent("/plain").block;
+    poke_flip(bitmap_offset_of(block), (uint8_t)(1u << block % 8));
+}
+
+static void bitmap_leak(void)
+{
+    uint64_t block = REGION_BYTES / VM_BLOCK_BYTES - 1;
+    poke_flip(bitmap_offset_of(block), (uint8_t)(1u << block % 8));
+}
+
+static void bitmap_reserved(void)
+{
+    poke_flip(bitmap_offset_of(0), 1);
+}
+
+static void block_shared(void)
+{
+    struct vm_inode inode = inode_of("/few");
+    struct vm_extent_media *media = &inode.m.body.extents[0];
+    media->place = vm_put64(first_extent("/plain").block);
+    extent_seal(media);
+    inode_put(&inode);
+}
+
+static void node_shared(void)
+{
+    struct vm_inode from = inode_of("/many");
+    struct vm_inode to = inode_of("/dir");
+    to.m.tag = from.m.tag;
+    to.m.body = from.m.body;
+    to.m.xattr_root = vm_put64(0);
+    inode_put(&to);
+}
+
+static void name_of_nothing(void)
+{
+    struct vm_named_hit hit = entry_of("/dir", "below");
+    entry_put(&hit, hit.entry.value | (uint64_t)5 << VM_SLOT_BITS, hit.entry.type);
+}
+
+static void name_far(void)
+{
+    struct vm_named_hit hit = entry_of("/dir", "below");
+    entry_put(&hit, ~(uint64_t)0, hit.entry.type);
+}
+
+static void name_type(void)
+{
+    struct vm_named_hit hit = entry_of("/dir", "below");
+    entry_put(&hit, hit.entry.value, 8);
+}
+
+static void file_links(void)
+{
+    struct vm_inode inode = inode_of("/plain");
+    vm_inode_set_nlink(&inode, 4);
+    inode_put(&inode);
+}
+
+static void directory_links(void)
+{
+    struct vm_inode inode = inode_of("/dir");
+    vm_inode_set_nlink(&inode, vm_inode_nlink(&inode) - 1);
+    inode_put(&inode);
+}
+
+static void directory_parent(void)
+{
+    struct vm_inode inode = inode_of("/dir/below");
+    inode.m.parent = vm_put64(VM_ROOT_ID);
+    inode_put(&inode);
+}
+
+static void directory_twice(void)
+{
+    struct vm_named_hit hit = entry_of("/dir", "moved");
+    entry_put(&hit, id_of("/dir/below"), hit.entry.type);
+}
+
+static void name_of_root(void)
+{
+    struct vm_named_hit hit = entry_of("/dir", "moved");
+    entry_put(&hit, VM_ROOT_ID, hit.entry.type);
+}
+
+static void file_lost(void)
+{
+    struct vm_named_hit hit = entry_of("/", "few");
+    entry_put(&hit, id_of("/plain"), hit.entry.type);
+}
+
+/* below/ and deep/ change places with dir/: the root names deep/, below/ names dir/. */
+static void directory_cycle(void)
+{
+    struct vm_named_hit top = entry_of("/", "dir");
+    struct vm_named_hit bottom = entry_of("/dir/below", "deep");
+    struct vm_inode dir = inode_of("/dir");
+    struct vm_inode below = inode_of("/dir/below");
+    struct vm_inode deep = inode_of("/dir/below/deep");
+    entry_put(&top, deep.id, top.entry.type);
+    entry_put(&bottom, dir.id, bottom.entry.type);
+    dir.m.parent = vm_put64(below.id);
+    deep.m.parent = vm_put64(VM_ROOT_ID);
+    inode_put(&dir);
+    inode_put(&deep);
+}
+
+#define DAMAGE(pass, name)                                                                         \
+    {                                                                                              \
+#name, VM_PASS_##pass, name                                                                \
+    }
+
+const struct damage damages[] = {
+    DAMAGE(SUPERBLOCKS, super_a),      DAMAGE(SUPERBLOCKS, super_b),
+    DAMAGE(SUPERBLOCKS, super_old),    DAMAGE(WATERMARK, line_damage),
+    DAMAGE(WATERMARK, line_era),       DAMAGE(JOURNAL, record_body),
+    DAMAGE(JOURNAL, record_lost),      DAMAGE(GROUPS, zone_state),
+    DAMAGE(GROUPS, group_descriptor),  DAMAGE(GROUPS, bitmap_tail),
+    DAMAGE(GROUPS, touched_lost),      DAMAGE(INODES, map_root_head),
+    DAMAGE(INODES, map_root_entry),    DAMAGE(INODES, map_leaf_head),
+    DAMAGE(INODES, map_leaf_entry),    DAMAGE(INODES, map_entry_far),
+    DAMAGE(INODES, map_entry_behind),  DAMAGE(BLOCKS, map_entry_twice),
+    DAMAGE(INODES, chunk_head),        DAMAGE(INODES, used_bit),
+    DAMAGE(INODES, orphan_bit),        DAMAGE(INODES, orphan_bit_lost),
+    DAMAGE(INODES, chunk_tail_bit),    DAMAGE(INODES, inode_first_hash),
+    DAMAGE(INODES, inode_second_hash), DAMAGE(INODES, inode_kind),
+    DAMAGE(INODES, inode_form),        DAMAGE(INODES, inode_type),
+    DAMAGE(INODES, inode_state),       DAMAGE(INODES, inode_beyond),
+    DAMAGE(INODES, inode_birth),       DAMAGE(INODES, slot_not_empty),
+    DAMAGE(INODES, symlink_size),      DAMAGE(INODES, root_parent),
+    DAMAGE(MAPS, node_head),           DAMAGE(MAPS, node_tag),
+    DAMAGE(MAPS, node_birth),          DAMAGE(MAPS, inner_key),
+    DAMAGE(MAPS, inner_first_key),     DAMAGE(MAPS, inner_child),
+    DAMAGE(MAPS, inner_child_outside), DAMAGE(MAPS, leaf_kind),
+    DAMAGE(MAPS, cell_byte),           DAMAGE(MAPS, cell_fingerprint),
+    DAMAGE(MAPS, leaf_bitmap),         DAMAGE(MAPS, leaf_count),
+    DAMAGE(MAPS, name_twice),          DAMAGE(MAPS, name_key),
+    DAMAGE(MAPS, slot_byte),           DAMAGE(MAPS, slot_order),
+    DAMAGE(MAPS, slot_overlap),        DAMAGE(MAPS, leaf_overlap),
+    DAMAGE(MAPS, segment_first),       DAMAGE(MAPS, segment_used),
+    DAMAGE(MAPS, inline_byte),         DAMAGE(MAPS, inline_order),
+    DAMAGE(MAPS, inline_gap),          DAMAGE(MAPS, extent_flags),
+    DAMAGE(MAPS, extent_outside),      DAMAGE(MAPS, size_short),
+    DAMAGE(MAPS, block_count),         DAMAGE(MAPS, directory_size),
+    DAMAGE(MAPS, attribute_cell),      DAMAGE(MAPS, attribute_bytes),
+    DAMAGE(MAPS, attribute_length),    DAMAGE(MAPS, attribute_type),
+    DAMAGE(MAPS, attribute_root),      DAMAGE(BLOCKS, bitmap_clear),
+    DAMAGE(BLOCKS, bitmap_leak),       DAMAGE(BLOCKS, bitmap_reserved),
+    DAMAGE(BLOCKS, block_shared),      DAMAGE(BLOCKS, node_shared),
+    DAMAGE(TOTALS, line_totals),       DAMAGE(NAMES, name_of_nothing),
+    DAMAGE(NAMES, name_far),           DAMAGE(NAMES, name_type),
+    DAMAGE(NAMES, file_links),         DAMAGE(NAMES, directory_links),
+    DAMAGE(NAMES, directory_parent),   DAMAGE(NAMES, directory_twice),
+    DAMAGE(NAMES, name_of_root),       DAMAGE(REACH, file_lost),
+    DAMAGE(REACH, directory_cycle),
+};
+
+const unsigned damage_count = sizeof damages / sizeof damages[0];
