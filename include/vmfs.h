@@ -299,7 +299,7 @@ struct vmfs_info {
     uint64_t checkpoint_fences;  /* fences spent in checkpoints by this handle */
     uint64_t inodes_used;        /* files, directories and all else that lives */
     uint64_t orphans;            /* unlinked but open, or not yet freed */
-    uint32_t durability;         /* enum vmfs_durability: what a return means here */
+    uint32_t durability;         /* enum vmfs_durability: what a writer's return means here */
     uint32_t is_read_only;       /* asked for, or after damage */
     char backend[16];            /* how stores become durable: "pmem" or "none" */
     char meaning[128];           /* the durability in one line for a person */

@@ -26,6 +26,7 @@ struct vmfs {
     struct vm_volume volume;
     struct vm_platform platform;
     const struct vm_persist_ops *ops;
+    const char *backend; /* what a writer's ops are called here */
     vmfs_log_fn log;
     void *log_arg;
     uint32_t owner_uid;

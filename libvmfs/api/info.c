@@ -13,8 +13,6 @@ const char *vmfs_version(void)
 
 const char *vm_durability_text(const struct vmfs *fs)
 {
-    if (fs->is_read_only)
-        return "read-only: nothing is stored";
     if (fs->durability == VMFS_DURABILITY_POWER)
         return "power: what has returned survives loss of power, as far as the memory does";
     return "process: what has returned survives the process; sync calls reach the medium";
@@ -40,7 +38,7 @@ static void fill_info(struct vmfs *fs, struct vmfs_info *info)
     info->orphans = (uint64_t)totals.orphans;
     info->durability = fs->durability;
     info->is_read_only = fs->is_read_only || atomic_load(&fs->is_damaged);
-    strncpy(info->backend, fs->ops->name, sizeof info->backend - 1);
+    strncpy(info->backend, fs->backend, sizeof info->backend - 1);
     strncpy(info->meaning, vm_durability_text(fs), sizeof info->meaning - 1);
 }
 

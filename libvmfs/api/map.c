@@ -179,6 +179,17 @@ static void *map_at(const struct mapping *mapping, void *address, int flags)
                 (off_t)fs->file_offset);
 }
 
+/* A reader maps privately and cannot see from that what a writer would get. */
+static bool is_dax_file(const struct mapping *mapping)
+{
+    void *probe = mmap(NULL, VM_BLOCK_BYTES, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC,
+                       mapping->fs->fd, (off_t)mapping->fs->file_offset);
+    if (probe == MAP_FAILED)
+        return false;
+    munmap(probe, VM_BLOCK_BYTES);
+    return true;
+}
+
 /* Aligned like the file, so that the kernel can use huge pages; MAP_SYNC where the file has DAX. */
 static int64_t map_file(struct mapping *mapping, bool *is_dax)
 {
@@ -192,7 +203,7 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
     void *map = MAP_FAILED;
     if (!fs->is_read_only)
         map = map_at(mapping, start, MAP_SHARED_VALIDATE | MAP_SYNC);
-    *is_dax = map != MAP_FAILED;
+    *is_dax = map != MAP_FAILED || (fs->is_read_only && is_dax_file(mapping));
     if (map == MAP_FAILED)
         map = map_at(mapping, start, fs->is_read_only ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
     if (map == MAP_FAILED) {
@@ -225,8 +236,11 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
 {
     if (level == VMFS_DURABILITY_POWER && !is_pmem && !fs->is_read_only)
         return vm_errno(vm_raise(err, VMFS_R_DURABILITY, level));
-    bool is_volatile = fs->is_read_only || (level == VMFS_DURABILITY_PROCESS && is_file);
-    fs->ops = is_pmem && !is_volatile ? vm_persist_pmem() : vm_persist_none();
+    bool is_volatile = level == VMFS_DURABILITY_PROCESS && is_file;
+    const struct vm_persist_ops *ops =
+        is_pmem && !is_volatile ? vm_persist_pmem() : vm_persist_none();
+    fs->backend = ops->name;
+    fs->ops = fs->is_read_only ? vm_persist_none() : ops; /* a private view needs no more */
     fs->durability = level;
     fs->is_page_cache = level == VMFS_DURABILITY_PROCESS && is_file && fs->fd >= 0;
     return 0;

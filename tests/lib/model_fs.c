@@ -1,8 +1,4 @@
-/* model_fs.c -- names: path walking and every call that changes a directory
- *
- * Where two errors apply at once, POSIX lets either be returned. This model does as Linux does, but for
- * names that are too long, which it finds first, and for renames over an ancestor, which it tells
- * by the types alone. */
+/* model_fs.c -- names: path walking and every call that changes a directory */
 #include "model_fs.h"
 
 #include <errno.h>
@@ -34,6 +30,14 @@ void *model_allocate(size_t bytes)
         abort();
     }
     return memory;
+}
+
+/* Notes an error that applies as well, and returns the one that comes first. */
+static int note(struct model *model, int other, int first)
+{
+    if (model->error_count < MODEL_ERRORS_MAX)
+        model->errors[model->error_count++] = other;
+    return first;
 }
 
 uint32_t model_type(const struct model_node *node)
@@ -251,7 +255,7 @@ static int walk_from(struct walk *walk, struct model_node *dir, const char *path
         bool is_last = *rest == '\0';
         bool has_slash = path[bytes] == '/';
         if (!model_is_dir(dir))
-            return bytes > VMFS_NAME_MAX ? -ENAMETOOLONG : -ENOTDIR;
+            return bytes > VMFS_NAME_MAX ? note(walk->model, -ENAMETOOLONG, -ENOTDIR) : -ENOTDIR;
         int err = walk_component(walk, dir, path, bytes);
         if (err != 0)
             return err;
@@ -374,13 +378,13 @@ int64_t model_readlink(struct model *model, const char *path, char *buffer, size
 int model_link(struct model *model, const char *existing, const char *path)
 {
     struct model_node *node;
-    int err = model_find(model, existing, VMFS_NOFOLLOW, &node);
-    if (err != 0)
-        return err;
     struct walk walk;
-    err = walk_to_create(&walk, model, path, false);
+    int err = model_find(model, existing, VMFS_NOFOLLOW, &node);
+    int other = walk_to_create(&walk, model, path, false);
     if (err != 0)
-        return err;
+        return other != 0 ? note(model, other, err) : err;
+    if (other != 0)
+        return model_is_dir(node) ? note(model, -EPERM, other) : other;
     if (model_is_dir(node))
         return -EPERM;
     if (node->nlink >= VMFS_LINK_MAX)
@@ -422,8 +426,10 @@ int model_rmdir(struct model *model, const char *path)
         return -EBUSY;
     if (walk.last == LAST_DOT)
         return -EINVAL;
-    if (walk.last == LAST_DOTDOT)
+    if (walk.last == LAST_DOTDOT) {
+        note(model, walk.node == model->root ? -EBUSY : -EINVAL, 0);
         return -ENOTEMPTY;
+    }
     if (walk.node == NULL)
         return -ENOENT;
     if (!model_is_dir(walk.node))
@@ -441,6 +447,7 @@ static bool is_ancestor(const struct model_node *ancestor, const struct model_no
     return node == ancestor;
 }
 
+/* The checks of what a rename replaces; 0 or an error. */
 static int check_replaced(const struct walk *from, const struct walk *to)
 {
     if (to->node == NULL || to->node == from->node)
@@ -452,26 +459,68 @@ static int check_replaced(const struct walk *from, const struct walk *to)
     return model_is_dir(to->node) && to->node->entries != NULL ? -ENOTEMPTY : 0;
 }
 
-static int check_rename(const struct walk *from, const struct walk *to, uint32_t flags)
+/* A directory would come to lie below itself. */
+static int check_cycle(const struct walk *from, const struct walk *to, bool is_exchange)
 {
-    bool is_exchange = (flags & VMFS_RENAME_EXCHANGE) != 0;
+    if (model_is_dir(from->node) && is_ancestor(from->node, to->parent))
+        return -EINVAL;
+    if (to->node == NULL || !model_is_dir(to->node) || !is_ancestor(to->node, from->parent))
+        return 0;
+    return is_exchange ? -EINVAL : -ENOTEMPTY;
+}
+
+static int check_exists(const struct walk *from, const struct walk *to, uint32_t flags)
+{
+    if (from->node == NULL || ((flags & VMFS_RENAME_EXCHANGE) != 0 && to->node == NULL))
+        return -ENOENT;
+    return (flags & VMFS_RENAME_NOREPLACE) != 0 && to->node != NULL ? -EEXIST : 0;
+}
+
+static int check_slashes(const struct walk *from, const struct walk *to, bool is_exchange)
+{
+    bool has_slash = from->has_trailing_slash || (to->has_trailing_slash && !is_exchange);
+    return has_slash && !model_is_dir(from->node) ? -ENOTDIR : 0;
+}
+
+static int check_last(const struct walk *from, const struct walk *to, uint32_t flags)
+{
+    if (from->last != LAST_NORMAL || to->last != LAST_NORMAL)
+        note(from->model, -EBUSY, 0);
+    if (from->last > LAST_ROOT || to->last > LAST_ROOT)
+        note(from->model, -EINVAL, 0);
     if (from->last != LAST_NORMAL)
         return -EBUSY;
     if (to->last != LAST_NORMAL)
         return (flags & VMFS_RENAME_NOREPLACE) != 0 ? -EEXIST : -EBUSY;
-    if (from->node == NULL || (is_exchange && to->node == NULL))
-        return -ENOENT;
-    if ((flags & VMFS_RENAME_NOREPLACE) != 0 && to->node != NULL)
-        return -EEXIST;
-    if (!model_is_dir(from->node) &&
-        (from->has_trailing_slash || (to->has_trailing_slash && !is_exchange)))
-        return -ENOTDIR;
-    if (model_is_dir(from->node) && is_ancestor(from->node, to->parent))
-        return -EINVAL;
-    if (!is_exchange)
-        return check_replaced(from, to);
-    bool is_inside = to->node != NULL && is_ancestor(to->node, from->parent);
-    return is_inside ? -EINVAL : 0;
+    return 0;
+}
+
+/* All that is wrong with a rename whose paths could be walked: the first is returned. */
+static int check_rename(const struct walk *from, const struct walk *to, uint32_t flags)
+{
+    bool is_exchange = (flags & VMFS_RENAME_EXCHANGE) != 0;
+    bool is_whole = from->node != NULL && from->last == LAST_NORMAL && to->last == LAST_NORMAL;
+    const int errors[] = {
+        check_last(from, to, flags),
+        check_exists(from, to, flags),
+        is_whole ? check_slashes(from, to, is_exchange) : 0,
+        is_whole ? check_cycle(from, to, is_exchange) : 0,
+        is_whole && !is_exchange ? check_replaced(from, to) : 0,
+    };
+    int first = 0;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (errors[i] != 0)
+            first = note(from->model, errors[i], first != 0 ? first : errors[i]);
+    }
+    return first;
+}
+
+/* Walks two paths: which of two errors is returned is open. */
+static int walk_both(struct model *model, struct walk *from, struct walk *to, const char *paths[2])
+{
+    int err = walk_path(from, model, paths[0], false);
+    int other = walk_path(to, model, paths[1], false);
+    return err != 0 && other != 0 ? note(model, other, err) : err + other;
 }
 
 int model_rename(struct model *model, const char *from_path, const char *to_path, uint32_t flags)
@@ -481,9 +530,7 @@ int model_rename(struct model *model, const char *from_path, const char *to_path
         return -EINVAL;
     struct walk from;
     struct walk to;
-    int err = walk_path(&from, model, from_path, false);
-    if (err == 0)
-        err = walk_path(&to, model, to_path, false);
+    int err = walk_both(model, &from, &to, (const char *[]){from_path, to_path});
     if (err == 0)
         err = check_rename(&from, &to, flags);
     if (err != 0 || from.node == to.node)

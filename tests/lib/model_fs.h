@@ -2,7 +2,9 @@
  *
  * An independent model of the calls in vmfs.h, for tests that compare. It shares types and
  * constants with vmfs.h and no code with the library. It knows no limit of space, no crash and no
- * threads. Every function returns what the vmfs function of the same name must return. */
+ * threads. Every function returns what the vmfs function of the same name must return. Where
+ * several errors apply to one call POSIX lets any of them be returned: this returns what Linux
+ * does, and notes the others in model.errors. */
 #ifndef TESTS_MODEL_FS_H
 #define TESTS_MODEL_FS_H
 
@@ -57,7 +59,8 @@ struct model_node {
     uint64_t seen_round;
 };
 
-#define MODEL_BUCKETS 4096
+#define MODEL_BUCKETS    4096
+#define MODEL_ERRORS_MAX 8
 
 struct model {
     struct model_node *root;
@@ -66,6 +69,8 @@ struct model {
     size_t entry_room;
     uint32_t owner_uid;
     uint32_t owner_gid;
+    int errors[MODEL_ERRORS_MAX]; /* where several apply at once, all that POSIX allows */
+    unsigned error_count;         /* set to 0 by the caller before a call */
     struct model_entry *buckets[MODEL_BUCKETS];
 };
 

@@ -304,6 +304,8 @@ void op_run_model(const struct op *op, struct op_world *world, int64_t written_b
 {
     struct vmfs_attr attr;
     clear_result(result);
+    result->model = world->model;
+    world->model->error_count = 0;
     if (op->kind == OP_OPEN)
         result->code = model_run_open(op, world);
     else if (op->kind <= OP_RENAME)
@@ -334,12 +336,23 @@ static bool stats_agree(const struct op_result *vmfs, const struct op_result *mo
            (!model->is_mtime_known || a->mtime_ns == b->mtime_ns);
 }
 
+static bool codes_agree(int64_t code, const struct op_result *model)
+{
+    if (code == model->code)
+        return true;
+    for (unsigned i = 0; i < model->model->error_count && model->code < 0; i++) {
+        if (code == model->model->errors[i])
+            return true;
+    }
+    return false;
+}
+
 bool op_results_agree(const struct op *op, const struct op_result *vmfs,
                       const struct op_result *model, char *text, size_t text_bytes)
 {
     char op_text[512];
     op_to_text(op, op_text, sizeof(op_text));
-    if (vmfs->code != model->code) {
+    if (!codes_agree(vmfs->code, model)) {
         snprintf(text, text_bytes, "%s returned %lld instead of %lld", op_text,
                  (long long)vmfs->code, (long long)model->code);
         return false;

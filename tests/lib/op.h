@@ -85,6 +85,7 @@ struct op_world {
 
 struct op_result {
     int64_t code;
+    const struct model *model; /* whose other errors are as good as a negative code; or null */
     bool has_stat;
     struct vmfs_stat stat;
     bool is_atime_known; /* of stat; on the model's side only */

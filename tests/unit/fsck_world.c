@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "base/hash.h"
 #include "name/dir.h"
@@ -13,6 +14,32 @@
 #define MANY_FILES  1500u
 
 struct world world;
+
+/* ---- everything follows from one seed ---- */
+
+/* In the place of the system's, so that the secrets of a region, on which its layout depends, are the
+ * same when a test is replayed. */
+ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
+{
+    (void)flags;
+    seed_fill(buffer, length, seed_next(&world.seed));
+    return (ssize_t)length;
+}
+
+/* Threads choose their lanes by this. */
+static uintptr_t hint_fixed(void *arg)
+{
+    (void)arg;
+    return 64;
+}
+
+static void seed_start(void)
+{
+    const char *text = getenv("VMFS_TEST_SEED");
+    uint64_t value = text ? strtoull(text, NULL, 0) : seed_from_clock();
+    fprintf(stderr, "VMFS_TEST_SEED=%llu\n", (unsigned long long)value);
+    seed_init(&world.seed, value);
+}
 
 /* ---- a region in memory, and changes to it that can be taken back ---- */
 
@@ -203,11 +230,13 @@ void world_attach(uint32_t flags)
     options.log = region_log_keep;
     options.log_arg = &world.log;
     must(vmfs_attach(world.memory, REGION_BYTES, &options, &world.fs), "attach");
+    world.fs->platform.hint = hint_fixed;
     vm_ctx_init(world.fs, &world.ctx);
 }
 
 void world_make(void)
 {
+    seed_start();
     world.memory = map_guarded(REGION_BYTES);
     world_attach(VMFS_CREATE | VMFS_ZEROED);
     put_many();

@@ -29,6 +29,7 @@ struct world {
     struct vmfs *fs;
     struct vmfs_file *held; /* unlinked */
     struct vm_ctx ctx;
+    struct seed seed;
     struct region_log log;
     unsigned change_count;
     struct change changes[UNDO_MAX];

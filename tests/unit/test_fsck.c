@@ -1,6 +1,4 @@
-/* test_fsck.c -- the checker: silent on a sound region, and loud about each kind of damage
- *
- * VMFS_TEST_SEED replays a random test; the seed is printed when it begins. */
+/* test_fsck.c -- the checker: silent on a sound region, and loud about each kind of damage */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,16 +15,6 @@
 #define SEALED_ROUNDS 1500u
 
 TestSuite(fsck, .init = world_make, .fini = world_free, .timeout = 300);
-
-static struct seed seed_start(void)
-{
-    struct seed seed;
-    const char *text = getenv("VMFS_TEST_SEED");
-    uint64_t value = text ? strtoull(text, NULL, 0) : seed_from_clock();
-    fprintf(stderr, "VMFS_TEST_SEED=%llu\n", (unsigned long long)value);
-    seed_init(&seed, value);
-    return seed;
-}
 
 /* Names below a directory, counted through the public interface. */
 static uint64_t count_names(const char *path)
@@ -264,15 +252,15 @@ static void gather_metadata(struct blocks *blocks)
 Test(fsck, random_flips_never_crash)
 {
     static struct blocks blocks;
-    struct seed seed = seed_start();
+    struct seed *seed = &world.seed;
     unsigned found = 0;
     gather_metadata(&blocks);
     for (unsigned round = 0; round < FLIP_ROUNDS; round++) {
-        uint64_t flips = 1 + seed_below(&seed, 8);
+        uint64_t flips = 1 + seed_below(seed, 8);
         for (uint64_t flip = 0; flip < flips; flip++) {
-            uint64_t block = blocks.list[seed_below(&seed, blocks.count)];
-            poke_flip(block * VM_BLOCK_BYTES + seed_below(&seed, VM_BLOCK_BYTES),
-                      (uint8_t)(1u << seed_below(&seed, 8)));
+            uint64_t block = blocks.list[seed_below(seed, blocks.count)];
+            poke_flip(block * VM_BLOCK_BYTES + seed_below(seed, VM_BLOCK_BYTES),
+                      (uint8_t)(1u << seed_below(seed, 8)));
         }
         found += check().result.problems > 0;
         undo_all();
@@ -386,17 +374,18 @@ static void hostile_change(struct seed *seed, const struct blocks *blocks)
 Test(fsck, hostile_regions_never_crash)
 {
     static struct blocks blocks;
-    struct seed seed = seed_start();
+    struct seed *seed = &world.seed;
     unsigned found = 0;
     gather_metadata(&blocks);
     world.ctx.err.is_speculative = true; /* the test itself reads what it has damaged */
     for (unsigned round = 0; round < SEALED_ROUNDS; round++) {
-        uint64_t changes = 1 + seed_below(&seed, 4);
+        uint64_t changes = 1 + seed_below(seed, 4);
         for (uint64_t change = 0; change < changes; change++)
-            hostile_change(&seed, &blocks);
+            hostile_change(seed, &blocks);
         found += check().result.problems > 0;
         undo_all();
     }
-    cr_expect(found > SEALED_ROUNDS / 2, "only %u of %u rounds had problems", found, SEALED_ROUNDS);
+    /* Times, owners and what is unused may say anything. */
+    cr_expect(found > SEALED_ROUNDS / 4, "only %u of %u rounds had problems", found, SEALED_ROUNDS);
     expect_clean("mended");
 }
