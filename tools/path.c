@@ -79,7 +79,10 @@ bool path_ends_in_slash(const char *path)
     return length > 0 && path[length - 1] == '/';
 }
 
-bool name_is_dots(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
+bool name_is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
 
 char *path_absolute(const char *path)
 {

@@ -26,7 +26,10 @@ static size_t type_index(uint32_t mode)
     return i;
 }
 
-const char *type_show(uint32_t mode) { return types[type_index(mode)].text; }
+const char *type_show(uint32_t mode)
+{
+    return types[type_index(mode)].text;
+}
 
 static char special_letter(char plain, bool is_special, char letter)
 {

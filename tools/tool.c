@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 /* The errno value alone often says too little: the library's text names the owner of a busy region
- * or the structure that is damaged. It is kept until the failure it belongs to is reported. Ordinary
- * failures of calls are not kept, as verbs also make calls that may fail; opening may not. */
+ * or the structure that is damaged. It is kept until the failure it belongs to is reported.
+ * Ordinary failures of calls are not kept, as verbs also make calls that may fail; opening may not.
+ */
 static void log_keep(void *arg, int level, int reason, const char *file, int line, const char *text)
 {
     struct tool *tool = arg;

@@ -94,10 +94,24 @@ int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
     return 0;
 }
 
+/* Most changes touch line 0 only: then the other lines need no new hash and no staging. */
+static bool rest_is_home(struct vm_ctx *ctx, const struct vm_inode *inode)
+{
+    for (uint64_t line = 64; line < VM_INODE_BYTES; line += 64)
+        if (vm_overlay_find(ctx->overlay, inode->offset + line))
+            return false;
+    const uint8_t *home = ctx->region->base + inode->offset + VM_INODE_HEAD_BYTES;
+    return memcmp(&inode->m.hash1, home, VM_INODE_BYTES - VM_INODE_HEAD_BYTES) == 0;
+}
+
 static void stage_sealed(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     uint64_t slot = vm_id_slot(inode->id);
     inode->m.hash0 = vm_put32(hash_head(ctx->region, slot, &inode->m)); /* H18 */
+    if (rest_is_home(ctx, inode)) {
+        vm_tx_write(ctx, inode->offset, &inode->m, VM_INODE_HEAD_BYTES);
+        return;
+    }
     inode->m.hash1 = vm_put32(hash_rest(ctx->region, slot, &inode->m)); /* H18 */
     vm_tx_write(ctx, inode->offset, &inode->m, sizeof inode->m);
 }

@@ -88,14 +88,15 @@ void vm_record_finish(struct vm_record_writer *writer, uint64_t nonce, uint64_t 
     memcpy(writer->bytes, &header, sizeof header);
 }
 
-/* The header is 64 bytes with `check` last, so what is hashed is the header without it, then the
- * entries: two passes chained through the seed. */
+/* The entries' hash needs no secret of its own: it takes the place of `check` in the header, and that is
+ * hashed with the era's nonce and the record's place. */
 static uint64_t record_check(const uint8_t *bytes, uint32_t len_bytes, uint64_t nonce,
                              uint64_t offset)
 {
-    uint64_t head = vm_hash64(nonce ^ offset, bytes, offsetof(struct vm_record_media, check));
-    return vm_hash64(head, bytes + sizeof(struct vm_record_media),
-                     len_bytes - sizeof(struct vm_record_media));
+    struct vm_record_media header;
+    memcpy(&header, bytes, sizeof header);
+    header.check = vm_put64(vm_hash64(0, bytes + sizeof header, len_bytes - sizeof header));
+    return vm_hash64(nonce ^ offset, &header, sizeof header);
 }
 
 void vm_record_seal(void *record, uint64_t offset)

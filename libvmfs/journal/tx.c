@@ -204,20 +204,6 @@ bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t count)
     return ctx->tx->entry_count + count <= VM_TX_ENTRIES_MAX;
 }
 
-/* Indexes of the staged lines by offset, so that neighbours become one entry. */
-static void sort_lines(const struct vm_overlay *overlay, uint8_t *order)
-{
-    for (uint32_t count = 0; count < overlay->count; count++) {
-        uint32_t at = count;
-        uint64_t offset = overlay->lines[count].offset;
-        while (at > 0 && overlay->lines[order[at - 1]].offset > offset) {
-            order[at] = order[at - 1];
-            at--;
-        }
-        order[at] = (uint8_t)count;
-    }
-}
-
 static unsigned word_differs(const uint8_t *staged, const uint8_t *home, unsigned word)
 {
     uint64_t after;
@@ -242,13 +228,12 @@ static unsigned changed_words(const struct vm_overlay_line *line, const uint8_t 
     return changed | ((changed << 1) & (changed >> 1));
 }
 
+/* In the order of staging, in which neighbours mostly follow each other and become one entry. */
 static void encode_lines(struct vm_ctx *ctx, struct vm_record_writer *writer)
 {
     const struct vm_overlay *overlay = ctx->overlay;
-    uint8_t order[VM_OVERLAY_LINES];
-    sort_lines(overlay, order);
     for (uint32_t index = 0; index < overlay->count; index++) {
-        const struct vm_overlay_line *line = &overlay->lines[order[index]];
+        const struct vm_overlay_line *line = &overlay->lines[index];
         unsigned changed = changed_words(line, ctx->region->base + line->offset);
         while (changed) {
             unsigned word = (unsigned)__builtin_ctz(changed);

@@ -188,7 +188,8 @@ struct vm_owner_media {
  * 40  4  orphans_delta  signed
  * 44  4  zero_
  * 48  8  transaction    0
- * 56  8  check          XXH3 of the record with check 0, seed nonce ^ offset of the record */
+ * 56  8  check          XXH3 of the header with the XXH3 of the entries (seed 0) in this place, seed
+ *                       nonce ^ offset of the record */
 struct vm_record_media {
     struct vm_le64 nonce;
     struct vm_le64 sequence;
@@ -473,6 +474,7 @@ struct vm_chunk_media {
 #define VM_GENERATION_MAX 0xffffffu
 #define VM_ROOT_ID 1u
 
+#define VM_INODE_HEAD_BYTES 64u
 #define VM_INODE_BODY 128u
 #define VM_INODE_EXTENTS 4u
 

@@ -15,8 +15,8 @@
 static struct fixture fixture;
 static struct vmfs *fs;
 
-/* Writes one byte per call behind the last, in all sizes, until nothing fits. */
-static void fill_data(const char *path)
+/* Appends blocks of ever smaller sizes until not one byte fits. Returns the bytes that did. */
+static uint64_t fill_data(const char *path)
 {
     static uint8_t block[65536];
     struct vmfs_file *file = fixture_file(&fixture, path, VMFS_O_CREAT | VMFS_O_RDWR);
@@ -31,8 +31,8 @@ static void fill_data(const char *path)
         if (written < (int64_t)length)
             length /= 2;
     }
-    cr_assert(offset > 100000, "the region was full after %llu bytes", (unsigned long long)offset);
     expect_ok(vmfs_file_close(file));
+    return offset;
 }
 
 /* Creates names until none fits either: index nodes and inodes are used up too. */
@@ -63,7 +63,9 @@ static void set_up(void)
     expect_ok(region_put_file(fs, "/other", 20000, 2));
     expect_ok(vmfs_truncate(fs, "/other", 1 << 20));
     expect_ok(vmfs_symlink(fs, "file", "/link"));
-    fill_data("/filler");
+    expect_ok(vmfs_mknod(fs, "/filler-again", 0644, 0));
+    uint64_t filled = fill_data("/filler");
+    cr_assert(filled > 500000, "the region was full after %llu bytes", (unsigned long long)filled);
     fill_names();
     fill_data("/filler-again");
 }
@@ -192,13 +194,19 @@ Test(full, a_hundred_rounds)
     fixture_open(&fixture, "rounds", SMALL_BYTES);
     fs = fixture.fs;
     struct vmfs_statfs first = {0};
+    uint64_t first_filled = 0;
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct vmfs_statfs space;
-        fill_data("/filler");
+        uint64_t filled = fill_data("/filler");
         expect_ok(vmfs_unlink(fs, "/filler"));
         expect_ok(vmfs_statfs(fs, &space));
-        if (round == 0)
+        if (round == 0) {
             first = space;
+            first_filled = filled;
+        }
+        cr_assert(filled >= first_filled - first_filled / 20,
+                  "round %u: %llu bytes fit, at first %llu", round, (unsigned long long)filled,
+                  (unsigned long long)first_filled);
         cr_assert(space.blocks_free == first.blocks_free, "round %u: %llu free blocks, not %llu",
                   round, (unsigned long long)space.blocks_free,
                   (unsigned long long)first.blocks_free);

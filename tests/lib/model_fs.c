@@ -482,12 +482,17 @@ static int check_slashes(const struct walk *from, const struct walk *to, bool is
     return has_slash && !model_is_dir(from->node) ? -ENOTDIR : 0;
 }
 
+/* A last component that cannot be renamed is an error whatever else is wrong. */
+static void note_last(const struct walk *walk)
+{
+    if (walk->last != LAST_NORMAL)
+        note(walk->model, -EBUSY, 0);
+    if (walk->last > LAST_ROOT)
+        note(walk->model, -EINVAL, 0);
+}
+
 static int check_last(const struct walk *from, const struct walk *to, uint32_t flags)
 {
-    if (from->last != LAST_NORMAL || to->last != LAST_NORMAL)
-        note(from->model, -EBUSY, 0);
-    if (from->last > LAST_ROOT || to->last > LAST_ROOT)
-        note(from->model, -EINVAL, 0);
     if (from->last != LAST_NORMAL)
         return -EBUSY;
     if (to->last != LAST_NORMAL)
@@ -520,6 +525,10 @@ static int walk_both(struct model *model, struct walk *from, struct walk *to, co
 {
     int err = walk_path(from, model, paths[0], false);
     int other = walk_path(to, model, paths[1], false);
+    if (err == 0)
+        note_last(from);
+    if (other == 0)
+        note_last(to);
     return err != 0 && other != 0 ? note(model, other, err) : err + other;
 }
 

@@ -103,7 +103,7 @@ int model_xattr_set(struct model *model, const char *path, int flags, const char
                     const void *value, size_t size);
 int64_t model_xattr_get(struct model *model, const char *path, int flags, const char *name,
                         void *value, size_t size);
-/* The bytes of all names; names in any order. */
+/* The bytes of all names, in any order; of what can have no attributes: 0, as on Linux. */
 int64_t model_xattr_list(struct model *model, const char *path, int flags, char *names,
                          size_t size);
 int model_xattr_remove(struct model *model, const char *path, int flags, const char *name);

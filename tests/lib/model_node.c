@@ -241,7 +241,7 @@ int64_t model_xattr_get(struct model *model, const char *path, int flags, const 
 int64_t model_xattr_list(struct model *model, const char *path, int flags, char *names, size_t size)
 {
     struct model_node *node;
-    int err = find_xattr_node(model, path, flags, &node);
+    int err = model_find(model, path, flags & VMFS_NOFOLLOW, &node);
     if (err != 0)
         return err;
     size_t used = 0;

@@ -1,0 +1,51 @@
+/* world.h -- filesystems on recorded media: attaching, looking at all of them, using them up
+ *
+ * Clock, random numbers, memory and thread names of every filesystem come from here, so that a run is
+ * decided by its scenario and seed alone. */
+#ifndef TESTS_CRASH_WORLD_H
+#define TESTS_CRASH_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "recorder.h"
+#include "vmfs.h"
+
+#define WORLD_DIRS_MAX   12u
+#define WORLD_TARGET_MAX (1u << 17)
+
+/* Attaches the medium in use. */
+int world_attach(struct medium *medium, uint32_t flags, struct vmfs **out);
+
+/* What is visible: one digest of everything, and the content of one file apart from it. */
+struct dump {
+    const char *target; /* the path of that file, or null */
+    FILE *out;          /* one line for each object, or null */
+    uint64_t digest;
+    int error; /* the first, and its place */
+    char error_path[256];
+    bool has_target;
+    uint64_t target_bytes;
+    uint8_t content[WORLD_TARGET_MAX];
+    unsigned dir_count;
+    char dirs[WORLD_DIRS_MAX][64];
+};
+
+void world_dump(struct vmfs *fs, struct dump *dump);
+
+/* Does vmfs_check() find nothing? Problems are printed to `out` if that is not null. */
+bool world_is_sound(struct vmfs *fs, FILE *out);
+
+/* Creates, writes and reads a file in each of the dumped directories, removes everything there is,
+ * and compares the free blocks with those of an empty region: null, or what went wrong. */
+const char *world_use_up(struct vmfs *fs, const struct dump *dump, uint64_t empty_blocks);
+
+/* Free blocks, as they would be without grown inode chunks and the root directory's nodes. */
+uint64_t world_free_blocks(struct vmfs *fs);
+
+/* Calls of platform.back() go here while it is not null. */
+typedef void (*world_back_fn)(void *arg, uint64_t offset, uint64_t len_bytes);
+void world_watch_backing(world_back_fn watch, void *arg);
+
+#endif
