@@ -269,7 +269,8 @@ echo "$source: $files files, $bytes bytes"
 
 step "Formatting a region in memory"
 # Room for both copies that will be in it, generously rounded, and something to spare.
-used=$(du -sl --block-size=1 "$source" "$victim" | awk '{ sum += $1 } END { printf "%.0f", sum }')
+used=$(du -sl --block-size=1 "$source" "$victim" |
+    awk '{ sum += $1 } END { printf "%.0f", sum }')
 entries=$((entries + $(find "$victim" -printf . | wc -c)))
 size=$((used + 8192 * entries + (64 << 20)))
 size=$(((size > (256 << 20) ? size : (256 << 20)) >> 20))M
@@ -307,7 +308,7 @@ acknowledged=0
 for ((attempt = 1; attempt <= attempts_max && kills < kills_wanted; attempt++)); do
     writer_kill "$attempt"
 done
-[ "$kills" -ge 5 ] || die "only $kills writers were in the middle of their work when they were killed"
+[ "$kills" -ge 5 ] || die "only $kills writers were at work when they were killed"
 [ "$lost" -eq 0 ] || die "$lost files that had been reported as written are lost"
 echo "$acknowledged files had been reported as written, all were there"
 

@@ -1,14 +1,14 @@
 /* vmfs.h -- a filesystem that is memory
  *
- * libvmfs turns a mapped region of memory into a journaled, byte-addressable filesystem. There is no
- * block layer, no page cache and no kernel call between a program and its files: a read is a copy
- * out of the region, a durable write is a copy into it and one fence.
+ * libvmfs turns a mapped region of memory into a journaled, byte-addressable filesystem. There is
+ * no block layer, no page cache and no kernel call between a program and its files: a read is a
+ * copy out of the region, a durable write is a copy into it and one fence.
  *
  * A tour
  * ------
  * A *region* is a run of bytes: a DAX file or device, a file on tmpfs, a plain file, or memory that
- * the program mapped itself. vmfs_open() finds a region by path, vmfs_attach() takes one by address;
- * both give a *handle*, `struct vmfs`, on which everything else works:
+ * the program mapped itself. vmfs_open() finds a region by path, vmfs_attach() takes one by
+ * address; both give a *handle*, `struct vmfs`, on which everything else works:
  *
  *     struct vmfs_options options = VMFS_OPTIONS_INIT;
  *     options.flags = VMFS_CREATE;
@@ -28,14 +28,13 @@
  * --------------------
  * P1  Every call that changes names or attributes is atomic, and durable when it returns. After a
  *     crash at any instant the region holds the old state or the new one, never a mix.
- * P2  A write that has returned is durable. A crash inside a write leaves each aligned 8 bytes old or
- *     new and the size old or new; never bytes of another file, of freed space or of memory that
- *     was never written.
- * P3  A call that fails has changed nothing.
- * "Durable" means what the region can give, and vmfs_info() says which of the two it is: at
- * VMFS_DURABILITY_POWER the bytes outlive the loss of power, at VMFS_DURABILITY_PROCESS they outlive
- * the process (SIGKILL included) and reach the medium with vmfs_sync() or vmfs_file_sync().
- * Below, "durable at return" is not repeated for each function; where something is not, it says so.
+ * P2  A write that has returned is durable. A crash inside a write leaves each aligned 8 bytes old
+ * or new and the size old or new; never bytes of another file, of freed space or of memory that was
+ * never written. P3  A call that fails has changed nothing. "Durable" means what the region can
+ * give, and vmfs_info() says which of the two it is: at VMFS_DURABILITY_POWER the bytes outlive the
+ * loss of power, at VMFS_DURABILITY_PROCESS they outlive the process (SIGKILL included) and reach
+ * the medium with vmfs_sync() or vmfs_file_sync(). Below, "durable at return" is not repeated for
+ * each function; where something is not, it says so.
  *
  * Errors
  * ------
@@ -131,7 +130,6 @@ struct vmfs_dir;
     x(TOTALS_LOST,         EUCLEAN,     19, "the newest watermark is damaged, totals are lost")    \
     x(OFFSET,              EUCLEAN,     20, "an offset points outside its area")                   \
     x(GROUP_DAMAGED,       EUCLEAN,     21, "a group descriptor fails its check")                  \
-    x(BITMAP,              EUCLEAN,     22, "the bitmap disagrees about a block")                  \
     x(NO_SPACE,            ENOSPC,      23, "no free blocks")                                      \
     x(NODE_DAMAGED,        EUCLEAN,     24, "an index node fails its check")                       \
     x(SLOT_DAMAGED,        EUCLEAN,     25, "an entry of an index leaf fails its check")           \
@@ -169,11 +167,9 @@ struct vmfs_dir;
     x(SYMLINK_EMPTY,       ENOENT,      57, "an empty symbolic link or path")                      \
     x(OPEN_FILES,          EBUSY,       58, "files are still open")                                \
     x(SYMLINK_REFUSED,     ELOOP,       59, "the last component is a symbolic link")               \
-    x(TIME_RANGE,          EINVAL,      60, "a time is outside its range")                         \
     x(RECORD_OVERLAP,      EUCLEAN,     61, "two journal records overlap")                         \
     x(ZONE_DAMAGED,        EUCLEAN,     62, "the zone state fails its check")                      \
     x(XATTR_DAMAGED,       EUCLEAN,     63, "an extended attribute fails its check")               \
-    x(DIR_DAMAGED,         EUCLEAN,     64, "a name and its inode disagree")                       \
     x(OPEN_DIRECTORY,      EISDIR,      65, "a directory cannot be opened as a file")              \
     x(OVER_DIRECTORY,      EISDIR,      66, "a file cannot replace a directory")                   \
     x(OVER_FILE,           ENOTDIR,     67, "a directory cannot replace a file")                   \
@@ -191,7 +187,8 @@ struct vmfs_dir;
     x(RENAME_NOT_DIRECTORY, ENOTDIR,    79, "only a directory can get a name that ends in '/'")   \
     x(CREATE_DIRECTORY,    EISDIR,      80, "a file cannot get a name that ends in '/'")          \
     x(SEEK_RANGE,          EINVAL,      81, "a position before the start or beyond all")          \
-    x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")
+    x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")                 \
+    x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")
 // clang-format on
 
 enum vmfs_reason {
@@ -224,30 +221,32 @@ const char *vmfs_version(void);
 
 /* What a return from a changing call means. */
 enum vmfs_durability {
-    VMFS_DURABILITY_AUTO = 0,    /* POWER where that costs no system call, else PROCESS */
-    VMFS_DURABILITY_POWER = 1,   /* survives loss of power */
-    VMFS_DURABILITY_PROCESS = 2, /* survives the death of the process; sync calls reach the medium */
+    VMFS_DURABILITY_AUTO = 0,  /* POWER where that costs no system call, else PROCESS */
+    VMFS_DURABILITY_POWER = 1, /* survives loss of power */
+    VMFS_DURABILITY_PROCESS =
+        2, /* survives the death of the process; sync calls reach the medium */
 };
 
 /* Flags of vmfs_open() and vmfs_attach(). */
 #define VMFS_RDONLY 0x1 /* store nothing; an unreplayed journal is replayed privately */
 #define VMFS_CREATE 0x2 /* format; by path: create the file, which must not exist (-EEXIST) */
-#define VMFS_FORCE 0x4  /* with VMFS_CREATE: format over whatever is there */
-#define VMFS_ZEROED 0x8 /* with VMFS_CREATE on vmfs_attach(): the memory is known to read as zero */
+#define VMFS_FORCE  0x4 /* with VMFS_CREATE: format over whatever is there */
+#define VMFS_ZEROED 0x8 /* with VMFS_CREATE on vmfs_attach(): the memory is known to read as zero  \
+                         */
 
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
  * size that the caller was compiled with and take their defaults. */
 struct vmfs_options {
-    uint32_t struct_bytes;  /* sizeof(struct vmfs_options) */
-    uint32_t flags;         /* VMFS_RDONLY ... */
-    uint32_t durability;    /* enum vmfs_durability */
-    uint32_t mode;          /* permission bits of a created region file; 0 means 0600 */
-    uint64_t region_bytes;  /* with VMFS_CREATE: the region's size; 0 means the existing file's */
-    uint64_t offset_bytes;  /* where the region starts inside the file */
-    uint64_t length_bytes;  /* how much of the file it may use; 0 means up to the end */
-    uint32_t owner_uid;     /* owner of what is created through this handle; */
-    uint32_t owner_gid;     /*   UINT32_MAX, the default, means the process's effective ids */
-    vmfs_log_fn log;        /* may be null: silent */
+    uint32_t struct_bytes; /* sizeof(struct vmfs_options) */
+    uint32_t flags;        /* VMFS_RDONLY ... */
+    uint32_t durability;   /* enum vmfs_durability */
+    uint32_t mode;         /* permission bits of a created region file; 0 means 0600 */
+    uint64_t region_bytes; /* with VMFS_CREATE: the region's size; 0 means the existing file's */
+    uint64_t offset_bytes; /* where the region starts inside the file */
+    uint64_t length_bytes; /* how much of the file it may use; 0 means up to the end */
+    uint32_t owner_uid;    /* owner of what is created through this handle; */
+    uint32_t owner_gid;    /*   UINT32_MAX, the default, means the process's effective ids */
+    vmfs_log_fn log;       /* may be null: silent */
     void *log_arg;
 };
 
@@ -257,8 +256,8 @@ struct vmfs_options {
         .owner_gid = UINT32_MAX                                                                    \
     }
 
-/* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores the
- * handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
+/* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores
+ * the handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
  * Costs the same for ten files and for ten million: one scan of the journal (at most 4 MiB).
  *   -EBUSY            another process or handle has it; the log names the pid
  *   -EMEDIUMTYPE      not a vmfs region
@@ -274,7 +273,8 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
 /* The same over `length` bytes at `address`, mapped by the caller, who keeps them mapped and unmaps
  * them after vmfs_close(). `address` and `length` are multiples of VMFS_BLOCK_SIZE. A read-only
  * attach of a region with an unreplayed journal is -EROFS, as there is nowhere to replay to.
- * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory. Errors as vmfs_open(). */
+ * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory. Errors as vmfs_open().
+ */
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
                 struct vmfs **out);
 
@@ -285,11 +285,11 @@ int vmfs_close(struct vmfs *fs);
 
 /* What vmfs_info() tells. */
 struct vmfs_info {
-    uint32_t struct_bytes;       /* set by the caller to sizeof(struct vmfs_info) */
-    uint32_t format_version;     /* of the medium */
-    uint8_t uuid[16];            /* drawn at format */
-    uint64_t region_bytes;       /* size of the region */
-    uint64_t features_compat;    /* feature masks of the superblock */
+    uint32_t struct_bytes;    /* set by the caller to sizeof(struct vmfs_info) */
+    uint32_t format_version;  /* of the medium */
+    uint8_t uuid[16];         /* drawn at format */
+    uint64_t region_bytes;    /* size of the region */
+    uint64_t features_compat; /* feature masks of the superblock */
     uint64_t features_ro_compat;
     uint64_t features_incompat;
     uint64_t lane_count;         /* journal lanes */
@@ -350,25 +350,25 @@ int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_c
  * --------------------------------------------------------------------------------------------- */
 
 /* File types in `mode`, as POSIX numbers them on Linux. */
-#define VMFS_S_IFMT 0170000
+#define VMFS_S_IFMT   0170000
 #define VMFS_S_IFSOCK 0140000
-#define VMFS_S_IFLNK 0120000
-#define VMFS_S_IFREG 0100000
-#define VMFS_S_IFBLK 0060000
-#define VMFS_S_IFDIR 0040000
-#define VMFS_S_IFCHR 0020000
-#define VMFS_S_IFIFO 0010000
+#define VMFS_S_IFLNK  0120000
+#define VMFS_S_IFREG  0100000
+#define VMFS_S_IFBLK  0060000
+#define VMFS_S_IFDIR  0040000
+#define VMFS_S_IFCHR  0020000
+#define VMFS_S_IFIFO  0010000
 
 /* Attributes of an inode. Times are nanoseconds since 1970-01-01 UTC, negative before it. */
 struct vmfs_stat {
-    uint64_t ino;     /* 64-bit id, never used for another file again */
-    uint32_t mode;    /* type and permission bits */
-    uint32_t nlink;   /* names; for a directory 2 + its subdirectories */
+    uint64_t ino;   /* 64-bit id, never used for another file again */
+    uint32_t mode;  /* type and permission bits */
+    uint32_t nlink; /* names; for a directory 2 + its subdirectories */
     uint32_t uid;
     uint32_t gid;
-    uint64_t rdev;    /* device number of a device node */
-    uint64_t size;    /* bytes; of a directory: number of entries */
-    uint64_t blocks;  /* 512-byte units that it occupies */
+    uint64_t rdev;   /* device number of a device node */
+    uint64_t size;   /* bytes; of a directory: number of entries */
+    uint64_t blocks; /* 512-byte units that it occupies */
     int64_t atime_ns;
     int64_t mtime_ns;
     int64_t ctime_ns;
@@ -381,10 +381,10 @@ struct vmfs_stat {
 int vmfs_stat(struct vmfs *fs, const char *path, int flags, struct vmfs_stat *out);
 
 /* Which fields of vmfs_attr are to be set. */
-#define VMFS_ATTR_MODE 0x01
-#define VMFS_ATTR_UID 0x02
-#define VMFS_ATTR_GID 0x04
-#define VMFS_ATTR_SIZE 0x08
+#define VMFS_ATTR_MODE  0x01
+#define VMFS_ATTR_UID   0x02
+#define VMFS_ATTR_GID   0x04
+#define VMFS_ATTR_SIZE  0x08
 #define VMFS_ATTR_ATIME 0x10
 #define VMFS_ATTR_MTIME 0x20
 
@@ -408,7 +408,8 @@ struct vmfs_attr {
  *   -EFBIG            a size over VMFS_FILE_MAX */
 int vmfs_setattr(struct vmfs *fs, const char *path, int flags, const struct vmfs_attr *attr);
 
-/* Shorthands for vmfs_setattr(), following symbolic links. In vmfs_chown() UINT32_MAX keeps an id. */
+/* Shorthands for vmfs_setattr(), following symbolic links. In vmfs_chown() UINT32_MAX keeps an id.
+ */
 int vmfs_chmod(struct vmfs *fs, const char *path, uint32_t mode);
 int vmfs_chown(struct vmfs *fs, const char *path, uint32_t uid, uint32_t gid);
 int vmfs_utimens(struct vmfs *fs, const char *path, int64_t atime_ns, int64_t mtime_ns);
@@ -432,8 +433,8 @@ int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev);
  * -EEXIST; -ENOENT for an empty target; -ENAMETOOLONG. */
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path);
 
-/* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's full
- * length. -EINVAL if it is not a symbolic link. */
+/* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's
+ * full length. -EINVAL if it is not a symbolic link. */
 int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t size);
 
 /* Gives the file at `existing` a second name. A symbolic link is linked itself, not followed.
@@ -447,7 +448,7 @@ int vmfs_unlink(struct vmfs *fs, const char *path);
 int vmfs_rmdir(struct vmfs *fs, const char *path);
 
 #define VMFS_RENAME_NOREPLACE 0x1 /* -EEXIST if `to` exists */
-#define VMFS_RENAME_EXCHANGE 0x2  /* both exist, and change places */
+#define VMFS_RENAME_EXCHANGE  0x2 /* both exist, and change places */
 
 /* Moves a name. What `to` named is replaced in the same step, if the types agree: a directory
  * replaces an empty directory only. Two names of one file: nothing happens.
@@ -461,18 +462,18 @@ int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flag
  * --------------------------------------------------------------------------------------------- */
 
 /* Open flags, with the values that Linux gives them on x86-64. */
-#define VMFS_O_RDONLY 00
-#define VMFS_O_WRONLY 01
-#define VMFS_O_RDWR 02
-#define VMFS_O_ACCMODE 03
-#define VMFS_O_CREAT 0100
-#define VMFS_O_EXCL 0200
-#define VMFS_O_TRUNC 01000
-#define VMFS_O_APPEND 02000
+#define VMFS_O_RDONLY   00
+#define VMFS_O_WRONLY   01
+#define VMFS_O_RDWR     02
+#define VMFS_O_ACCMODE  03
+#define VMFS_O_CREAT    0100
+#define VMFS_O_EXCL     0200
+#define VMFS_O_TRUNC    01000
+#define VMFS_O_APPEND   02000
 #define VMFS_O_NOFOLLOW 0400000
 
-/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file
- * (no umask is applied). An unlinked file stays readable and writable while it is open.
+/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new
+ * file (no umask is applied). An unlinked file stays readable and writable while it is open.
  *   -EEXIST   VMFS_O_CREAT | VMFS_O_EXCL, and the name exists
  *   -EISDIR   a directory
  *   -ELOOP    VMFS_O_NOFOLLOW and a symbolic link
@@ -501,9 +502,9 @@ int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t leng
 int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length);
 int64_t vmfs_file_write(struct vmfs_file *file, const void *buffer, size_t length);
 
-#define VMFS_SEEK_SET 0
-#define VMFS_SEEK_CUR 1
-#define VMFS_SEEK_END 2
+#define VMFS_SEEK_SET  0
+#define VMFS_SEEK_CUR  1
+#define VMFS_SEEK_END  2
 #define VMFS_SEEK_DATA 3 /* the next byte at or after `offset` that is not in a hole */
 #define VMFS_SEEK_HOLE 4 /* the next hole at or after `offset`; the end of the file is one */
 
@@ -528,8 +529,8 @@ int vmfs_file_sync(struct vmfs_file *file);
 /* One entry. The name is followed by a NUL. */
 struct vmfs_dirent {
     uint64_t ino;
-    uint64_t cookie;  /* position after this entry, for vmfs_dir_seek() */
-    uint32_t type;    /* VMFS_S_IF... */
+    uint64_t cookie; /* position after this entry, for vmfs_dir_seek() */
+    uint32_t type;   /* VMFS_S_IF... */
     uint32_t name_bytes;
     char name[VMFS_NAME_MAX + 1];
 };
@@ -553,8 +554,8 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
  * --------------------------------------------------------------------------------------------- */
 
 /* Names are "user.NAME" with 1 to 250 bytes after the dot, kept on files and directories; values
- * have up to VMFS_XATTR_MAX bytes. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also:        */
-#define VMFS_XATTR_CREATE 0x10  /* -EEXIST if it is there */
+ * have up to VMFS_XATTR_MAX bytes. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also: */
+#define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
 /* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM the object is
  * neither file nor directory. */
@@ -563,7 +564,8 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
                    const void *value, size_t size);
 
-/* Returns the value's size; copies it if `size` is not 0. -ENODATA; -ERANGE if `size` is too small. */
+/* Returns the value's size; copies it if `size` is not 0. -ENODATA; -ERANGE if `size` is too small.
+ */
 int64_t vmfs_xattr_get(struct vmfs *fs, const char *path, int flags, const char *name, void *value,
                        size_t size);
 
@@ -580,9 +582,9 @@ int vmfs_xattr_remove(struct vmfs *fs, const char *path, int flags, const char *
 /* What vmfs_check() found. */
 struct vmfs_check_result {
     uint64_t problems;
-    uint64_t inodes;    /* living inodes met */
-    uint64_t names;     /* directory entries met */
-    uint64_t blocks;    /* blocks in use by them */
+    uint64_t inodes; /* living inodes met */
+    uint64_t names;  /* directory entries met */
+    uint64_t blocks; /* blocks in use by them */
 };
 
 /* Called once for each problem, with a line for a person: no newline, alive until it returns. */

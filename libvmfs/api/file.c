@@ -175,9 +175,8 @@ int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uin
 {
     if (!file || (!buffer && length) || length > INT64_MAX)
         return vm_bad_argument();
-    struct io_call call = {.file = file,
-                           .buffer = buffer,
-                           .range = {.len_bytes = length, .offset = offset}};
+    struct io_call call = {
+        .file = file, .buffer = buffer, .range = {.len_bytes = length, .offset = offset}};
     return vm_call(file->fs, false, read_call, &call);
 }
 
@@ -207,8 +206,7 @@ static int64_t write_at(struct vmfs_file *file, const void *buffer, size_t lengt
     return result;
 }
 
-int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length,
-                         uint64_t offset)
+int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset)
 {
     uint64_t end;
     return write_at(file, buffer, length, offset, &end);

@@ -74,9 +74,8 @@ int vmfs_chown(struct vmfs *fs, const char *path, uint32_t uid, uint32_t gid)
 
 int vmfs_utimens(struct vmfs *fs, const char *path, int64_t atime_ns, int64_t mtime_ns)
 {
-    const struct vmfs_attr attr = {.mask = VMFS_ATTR_ATIME | VMFS_ATTR_MTIME,
-                                   .atime_ns = atime_ns,
-                                   .mtime_ns = mtime_ns};
+    const struct vmfs_attr attr = {
+        .mask = VMFS_ATTR_ATIME | VMFS_ATTR_MTIME, .atime_ns = atime_ns, .mtime_ns = mtime_ns};
     return vmfs_setattr(fs, path, 0, &attr);
 }
 

@@ -67,8 +67,7 @@ static void add(_Atomic uint64_t *counter, uint64_t amount, bool is_shared)
     if (is_shared)
         atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
     else
-        atomic_store_explicit(counter,
-                              atomic_load_explicit(counter, memory_order_relaxed) + amount,
+        atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
                               memory_order_relaxed);
 }
 

@@ -3,7 +3,7 @@
 
 #include "api/handle.h"
 
-#define VERSION_TEXT(major, minor, patch) #major "." #minor "." #patch
+#define VERSION_TEXT(major, minor, patch)   #major "." #minor "." #patch
 #define VERSION_EXPAND(major, minor, patch) VERSION_TEXT(major, minor, patch)
 
 const char *vmfs_version(void)

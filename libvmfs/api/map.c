@@ -1,8 +1,8 @@
 /* map.c -- the file behind a region
  *
- * A region is locked by an open-file-description lock on its range of the file: exclusive for writers,
- * shared for readers. The kernel drops it when the process dies, so it is never stale; the owner
- * line in the region only serves to name the owner. */
+ * A region is locked by an open-file-description lock on its range of the file: exclusive for
+ * writers, shared for readers. The kernel drops it when the process dies, so it is never stale; the
+ * owner line in the region only serves to name the owner. */
 #include "api/map.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "base/hash.h"
 
-#define HUGE_BYTES ((uint64_t)2 << 20)
+#define HUGE_BYTES   ((uint64_t)2 << 20)
 #define OWNER_OFFSET ((uint64_t)VM_OWNER_BLOCK * VM_BLOCK_BYTES)
 
 /* One region file on its way to be mapped. */
@@ -149,8 +149,8 @@ static int64_t find_bytes(struct mapping *mapping)
 {
     const struct vmfs_options *options = mapping->options;
     struct vmfs *fs = mapping->fs;
-    mapping->file_bytes = S_ISCHR(mapping->st.st_mode) ? device_bytes(&mapping->st)
-                                                       : (uint64_t)mapping->st.st_size;
+    mapping->file_bytes =
+        S_ISCHR(mapping->st.st_mode) ? device_bytes(&mapping->st) : (uint64_t)mapping->st.st_size;
     if (wants(mapping, VMFS_CREATE)) {
         int64_t result = resize_for_format(mapping);
         if (result)
@@ -165,11 +165,11 @@ static int64_t find_bytes(struct mapping *mapping)
     fs->map_bytes = left < limit ? left : limit;
     fs->map_bytes -= fs->map_bytes % VM_BLOCK_BYTES;
     fs->file_offset = options->offset_bytes;
-    if (fs->map_bytes >= VMFS_REGION_MIN)
-        return 0;
-    return wants(mapping, VMFS_CREATE)
-               ? bad_size(mapping->err, fs->map_bytes)
-               : vm_errno(vm_raise(mapping->err, VMFS_R_REGION_SHORT, fs->map_bytes));
+    if (wants(mapping, VMFS_CREATE) && fs->map_bytes < VMFS_REGION_MIN)
+        return bad_size(mapping->err, fs->map_bytes);
+    if (fs->map_bytes < VM_BLOCK_BYTES)
+        return vm_errno(vm_raise(mapping->err, VMFS_R_REGION_SHORT, fs->map_bytes));
+    return 0; /* whether a short one was cut off, its superblock tells */
 }
 
 static void *map_at(const struct mapping *mapping, void *address, int flags)
@@ -195,10 +195,12 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
 {
     struct vmfs *fs = mapping->fs;
     uint64_t span = fs->map_bytes + HUGE_BYTES;
-    uint8_t *reserved = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *reserved =
+        mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (reserved == MAP_FAILED)
         return system_error(mapping->err, "no address space for the region, errno ");
-    uint64_t skip = (HUGE_BYTES - ((uintptr_t)reserved - fs->file_offset) % HUGE_BYTES) % HUGE_BYTES;
+    uint64_t skip =
+        (HUGE_BYTES - ((uintptr_t)reserved - fs->file_offset) % HUGE_BYTES) % HUGE_BYTES;
     uint8_t *start = reserved + skip;
     void *map = MAP_FAILED;
     if (!fs->is_read_only)
@@ -334,9 +336,8 @@ int64_t vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx)
     if (is_alive && fs->fd < 0) /* with a file its lock has decided */
         return busy(&ctx->err, pid);
     uint64_t self = (uint64_t)getpid();
-    owner = (struct vm_owner_media){.pid = vm_put64(self),
-                                    .start_ticks = vm_put64(start_ticks(self)),
-                                    .boot = vm_put64(boot)};
+    owner = (struct vm_owner_media){
+        .pid = vm_put64(self), .start_ticks = vm_put64(start_ticks(self)), .boot = vm_put64(boot)};
     vm_io_store(&ctx->io, OWNER_OFFSET, &owner, sizeof owner);
     return 0;
 }

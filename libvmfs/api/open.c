@@ -55,8 +55,8 @@ static struct vmfs *handle_new(const struct vmfs_options *options)
     return NULL;
 }
 
-/* Faults on the fast path would be the worst tail: the lanes are in memory, and stay there where the
- * system allows it. */
+/* Faults on the fast path would be the worst tail: the lanes are in memory, and stay there where
+ * the system allows it. */
 static void populate_lanes(struct vmfs *fs)
 {
     const struct vm_region *region = &fs->volume.region;
@@ -73,25 +73,33 @@ static void say_opened(struct vmfs *fs, const struct vm_ctx *ctx)
         vm_inform(&ctx->err, "journal records replayed: ", fs->volume.journal.replayed);
 }
 
-static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx, const struct vmfs_options *options,
-                             bool is_zeroed)
+/* The owner line is claimed between looking and storing. */
+static int64_t attach_steps(struct vmfs *fs, struct vm_ctx *ctx, bool is_format, bool is_zeroed)
 {
-    int64_t result = 0;
-    bool is_format = options->flags & VMFS_CREATE;
-    vm_ctx_init(fs, ctx);
-    if (!fs->is_read_only)
-        result = vm_owner_claim(fs, ctx);
-    if (result)
-        return result;
-    struct vm_attach_options how = {.is_read_only = fs->is_read_only,
-                                    .may_replay = !fs->is_read_only || fs->fd >= 0};
-    int reason = is_format
-                     ? vm_volume_format(&fs->volume, ctx, fs->map, fs->map_bytes, is_zeroed)
-                     : vm_volume_attach(&fs->volume, ctx, fs->map, fs->map_bytes, how);
-    if (reason && !fs->is_read_only)
-        vm_owner_release(fs, ctx);
+    int reason = 0;
+    if (!is_format)
+        reason = vm_volume_probe(&fs->volume, ctx, fs->map, fs->map_bytes, fs->is_read_only);
     if (reason)
         return vm_errno(reason);
+    int64_t result = fs->is_read_only ? 0 : vm_owner_claim(fs, ctx);
+    if (result)
+        return result;
+    if (is_format)
+        reason = vm_volume_format(&fs->volume, ctx, fs->map, fs->map_bytes, is_zeroed);
+    else
+        reason = vm_volume_attach(&fs->volume, ctx, !fs->is_read_only || fs->fd >= 0);
+    if (reason && !fs->is_read_only)
+        vm_owner_release(fs, ctx);
+    return vm_errno(reason);
+}
+
+static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx,
+                             const struct vmfs_options *options, bool is_zeroed)
+{
+    vm_ctx_init(fs, ctx);
+    int64_t result = attach_steps(fs, ctx, options->flags & VMFS_CREATE, is_zeroed);
+    if (result)
+        return result;
     if (!fs->is_read_only)
         populate_lanes(fs);
     fs->open_cost = (struct vmfs_counters){
@@ -162,8 +170,7 @@ static int64_t check_overwrite(struct vmfs *fs, const struct vmfs_options *optio
     return vm_errno(vm_raise(&err, VMFS_R_MEMORY_FORMATTED, 0));
 }
 
-int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
-                struct vmfs **out)
+int vmfs_attach(void *address, size_t length, const struct vmfs_options *options, struct vmfs **out)
 {
     struct vmfs_options opts;
     if (!address || !out || !options_load(options, &opts) || opts.offset_bytes || opts.length_bytes)

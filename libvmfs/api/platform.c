@@ -16,7 +16,7 @@
 
 /* From this size on memory is mapped, so that what is never touched costs nothing. */
 #define MAPPED_BYTES_MIN 16384u
-#define GUARD_BYTES 4096u
+#define GUARD_BYTES      4096u
 
 static void *linux_alloc(void *arg, size_t len_bytes)
 {
@@ -105,8 +105,8 @@ void vm_platform_init(struct vmfs *fs)
 
 const uint32_t *vm_fork_guard_create(void)
 {
-    uint32_t *guard = mmap(NULL, GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                           -1, 0);
+    uint32_t *guard =
+        mmap(NULL, GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (guard == MAP_FAILED)
         return NULL;
     if (madvise(guard, GUARD_BYTES, MADV_WIPEONFORK) != 0) {

@@ -31,7 +31,8 @@ static inline uint64_t vm_stripe_version(const struct vm_stripe *stripe)
     return atomic_load_explicit(&stripe->version, memory_order_acquire);
 }
 
-/* The holder of the lock opens and closes the window in which readers must not trust what they see. */
+/* The holder of the lock opens and closes the window in which readers must not trust what they see.
+ */
 static inline void vm_stripe_bump(struct vm_stripe *stripe)
 {
     atomic_store_explicit(&stripe->version,

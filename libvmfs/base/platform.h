@@ -17,9 +17,9 @@ struct vm_platform {
     /* Sleeps while *word is `seen`, or not at all; wakes all sleepers. */
     void (*wait)(void *arg, _Atomic uint32_t *word, uint32_t seen);
     void (*wake)(void *arg, _Atomic uint32_t *word);
-    int64_t (*now)(void *arg);      /* nanoseconds since 1970, to a few milliseconds */
-    uint64_t (*random)(void *arg);  /* unpredictable */
-    uintptr_t (*hint)(void *arg);   /* not 0, differs between threads running at once */
+    int64_t (*now)(void *arg);     /* nanoseconds since 1970, to a few milliseconds */
+    uint64_t (*random)(void *arg); /* unpredictable */
+    uintptr_t (*hint)(void *arg);  /* not 0, differs between threads running at once */
     /* Gives the region's bytes [offset, offset + len) memory of their own, so that storing there
      * cannot fault. 0, or not 0 where the backing is full. */
     int (*back)(void *arg, uint64_t offset, uint64_t len_bytes);

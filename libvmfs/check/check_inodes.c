@@ -7,9 +7,9 @@
 #include "inode/table.h"
 
 #define MAP_HEAD_BYTES 64u
-#define HASHED_BYTES 56u /* of the heads of map blocks and chunks, from `self` on */
-#define FLAGS_SHIFT 48u  /* in the word that counts an inode's blocks */
-#define STATE_SHIFT 24u  /* in the word that holds its generation */
+#define HASHED_BYTES   56u /* of the heads of map blocks and chunks, from `self` on */
+#define FLAGS_SHIFT    48u /* in the word that counts an inode's blocks */
+#define STATE_SHIFT    24u /* in the word that holds its generation */
 
 static void check_map_head(struct vm_check *check, uint64_t block, uint32_t level)
 {
@@ -38,8 +38,8 @@ static enum found map_entry(struct vm_check *check, uint64_t map_block, uint64_t
                             uint64_t need, uint64_t *block_out)
 {
     struct vm_map_entry_media entry;
-    uint64_t offset = map_block * VM_BLOCK_BYTES + offsetof(struct vm_map_media, entries) +
-                      index * sizeof entry;
+    uint64_t offset =
+        map_block * VM_BLOCK_BYTES + offsetof(struct vm_map_media, entries) + index * sizeof entry;
     int result = vm_read(check->ctx, offset, &entry, sizeof entry);
     uint64_t block = vm_get64(entry.block);
     bool is_empty = block == 0 && vm_get32(entry.generation_floor) == 0;
@@ -68,16 +68,15 @@ static bool chunk_add(struct vm_check *check, uint64_t block)
     return true;
 }
 
-/* Gathers the chunks of one map block. Chunks are added in order, so the first entry without one ends
- * them: false then. */
+/* Gathers the chunks of one map block. Chunks are added in order, so the first entry without one
+ * ends them: false then. */
 static bool map_block_gather(struct vm_check *check, uint64_t map_block)
 {
     bool is_end = false;
     check_map_head(check, map_block, 0);
     for (uint64_t index = 0; index < VM_MAP_ENTRIES; index++) {
         uint64_t block = 0;
-        enum found found =
-            map_entry(check, map_block, index, check->region->chunk_blocks, &block);
+        enum found found = map_entry(check, map_block, index, check->region->chunk_blocks, &block);
         if (found == FOUND_NONE) {
             is_end = true;
             continue;
@@ -166,7 +165,8 @@ static bool kind_is_sound(const struct vm_inode *inode)
         return !has_attributes && (type == VM_MODE_CHAR || type == VM_MODE_BLOCK ||
                                    type == VM_MODE_FIFO || type == VM_MODE_SOCKET);
     case VM_INODE_SYMLINK:
-        return !has_attributes && size > 0 && size <= VMFS_PATH_MAX;
+        return !has_attributes && size > 0 && size <= VMFS_PATH_MAX &&
+               inode->m.form == (size <= VM_INODE_BODY ? VM_BODY_BYTES : VM_BODY_EXTENTS);
     default:
         return true;
     }

@@ -137,8 +137,7 @@ int vm_check_journal(struct vm_check *check)
     return 0;
 }
 
-static void compare_total(struct vm_check *check, const char *text, uint64_t counted,
-                          uint64_t told)
+static void compare_total(struct vm_check *check, const char *text, uint64_t counted, uint64_t told)
 {
     if (counted != told)
         vm_problem(check, TOTALS, text, counted, told);

@@ -207,8 +207,8 @@ static void check_inline(struct body *body)
     bool is_end = false;
     for (unsigned index = 0; index < VM_INODE_EXTENTS; index++) {
         const struct vm_extent_media *media = &inode->m.body.extents[index];
-        uint64_t offset = inode->offset + offsetof(struct vm_inode_media, body) +
-                          index * sizeof *media;
+        uint64_t offset =
+            inode->offset + offsetof(struct vm_inode_media, body) + index * sizeof *media;
         struct vm_extent extent;
         if (vm_get32(media->blocks) == 0 && index > 0) {
             is_end = true;

@@ -22,7 +22,7 @@ static const struct pass passes[] = {
 };
 
 #define PASS_FIRST 1u
-#define PASS_END (sizeof passes / sizeof passes[0])
+#define PASS_END   (sizeof passes / sizeof passes[0])
 
 void vm_problem_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
                        const uint64_t *numbers)
@@ -117,12 +117,12 @@ static void parts_free(const struct vm_check *check)
     part_free(check, check->flags, check->slot_count);
 }
 
-int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
-                 struct vmfs_check_result *out)
+int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg, struct vmfs_check_result *out)
 {
     struct vm_check check = {.ctx = ctx, .region = ctx->region, .report = report, .arg = arg};
     bool was_speculative = ctx->err.is_speculative;
-    ctx->err.is_speculative = true; /* what the lower ranks find wrong is not raised, but reported */
+    ctx->err.is_speculative =
+        true; /* what the lower ranks find wrong is not raised, but reported */
     int result = blocks_prepare(&check);
     for (unsigned pass = PASS_FIRST; result == 0 && pass < PASS_END; pass++)
         result = passes[pass].run(&check);

@@ -1,9 +1,9 @@
 /* state.h -- what the passes of one check share
  *
- * F1  Nothing that is read from the medium bounds a loop or an allocation by itself: a node is walked
- *     only when its block is met for the first time, and chunks that cannot all fit into the region
- *     are not looked at. So a check of any bytes ends.
- * F2  Memory is one bit for each block of the region and nine bytes for each inode slot. */
+ * F1  Nothing that is read from the medium bounds a loop or an allocation by itself: a node is
+ * walked only when its block is met for the first time, and chunks that cannot all fit into the
+ * region are not looked at. So a check of any bytes ends. F2  Memory is one bit for each block of
+ * the region and nine bytes for each inode slot. */
 #ifndef VM_CHECK_STATE_H
 #define VM_CHECK_STATE_H
 
@@ -17,12 +17,12 @@
 #include "vmfs.h"
 
 /* Of a slot. */
-#define VM_SLOT_LIVING 0x01u    /* a sound inode that is not free */
+#define VM_SLOT_LIVING    0x01u /* a sound inode that is not free */
 #define VM_SLOT_DIRECTORY 0x02u
-#define VM_SLOT_NAMED 0x04u     /* a directory that an entry names */
-#define VM_SLOT_CLIMBED 0x08u   /* on the way up that is being walked */
-#define VM_SLOT_REACHED 0x10u
-#define VM_SLOT_LOST 0x20u
+#define VM_SLOT_NAMED     0x04u /* a directory that an entry names */
+#define VM_SLOT_CLIMBED   0x08u /* on the way up that is being walked */
+#define VM_SLOT_REACHED   0x10u
+#define VM_SLOT_LOST      0x20u
 
 /* What is there to be counted, three times: as counted, and as told at two places. */
 struct vm_check_totals {
@@ -39,13 +39,13 @@ struct vm_check {
     struct vmfs_check_result result;
     struct vm_check_totals counted;
 
-    struct vm_watermark line; /* the newest valid one; era 0: there is none */
+    struct vm_watermark line;      /* the newest valid one; era 0: there is none */
     struct vm_check_totals logged; /* changes by the records above it */
 
     uint32_t ready[VM_ZONE_MAX]; /* groups that are initialised */
     uint64_t *met;               /* a bit for each block that something uses */
     uint64_t met_bytes;
-    uint64_t overlap_left;       /* blocks that may still be met again at full length (F1) */
+    uint64_t overlap_left; /* blocks that may still be met again at full length (F1) */
 
     uint64_t chunk_max;
     uint64_t chunk_count;

@@ -4,7 +4,7 @@
 #include "inode/data.h"
 #include "inode/table.h"
 
-#define SET_ID_BITS 06000u
+#define SET_ID_BITS   06000u
 #define GROUP_EXECUTE 00010u
 
 void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out)

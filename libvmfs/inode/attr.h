@@ -22,10 +22,10 @@ struct vm_stat {
 
 void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out);
 
-#define VM_ATTR_MODE 0x01u
-#define VM_ATTR_UID 0x02u
-#define VM_ATTR_GID 0x04u
-#define VM_ATTR_SIZE 0x08u
+#define VM_ATTR_MODE  0x01u
+#define VM_ATTR_UID   0x02u
+#define VM_ATTR_GID   0x04u
+#define VM_ATTR_SIZE  0x08u
 #define VM_ATTR_ATIME 0x10u
 #define VM_ATTR_MTIME 0x20u
 

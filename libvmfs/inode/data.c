@@ -9,7 +9,7 @@
 #include "inode/table.h"
 #include "space/space.h"
 
-#define CUT_BUDGET 16u
+#define CUT_BUDGET    16u
 #define RUNS_PER_STEP 4u
 
 static uint64_t block_of(uint64_t offset)
@@ -70,7 +70,8 @@ int64_t vm_data_read(struct vm_ctx *ctx, const struct vm_inode *inode, void *buf
     return (int64_t)(end - offset);
 }
 
-int64_t vm_data_seek(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t offset, bool is_hole)
+int64_t vm_data_seek(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t offset,
+                     bool is_hole)
 {
     uint64_t size = vm_inode_size(inode);
     uint64_t at = offset;
@@ -157,8 +158,8 @@ static int fill_tail(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t 
     return 0;
 }
 
-/* Stores into blocks that the file has. What lies behind the old end comes into view with the record, so
- * it is fenced before (D1), unless it is known to read as zero. */
+/* Stores into blocks that the file has. What lies behind the old end comes into view with the
+ * record, so it is fenced before (D1), unless it is known to read as zero. */
 static int write_in_place(struct write *write, const struct span *span)
 {
     struct vm_ctx *ctx = write->ctx;
@@ -180,7 +181,8 @@ static int write_in_place(struct write *write, const struct span *span)
 }
 
 /* Stores data into fresh blocks, with zeros around it unless they are there already. */
-static void store_fresh(struct write *write, const struct vm_run *run, uint64_t start, uint64_t stop)
+static void store_fresh(struct write *write, const struct vm_run *run, uint64_t start,
+                        uint64_t stop)
 {
     struct vm_ctx *ctx = write->ctx;
     uint64_t region_start = run->block * VM_BLOCK_BYTES;
@@ -237,8 +239,8 @@ static int write_hole(struct write *write, const struct span *span)
     return 0;
 }
 
-/* Publishes what is staged. In the middle of a long write the size stays old and the blocks lie beyond
- * it (D4). */
+/* Publishes what is staged. In the middle of a long write the size stays old and the blocks lie
+ * beyond it (D4). */
 static int publish(struct write *write, bool is_last)
 {
     struct vm_ctx *ctx = write->ctx;
@@ -247,8 +249,8 @@ static int publish(struct write *write, bool is_last)
     if (is_last) {
         bool is_stale = (int64_t)vm_get64(inode->m.mtime_ns) != ctx->now_ns ||
                         (int64_t)vm_get64(inode->m.ctime_ns) != ctx->now_ns;
-        write->is_changed = write->is_changed || is_stale || size != write->old_size ||
-                            vm_inode_is_beyond(inode);
+        write->is_changed =
+            write->is_changed || is_stale || size != write->old_size || vm_inode_is_beyond(inode);
         vm_inode_set_size(inode, size);
         vm_inode_set_beyond(inode, false);
         vm_inode_touch(ctx, inode);

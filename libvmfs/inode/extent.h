@@ -10,12 +10,12 @@ int vm_file_floor(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t fil
 int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t file_block,
                     struct vm_extent *out);
 
-/* Adds blocks that were a hole, to the extent before them where they continue it. Changes the inode in
- * memory; the caller stores it. */
+/* Adds blocks that were a hole, to the extent before them where they continue it. Changes the inode
+ * in memory; the caller stores it. */
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent);
 
-/* Frees blocks from the end down to `from_block`, at most `budget` extents: 1 if more are left, 0 if
- * that was all, or a reason. */
+/* Frees blocks from the end down to `from_block`, at most `budget` extents: 1 if more are left, 0
+ * if that was all, or a reason. */
 int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block, unsigned budget);
 
 #endif

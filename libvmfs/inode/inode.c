@@ -10,7 +10,7 @@
 #include "space/space.h"
 
 #define GENERATION_MASK 0xffffffu
-#define BLOCKS_MASK (((uint64_t)1 << 48) - 1)
+#define BLOCKS_MASK     (((uint64_t)1 << 48) - 1)
 
 static uint32_t hash_head(const struct vm_region *region, uint64_t slot,
                           const struct vm_inode_media *media)
@@ -218,9 +218,8 @@ void vm_inode_set_beyond(struct vm_inode *inode, bool is_beyond)
 
 static struct vm_map map_with_root(const struct vm_inode *inode, uint64_t root)
 {
-    return (struct vm_map){.root = root,
-                           .tag = vm_get64(inode->m.tag),
-                           .base_epoch = vm_get64(inode->m.base_epoch)};
+    return (struct vm_map){
+        .root = root, .tag = vm_get64(inode->m.tag), .base_epoch = vm_get64(inode->m.base_epoch)};
 }
 
 struct vm_map vm_inode_data_map(const struct vm_inode *inode)

@@ -1,9 +1,9 @@
 /* inode.h -- one inode: loading, changing, storing
  *
- * N1  An inode is loaded whole, checked, changed in memory and staged whole under its stripe; both of
- *     its hashes are in the record that changes what they cover (H18).
- * N2  The orphan bit is set exactly while a living inode has no name or may have blocks beyond its end:
- *     vm_inode_store() keeps it so, in the same record. */
+ * N1  An inode is loaded whole, checked, changed in memory and staged whole under its stripe; both
+ * of its hashes are in the record that changes what they cover (H18). N2  The orphan bit is set
+ * exactly while a living inode has no name or may have blocks beyond its end: vm_inode_store()
+ * keeps it so, in the same record. */
 #ifndef VM_INODE_INODE_H
 #define VM_INODE_INODE_H
 
@@ -21,15 +21,15 @@ struct vm_inode {
     struct vm_inode_media m;
 };
 
-#define VM_MODE_TYPE 0170000u
-#define VM_MODE_BITS 07777u
-#define VM_MODE_FIFO 0010000u
-#define VM_MODE_CHAR 0020000u
+#define VM_MODE_TYPE      0170000u
+#define VM_MODE_BITS      07777u
+#define VM_MODE_FIFO      0010000u
+#define VM_MODE_CHAR      0020000u
 #define VM_MODE_DIRECTORY 0040000u
-#define VM_MODE_BLOCK 0060000u
-#define VM_MODE_FILE 0100000u
-#define VM_MODE_SYMLINK 0120000u
-#define VM_MODE_SOCKET 0140000u
+#define VM_MODE_BLOCK     0060000u
+#define VM_MODE_FILE      0100000u
+#define VM_MODE_SYMLINK   0120000u
+#define VM_MODE_SOCKET    0140000u
 
 static inline uint64_t vm_id_slot(uint64_t id)
 {

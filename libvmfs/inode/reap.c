@@ -10,7 +10,7 @@
 #include "space/space.h"
 
 #define EXTENTS_PER_STEP 16u
-#define NODES_PER_STEP 16u
+#define NODES_PER_STEP   16u
 
 static int reap_nodes(struct vm_ctx *ctx, struct vm_inode *inode)
 {

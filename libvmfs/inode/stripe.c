@@ -66,8 +66,8 @@ struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)
  * stores. */
 #define READ_ATTEMPTS 64
 
-static bool read_once(struct vm_ctx *ctx, const struct vm_stripe *stripe, vm_read_fn body, void *arg,
-                      int64_t *result)
+static bool read_once(struct vm_ctx *ctx, const struct vm_stripe *stripe, vm_read_fn body,
+                      void *arg, int64_t *result)
 {
     uint64_t version = vm_stripe_version(stripe);
     if (version & 1)

@@ -10,8 +10,8 @@
 #include "space/space.h"
 
 #define SLOTS_PER_BLOCK (VM_BLOCK_BYTES / VM_INODE_BYTES)
-#define CHUNKS_SCANNED 64u
-#define WORD_FREE_MIN 16u
+#define CHUNKS_SCANNED  64u
+#define WORD_FREE_MIN   16u
 
 static uint64_t map_hash_seed(const struct vm_ctx *ctx, uint64_t offset)
 {
@@ -177,8 +177,8 @@ static void word_drop(struct vm_ctx *ctx, struct vm_slot_word *slots)
     slots->is_valid = false;
 }
 
-/* A slot that a running transaction took is not in the bitmap yet; looked for after the claim, as no
- * slot of this word can be taken from then on. */
+/* A slot that a running transaction took is not in the bitmap yet; looked for after the claim, as
+ * no slot of this word can be taken from then on. */
 static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t chunk,
                      uint64_t chunk_offset, unsigned word, unsigned free_min)
 {
@@ -255,7 +255,8 @@ static int stage_map_block(struct vm_ctx *sub, uint64_t index, uint64_t *offset_
     vm_tx_write_fresh(sub, *offset_out, &head, MAP_HEAD_BYTES);
     const uint8_t zero[MAP_HEAD_BYTES] = {0};
     vm_tx_write_fresh(sub, *offset_out + MAP_HEAD_BYTES, zero, sizeof zero);
-    stage_map_entry(sub, sub->region->map_block * VM_BLOCK_BYTES, index, *offset_out / VM_BLOCK_BYTES);
+    stage_map_entry(sub, sub->region->map_block * VM_BLOCK_BYTES, index,
+                    *offset_out / VM_BLOCK_BYTES);
     return 0;
 }
 
@@ -330,10 +331,25 @@ static bool is_roomy(const struct vm_ctx *ctx)
     return slots > used && slots - used > slots / 8 + 64;
 }
 
+/* Lets go of all words that nobody is taking from right now: slots that were freed in them since
+ * they were claimed can then be found. */
+static void drop_all_words(struct vm_ctx *ctx, struct vm_slot_word *own)
+{
+    word_drop(ctx, own);
+    for (uint32_t lane = 0; lane < ctx->region->lane_count; lane++) {
+        struct vm_slot_word *slots = &ctx->itable->words[lane];
+        if (slots == own || !vm_lock_try(&slots->lock))
+            continue;
+        word_drop(ctx, slots);
+        vm_lock_release(&slots->lock, ctx->region->platform);
+    }
+}
+
 /* Old chunks while they are roomy, then the newest, then a new one, then any free slot at all. */
 static int word_refill(struct vm_ctx *ctx, struct vm_slot_word *slots)
 {
     int result = 0;
+    word_drop(ctx, slots); /* slots that were freed in it can be found again */
     if (is_roomy(ctx))
         result = search_chunks(ctx, slots, CHUNKS_SCANNED, WORD_FREE_MIN);
     if (result == 0)
@@ -345,6 +361,7 @@ static int word_refill(struct vm_ctx *ctx, struct vm_slot_word *slots)
     }
     if (result > 0 || vm_is_damage(result))
         return result;
+    drop_all_words(ctx, slots);
     int last_resort = search_chunks(ctx, slots, ctx->itable->chunk_max, 1);
     return last_resort ? last_resort : result;
 }

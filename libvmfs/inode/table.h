@@ -9,7 +9,8 @@
  *     the checkpoint lock
  * T1  A slot is free again when its freeing record is in its home (H11), and its next inode has a
  *     higher generation: an id is never used twice.
- * T2  used and orphan words are shared by independent operations: they change by MASK only (H10). */
+ * T2  used and orphan words are shared by independent operations: they change by MASK only (H10).
+ */
 #ifndef VM_INODE_TABLE_H
 #define VM_INODE_TABLE_H
 
@@ -85,13 +86,15 @@ int vm_table_free(struct vm_ctx *ctx, uint64_t id);
 /* Stages the orphan bit and the count of orphans. */
 int vm_table_set_orphan(struct vm_ctx *ctx, uint64_t id, bool is_orphan);
 
-/* Chunk heads, for cleaning and checking: 1 and the head, 0 if there is no such chunk, or a reason. */
+/* Chunk heads, for cleaning and checking: 1 and the head, 0 if there is no such chunk, or a reason.
+ */
 int vm_table_chunk(struct vm_ctx *ctx, uint64_t chunk, uint64_t *offset_out,
                    struct vm_chunk_media *head);
 
 /* Locks the stripes of 1 to 4 inodes; 0 as an id counts for nothing. */
 void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count);
-/* One more while some are locked: false if that would be against the order and somebody else has it. */
+/* One more while some are locked: false if that would be against the order and somebody else has
+ * it. */
 bool vm_lock_another(struct vm_ctx *ctx, uint64_t id);
 void vm_unlock_inodes(struct vm_ctx *ctx);
 struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id);
@@ -99,8 +102,8 @@ struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id);
 /* The entry of an open inode at its locked stripe, or null. */
 struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id);
 
-/* Runs `body`, which only reads this inode and its maps, so that what it returns belongs to one state
- * of it (L1): without a lock as long as that succeeds. */
+/* Runs `body`, which only reads this inode and its maps, so that what it returns belongs to one
+ * state of it (L1): without a lock as long as that succeeds. */
 typedef int64_t (*vm_read_fn)(struct vm_ctx *ctx, void *arg);
 int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg);
 

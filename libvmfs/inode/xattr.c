@@ -8,8 +8,8 @@
 #include "base/util.h"
 #include "space/space.h"
 
-#define TYPE_INLINE 0u
-#define TYPE_BLOCKS 1u
+#define TYPE_INLINE  0u
+#define TYPE_BLOCKS  1u
 #define REAP_ENTRIES 16u
 
 static int missing(struct vm_ctx *ctx, const struct vm_inode *inode)
@@ -39,11 +39,11 @@ static int blocks_load(struct vm_ctx *ctx, const struct vm_named_hit *hit, const
 {
     memcpy(out, bytes + hit->entry.name_bytes, sizeof *out);
     uint64_t len_bytes = vm_get32(out->len_bytes);
-    bool is_sound = hit->entry.payload_bytes >= sizeof *out && len_bytes == hit->entry.value &&
-                    len_bytes <= VMFS_XATTR_MAX &&
-                    vm_get32(out->blocks) == vm_div_up(len_bytes, VM_BLOCK_BYTES) &&
-                    vm_range_inside(vm_get64(out->block), vm_get32(out->blocks),
-                                    ctx->region->blocks);
+    bool is_sound =
+        hit->entry.payload_bytes >= sizeof *out && len_bytes == hit->entry.value &&
+        len_bytes <= VMFS_XATTR_MAX &&
+        vm_get32(out->blocks) == vm_div_up(len_bytes, VM_BLOCK_BYTES) &&
+        vm_range_inside(vm_get64(out->block), vm_get32(out->blocks), ctx->region->blocks);
     return is_sound ? 0 : damaged(ctx, hit->leaf);
 }
 

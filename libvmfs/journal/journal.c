@@ -7,7 +7,7 @@
 #include "base/util.h"
 #include "journal/record.h"
 
-#define SLICE_RECORDS 256u
+#define SLICE_RECORDS    256u
 #define RECORD_MAX_BYTES 16384u
 
 static int lane_init(struct vm_ctx *ctx, struct vm_journal *journal, uint32_t index)

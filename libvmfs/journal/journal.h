@@ -1,17 +1,19 @@
 /* journal.h -- lanes, the watermark, checkpoint and recovery
  *
  * An operation stages its changes, writes them as one record into its lane, fences once, and is
- * durable; only then are the homes stored, with plain stores. The checkpoint flushes homes later and
- * raises the one watermark W. After a crash the valid records above W are applied again, in sequence
- * order. States of a lane's bytes: free -> record written (vm_tx_commit) -> homes stored (mark
- * cleared) -> homes durable (first fence of vm_checkpoint) -> W durable (second fence) -> free.
+ * durable; only then are the homes stored, with plain stores. The checkpoint flushes homes later
+ * and raises the one watermark W. After a crash the valid records above W are applied again, in
+ * sequence order. States of a lane's bytes: free -> record written (vm_tx_commit) -> homes stored
+ * (mark cleared) -> homes durable (first fence of vm_checkpoint) -> W durable (second fence) ->
+ * free.
  *
  * H1  All lanes retire together under the one W: nothing at or below W is ever replayed.
  * H5  A fence orders its own thread's flushes only: the checkpointer flushes every line it claims.
  * H8  W stays below every sequence number handed out whose homes are not all stored: a lane's mark
  *     is set before its number is taken.
- * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are released.
- * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied. */
+ * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are
+ * released. H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the
+ * largest applied. */
 #ifndef VM_JOURNAL_JOURNAL_H
 #define VM_JOURNAL_JOURNAL_H
 
@@ -31,8 +33,8 @@ struct vm_ring_entry {
 };
 
 struct vm_lane {
-    _Alignas(64) struct vm_lock lock; /* held by the operation that uses the lane */
-    _Alignas(64) _Atomic uint64_t mark; /* 0, or a lower bound of the number in flight */
+    _Alignas(64) struct vm_lock lock;        /* held by the operation that uses the lane */
+    _Alignas(64) _Atomic uint64_t mark;      /* 0, or a lower bound of the number in flight */
     _Alignas(64) _Atomic uint32_t ring_head; /* records ever appended; by the owner */
     uint32_t write_at;                       /* where the next record goes */
     _Atomic int64_t blocks_delta;            /* of all records since attach; by the owner */
@@ -59,7 +61,7 @@ struct vm_journal_hooks {
 #define VM_DEDUPE_SLOTS 1024u
 
 struct vm_journal {
-    _Alignas(64) _Atomic uint64_t sequence; /* the last number handed out */
+    _Alignas(64) _Atomic uint64_t sequence;  /* the last number handed out */
     _Alignas(64) _Atomic uint64_t watermark; /* durable */
     _Atomic bool is_poisoned;
     _Atomic uint64_t checkpoint_fences;
@@ -73,7 +75,7 @@ struct vm_journal {
     struct vm_lane *lanes;
     const struct vm_region *region;
     struct vm_journal_hooks hooks;
-    uint64_t replayed; /* records applied at attach */
+    uint64_t replayed;        /* records applied at attach */
     int64_t base_blocks_free; /* totals at attach, after recovery */
     int64_t base_inodes_used;
     int64_t base_orphans;
@@ -94,8 +96,8 @@ int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_
  * (H16). Returns the reason. */
 int vm_journal_poison(struct vm_ctx *ctx);
 
-/* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it also
- * returns 0 while another thread is at it. */
+/* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it
+ * also returns 0 while another thread is at it. */
 int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);
 
 /* Everything that had returned before the call is at or below W at its end. */

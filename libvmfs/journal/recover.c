@@ -1,8 +1,9 @@
 /* recover.c -- what is done with the records that a crash left
  *
- * Collect every valid record above W, validate all, apply in sequence order, fence, then begin a new
- * era in both watermark copies. Until that last step nothing on the medium says that recovery ran, so
- * it can be cut at any point and started again: applying a record twice gives the same bytes.
+ * Collect every valid record above W, validate all, apply in sequence order, fence, then begin a
+ * new era in both watermark copies. Until that last step nothing on the medium says that recovery
+ * ran, so it can be cut at any point and started again: applying a record twice gives the same
+ * bytes.
  *
  * H14 The new nonce is stored after the homes are fenced: a record of this era, whole or torn, can
  *     never be taken for one of the next.
@@ -15,7 +16,7 @@
 #include "journal/journal.h"
 #include "journal/record.h"
 
-#define CHUNK_BYTES ((uint64_t)VM_CHUNK_BLOCKS * VM_BLOCK_BYTES)
+#define CHUNK_BYTES  ((uint64_t)VM_CHUNK_BLOCKS * VM_BLOCK_BYTES)
 #define BACKED_SLOTS 64u
 
 struct found {
@@ -166,8 +167,8 @@ static int apply_found(struct recovery *recovery)
     return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0; /* H12: homes before W */
 }
 
-/* The copy that is older is overwritten first, so that a torn one leaves the other; both belong to the
- * new era before any record does. */
+/* The copy that is older is overwritten first, so that a torn one leaves the other; both belong to
+ * the new era before any record does. */
 static int begin_era(struct recovery *recovery, unsigned newest_copy)
 {
     struct vm_ctx *ctx = recovery->ctx;
@@ -175,15 +176,15 @@ static int begin_era(struct recovery *recovery, unsigned newest_copy)
     recovery->line.nonce = platform->random(platform->arg); /* H14 */
     recovery->line.era++;
     for (unsigned turn = 0; turn < 2; turn++) {
-        vm_watermark_store(&ctx->io, turn ? newest_copy : newest_copy ^ 1, &recovery->line); /* S2 */
-        if (vm_io_fence(&ctx->io)) /* H14, H22 */
+        vm_watermark_store(&ctx->io, turn ? newest_copy : newest_copy ^ 1,
+                           &recovery->line); /* S2 */
+        if (vm_io_fence(&ctx->io))           /* H14, H22 */
             return vm_journal_poison(ctx);
     }
     return 0;
 }
 
-static void adopt(struct vm_journal *journal, const struct recovery *recovery,
-                  unsigned newest_copy)
+static void adopt(struct vm_journal *journal, const struct recovery *recovery, unsigned newest_copy)
 {
     const struct vm_watermark *line = &recovery->line;
     journal->line = *line;

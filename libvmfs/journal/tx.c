@@ -35,8 +35,8 @@ static struct vm_lane *claim_lane(struct vm_ctx *ctx)
     return lane;
 }
 
-/* H7. Waiting here while locks are held (supply steps) is sound because an operation whose mark holds
- * W back never waits for a lock. */
+/* H7. Waiting here while locks are held (supply steps) is sound because an operation whose mark
+ * holds W back never waits for a lock. */
 static int reserve_log(struct vm_ctx *ctx, struct vm_lane *lane)
 {
     struct vm_journal *journal = ctx->journal;
@@ -181,8 +181,9 @@ void vm_tx_blocks(struct vm_ctx *ctx, uint64_t block, uint64_t count, bool is_se
 void vm_tx_fill(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes, uint8_t byte)
 {
     VM_ASSERT(vm_range_inside(offset, len_bytes, ctx->region->bytes) && len_bytes > 0);
-    add_entry(ctx, (struct vm_tx_entry){
-                       .kind = VM_ENTRY_FILL, .place = offset, .len_bytes = len_bytes, .first = byte});
+    add_entry(ctx,
+              (struct vm_tx_entry){
+                  .kind = VM_ENTRY_FILL, .place = offset, .len_bytes = len_bytes, .first = byte});
 }
 
 void vm_tx_payload(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes)
@@ -213,8 +214,8 @@ static unsigned word_differs(const uint8_t *staged, const uint8_t *home, unsigne
     return (unsigned)(after != before) << word;
 }
 
-/* A bit for each word of the line that differs from its home, or that lies alone between two that do: a
- * gap of one word costs less than a new entry. */
+/* A bit for each word of the line that differs from its home, or that lies alone between two that
+ * do: a gap of one word costs less than a new entry. */
 static unsigned changed_words(const struct vm_overlay_line *line, const uint8_t *home)
 {
     if (line->is_fresh)
@@ -326,8 +327,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     tell_freeing(ctx);
     store_homes(ctx, writer->bytes);
     uint32_t head = atomic_load_explicit(&lane->ring_head, memory_order_relaxed);
-    lane->ring[head & (lane->ring_size - 1)] =
-        (struct vm_ring_entry){sequence, at, has_frees(tx)};
+    lane->ring[head & (lane->ring_size - 1)] = (struct vm_ring_entry){sequence, at, has_frees(tx)};
     lane->write_at = at + (uint32_t)vm_align_up(writer->used, 64);
     atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release);
     add_totals(lane, tx);

@@ -54,7 +54,8 @@ int vm_alloc(struct vm_ctx *ctx, size_t len_bytes, void **memory);
 /* Gives bytes of the region memory of their own before they are stored to (H17). */
 int vm_back(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes);
 
-/* Copies file data out of the region; a racing store is found by the stripe's version afterwards. */
+/* Copies file data out of the region; a racing store is found by the stripe's version afterwards.
+ */
 void vm_copy_data(void *dst, const uint8_t *src, size_t len_bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /* format.h -- every structure of the medium, and nothing else
  *
- * Little-endian; offsets in bytes from the region's start; blocks of 4 KiB. `hash` fields are the low
- * 32 bits of XXH3-64, `check` fields all 64, seeded as told beside them; `seed` is the region's
+ * Little-endian; offsets in bytes from the region's start; blocks of 4 KiB. `hash` fields are the
+ * low 32 bits of XXH3-64, `check` fields all 64, seeded as told beside them; `seed` is the region's
  * hash_seed. zero_ fields are written as zero. Words marked [masked] are shared by independent
  * operations: they lie outside every hash and change by MASK and BITS entries only (H10).
  *
@@ -20,34 +20,34 @@
 
 #include "base/le.h"
 
-#define VM_BLOCK_BYTES 4096u
-#define VM_BLOCK_LOG2 12u
+#define VM_BLOCK_BYTES    4096u
+#define VM_BLOCK_LOG2     12u
 #define VM_FORMAT_VERSION 1u
 
-#define VM_SUPER_A_BLOCK 0u
+#define VM_SUPER_A_BLOCK     0u
 #define VM_WATERMARK_A_BLOCK 1u
 #define VM_WATERMARK_B_BLOCK 2u
-#define VM_SUPER_B_BLOCK 3u
-#define VM_OWNER_BLOCK 4u
-#define VM_INODE_MAP_BLOCK 5u
-#define VM_LANES_BLOCK 6u
+#define VM_SUPER_B_BLOCK     3u
+#define VM_OWNER_BLOCK       4u
+#define VM_INODE_MAP_BLOCK   5u
+#define VM_LANES_BLOCK       6u
 
 /* "vmfs-reg" and so on: far apart, none zero or all ones. */
 #define VM_MAGIC_SUPER 0x6765722d73666d76u
-#define VM_MAGIC_ZONE 0x1e5a0ca9u
+#define VM_MAGIC_ZONE  0x1e5a0ca9u
 #define VM_MAGIC_GROUP 0x7c3d91f4u
-#define VM_MAGIC_NODE 0xb96e42d7u
-#define VM_MAGIC_MAP 0xd4839e2bu
+#define VM_MAGIC_NODE  0xb96e42d7u
+#define VM_MAGIC_MAP   0xd4839e2bu
 #define VM_MAGIC_CHUNK 0x53f7b86du
 
 /* No feature is defined yet. An unknown incompat bit refuses the region, an unknown ro_compat bit
  * allows reading, an unknown compat bit is ignored. */
-#define VM_FEATURES_INCOMPAT 0u
+#define VM_FEATURES_INCOMPAT  0u
 #define VM_FEATURES_RO_COMPAT 0u
 
 #define VM_SUPER_ZEROED 0x1u /* chunks whose touched bit is clear read as zero */
 
-#define VM_ZONE_MAX 32u
+#define VM_ZONE_MAX    32u
 #define VM_LABEL_BYTES 64u
 
 /* OFFSET SIZE FIELD
@@ -188,8 +188,8 @@ struct vm_owner_media {
  * 40  4  orphans_delta  signed
  * 44  4  zero_
  * 48  8  transaction    0
- * 56  8  check          XXH3 of the header with the XXH3 of the entries (seed 0) in this place, seed
- *                       nonce ^ offset of the record */
+ * 56  8  check          XXH3 of the header with the XXH3 of the entries (seed 0) in this place,
+ * seed nonce ^ offset of the record */
 struct vm_record_media {
     struct vm_le64 nonce;
     struct vm_le64 sequence;
@@ -214,14 +214,14 @@ struct vm_record_media {
  *   FILL   place = offset                             u64: bits 0..31 length, 32..39 the byte
  *   SPILL  reserved                                   */
 #define VM_ENTRY_BYTES 1u
-#define VM_ENTRY_MASK 2u
-#define VM_ENTRY_SET 3u
+#define VM_ENTRY_MASK  2u
+#define VM_ENTRY_SET   3u
 #define VM_ENTRY_CLEAR 4u
-#define VM_ENTRY_MAX 5u
-#define VM_ENTRY_FILL 6u
+#define VM_ENTRY_MAX   5u
+#define VM_ENTRY_FILL  6u
 #define VM_ENTRY_SPILL 7u
 
-#define VM_CHUNK_BLOCKS 512u  /* one 64-byte line of bitmap: 2 MiB */
+#define VM_CHUNK_BLOCKS 512u /* one 64-byte line of bitmap: 2 MiB */
 #define VM_GROUP_CHUNKS 64u
 #define VM_GROUP_BLOCKS 32768u /* one block of bitmap: 128 MiB */
 
@@ -299,11 +299,11 @@ struct vm_node_media {
     struct vm_le32 hash;
 };
 
-#define VM_NODE_INNER 0x49u
-#define VM_NODE_NAMED 0x9au
-#define VM_NODE_FIXED 0xe5u
+#define VM_NODE_INNER     0x49u
+#define VM_NODE_NAMED     0x9au
+#define VM_NODE_FIXED     0xe5u
 #define VM_NODE_LEVEL_MAX 8u
-#define VM_KEY_MAX (~(uint64_t)0)
+#define VM_KEY_MAX        (~(uint64_t)0)
 
 #define VM_INNER_MAX 252u
 /* OFFSET SIZE FIELD
@@ -318,8 +318,8 @@ struct vm_inner_media {
     struct vm_le64 child[VM_INNER_MAX];
 };
 
-#define VM_CELL_BYTES 64u
-#define VM_CELL_COUNT 62u
+#define VM_CELL_BYTES  64u
+#define VM_CELL_COUNT  62u
 #define VM_CELL_INLINE 40u /* payload bytes of the first cell; further cells are all payload */
 /* Cell: one name, in 1 to 62 contiguous cells.
  * OFFSET SIZE FIELD
@@ -386,7 +386,7 @@ struct vm_extent_media {
 #define VM_EXTENT_PLACE_BITS 48u
 /* Reserved flags: 1 unwritten, 2 refcounted. */
 
-#define VM_SEGMENTS 7u
+#define VM_SEGMENTS      7u
 #define VM_SEGMENT_SLOTS 16u
 /* OFFSET SIZE FIELD
  *   0   56  head          count: slots in all
@@ -470,13 +470,13 @@ struct vm_chunk_media {
 };
 
 /* Inode id: bits 0..39 slot, 40..63 generation. Slot 1 generation 0 is the root. */
-#define VM_SLOT_BITS 40u
+#define VM_SLOT_BITS      40u
 #define VM_GENERATION_MAX 0xffffffu
-#define VM_ROOT_ID 1u
+#define VM_ROOT_ID        1u
 
 #define VM_INODE_HEAD_BYTES 64u
-#define VM_INODE_BODY 128u
-#define VM_INODE_EXTENTS 4u
+#define VM_INODE_BODY       128u
+#define VM_INODE_EXTENTS    4u
 
 /* Inode: line 0 is all of stat but birth and device, the rest has its own hash.
  * OFFSET SIZE FIELD
@@ -534,18 +534,18 @@ struct vm_inode_media {
 };
 
 /* Kinds, with room for FROZEN (a clone's base). */
-#define VM_INODE_FREE 0x00u
-#define VM_INODE_FILE 0x35u
+#define VM_INODE_FREE      0x00u
+#define VM_INODE_FILE      0x35u
 #define VM_INODE_DIRECTORY 0x5au
-#define VM_INODE_SYMLINK 0x93u
-#define VM_INODE_SPECIAL 0xa6u
-#define VM_INODE_FROZEN 0xccu
+#define VM_INODE_SYMLINK   0x93u
+#define VM_INODE_SPECIAL   0xa6u
+#define VM_INODE_FROZEN    0xccu
 
-#define VM_BODY_EMPTY 0u   /* nothing */
+#define VM_BODY_EMPTY   0u /* nothing */
 #define VM_BODY_EXTENTS 1u /* up to 4 extents, sorted; blocks == 0 ends them */
-#define VM_BODY_TREE 2u    /* word[0]: root node of the map */
-#define VM_BODY_BYTES 3u   /* symlink target */
-#define VM_BODY_DEVICE 4u  /* word[0]: device number */
+#define VM_BODY_TREE    2u /* word[0]: root node of the map */
+#define VM_BODY_BYTES   3u /* symlink target */
+#define VM_BODY_DEVICE  4u /* word[0]: device number */
 
 #define VM_STATE_BEYOND 0x1u /* blocks may lie beyond the end: trim before growing */
 

@@ -112,8 +112,8 @@ AT(vm_inode_media, atime_ns, 56) AT(vm_inode_media, hash1, 64) AT(vm_inode_media
 AT(vm_inode_media, btime_ns, 72) AT(vm_inode_media, tag, 80) AT(vm_inode_media, parent, 88)
 AT(vm_inode_media, base_inode, 96) AT(vm_inode_media, base_epoch, 104)
 AT(vm_inode_media, birth, 112) AT(vm_inode_media, xattr_root, 120) AT(vm_inode_media, body, 128)
-// clang-format on
+    // clang-format on
 
-VM_CHECK_VALUE(VM_CHUNK_BLOCKS * VM_GROUP_CHUNKS, VM_GROUP_BLOCKS);
+    VM_CHECK_VALUE(VM_CHUNK_BLOCKS *VM_GROUP_CHUNKS, VM_GROUP_BLOCKS);
 VM_CHECK_VALUE(VM_GROUP_BLOCKS / 8, VM_BLOCK_BYTES);
 VM_CHECK_VALUE(1u << VM_BLOCK_LOG2, VM_BLOCK_BYTES);

@@ -1,7 +1,7 @@
 /* overlay.h -- bytes that an operation is about to change, line by line
  *
- * H4  Nothing reaches a home before its record is fenced: an operation stages its stores here, its own
- *     reads see them through vm_read(), and the journal logs what differs from the home. */
+ * H4  Nothing reaches a home before its record is fenced: an operation stages its stores here, its
+ * own reads see them through vm_read(), and the journal logs what differs from the home. */
 #ifndef VM_MEDIA_OVERLAY_H
 #define VM_MEDIA_OVERLAY_H
 
@@ -19,8 +19,8 @@ struct vm_overlay_line {
 
 struct vm_overlay {
     uint32_t count;
-    uint64_t filter;                  /* bit per hash of a staged line: a quick "no" */
-    uint8_t slots[VM_OVERLAY_SLOTS];  /* open addressing: line index + 1, 0 free */
+    uint64_t filter;                 /* bit per hash of a staged line: a quick "no" */
+    uint8_t slots[VM_OVERLAY_SLOTS]; /* open addressing: line index + 1, 0 free */
     struct vm_overlay_line lines[VM_OVERLAY_LINES];
 };
 

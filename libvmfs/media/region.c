@@ -44,12 +44,12 @@ static bool geometry_is_sound(const struct vm_region *region)
 {
     const struct vm_zone *last = &region->zones[region->zone_count - 1];
     uint64_t lanes_end = region->lane_offset + (uint64_t)region->lane_count * region->lane_bytes;
-    bool is_chunk_power = region->chunk_blocks && !(region->chunk_blocks & (region->chunk_blocks - 1));
+    bool is_chunk_power =
+        region->chunk_blocks && !(region->chunk_blocks & (region->chunk_blocks - 1));
     return last->first_block + last->block_count == region->blocks &&
            region->lane_offset == (uint64_t)VM_LANES_BLOCK * VM_BLOCK_BYTES &&
-           region->lane_count >= 4 && region->lane_count <= 256 &&
-           region->lane_bytes >= 16384 && region->lane_bytes <= (1u << 20) &&
-           region->lane_bytes % VM_BLOCK_BYTES == 0 &&
+           region->lane_count >= 4 && region->lane_count <= 256 && region->lane_bytes >= 16384 &&
+           region->lane_bytes <= (1u << 20) && region->lane_bytes % VM_BLOCK_BYTES == 0 &&
            lanes_end <= region->zones[0].head_block * VM_BLOCK_BYTES && is_chunk_power &&
            region->chunk_blocks >= 2 && region->chunk_blocks <= 256 &&
            region->map_block == VM_INODE_MAP_BLOCK;
@@ -81,7 +81,7 @@ int vm_region_init(struct vm_err *err, struct vm_region *region, const struct vm
     for (uint32_t zone = 0; is_sound && zone < zone_count; zone++)
         is_sound = zone_load(region, &super->zones[zone]);
     if (!is_sound || !geometry_is_sound(region))
-        return vm_raise(err, VMFS_R_SUPER_DAMAGED, 0);
+        return vm_raise(err, VMFS_R_SUPER_GEOMETRY, 0);
     return 0;
 }
 
@@ -122,8 +122,8 @@ struct vm_group_place vm_region_group(const struct vm_region *region, uint64_t g
     uint64_t index = group - zone->first_group;
     uint64_t first = index * VM_GROUP_BLOCKS;
     return (struct vm_group_place){
-        .descriptor_offset = (zone->head_block + 1) * VM_BLOCK_BYTES +
-                             index * sizeof(struct vm_group_media),
+        .descriptor_offset =
+            (zone->head_block + 1) * VM_BLOCK_BYTES + index * sizeof(struct vm_group_media),
         .bitmap_offset = bitmap_offset(zone, index),
         .state_offset = zone->head_block * VM_BLOCK_BYTES,
         .first_block = zone->first_block + first,

@@ -48,10 +48,11 @@ int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes, bool
             return vm_raise(err, VMFS_R_SUPER_DAMAGED, 0);
         return vm_raise(err, VMFS_R_REGION_FOREIGN, 0);
     }
-    bool is_newer = vm_get32(super.version) > VM_FORMAT_VERSION ||
-                    (vm_get64(super.incompat) & ~(uint64_t)VM_FEATURES_INCOMPAT) ||
-                    (!is_read_only && (vm_get64(super.ro_compat) & ~(uint64_t)VM_FEATURES_RO_COMPAT)) ||
-                    vm_get32(super.inode_bytes) != VM_INODE_BYTES || vm_get32(super.gap_policy) != 0;
+    bool is_newer =
+        vm_get32(super.version) > VM_FORMAT_VERSION ||
+        (vm_get64(super.incompat) & ~(uint64_t)VM_FEATURES_INCOMPAT) ||
+        (!is_read_only && (vm_get64(super.ro_compat) & ~(uint64_t)VM_FEATURES_RO_COMPAT)) ||
+        vm_get32(super.inode_bytes) != VM_INODE_BYTES || vm_get32(super.gap_policy) != 0;
     if (is_newer)
         return vm_raise(err, VMFS_R_REGION_NEWER, vm_get64(super.incompat));
     *out = super;

@@ -48,8 +48,8 @@ int vm_dir_add(struct vm_ctx *ctx, struct vm_inode *dir, struct vm_name name,
                const struct vm_inode *child)
 {
     struct vm_map map = vm_inode_data_map(dir);
-    int result = vm_named_insert(ctx, &map, name, child->id, entry_type(child),
-                                 (struct vm_name){NULL, 0});
+    int result =
+        vm_named_insert(ctx, &map, name, child->id, entry_type(child), (struct vm_name){NULL, 0});
     if (result == 0)
         count_entries(ctx, dir, &map, 1);
     return result;

@@ -8,7 +8,7 @@
 #include "inode/inode.h"
 
 /* Where readdir is before '.', '..' and the first name. */
-#define VM_COOKIE_DOT 1u
+#define VM_COOKIE_DOT    1u
 #define VM_COOKIE_DOTDOT 2u
 
 /* An entry as it is found. */

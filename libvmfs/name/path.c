@@ -1,7 +1,7 @@
 /* path.c -- walking paths
  *
- * A path is walked component by component without a lock; each lookup is consistent in itself. When a
- * symbolic link is met, its target and the rest of the path become the new path, in one of two
+ * A path is walked component by component without a lock; each lookup is consistent in itself. When
+ * a symbolic link is met, its target and the rest of the path become the new path, in one of two
  * buffers in turn. */
 #include "name/path.h"
 
@@ -179,10 +179,11 @@ int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_w
 }
 
 int vm_path_resolve(struct vm_ctx *ctx, uint64_t start, const char *path, bool is_followed,
-                 uint64_t *id_out)
+                    uint64_t *id_out)
 {
     struct vm_place place;
-    int result = vm_path_walk(ctx, start, path, is_followed ? VM_WALK_FOLLOW : VM_WALK_NOFOLLOW, &place);
+    int result =
+        vm_path_walk(ctx, start, path, is_followed ? VM_WALK_FOLLOW : VM_WALK_NOFOLLOW, &place);
     if (result)
         return result;
     if (place.id == 0)

@@ -4,14 +4,15 @@
 
 #include "name/dir.h"
 
-#define VM_PATH_MAX 4095u
+#define VM_PATH_MAX     4095u
 #define VM_SYMLINKS_MAX 40u
 
 /* Where a path ends. The name points into the caller's path or into `buffer`. */
 struct vm_place {
     uint64_t parent;
-    struct vm_name name; /* last component; length 0 where the path is the root or ends in '.', '..' */
-    uint64_t id;         /* what it names now, 0 if nothing */
+    struct vm_name
+        name;    /* last component; length 0 where the path is the root or ends in '.', '..' */
+    uint64_t id; /* what it names now, 0 if nothing */
     uint32_t mode_type;
     bool is_directory_wanted; /* the path ends in '/' */
     uint64_t start;           /* where relative paths begin */
@@ -26,13 +27,14 @@ enum vm_walk {
                          unless the path ends in '/', '.' or '..' */
 };
 
-/* Walks `path` from `start` to its last component. A missing last component is no failure: id is 0. */
+/* Walks `path` from `start` to its last component. A missing last component is no failure: id is 0.
+ */
 int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_walk how,
                  struct vm_place *out);
 
 /* The same where the path must name something; only the id is wanted. */
 int vm_path_resolve(struct vm_ctx *ctx, uint64_t start, const char *path, bool is_followed,
-                 uint64_t *id_out);
+                    uint64_t *id_out);
 
 /* The target of a symbolic link: its full length; copies at most `size` bytes. */
 int64_t vm_symlink_read(struct vm_ctx *ctx, uint64_t id, char *buffer, uint64_t size);

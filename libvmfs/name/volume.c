@@ -90,7 +90,8 @@ static int init_parts(struct vm_volume *volume, struct vm_ctx *ctx, bool may_rep
     return result;
 }
 
-/* From here until the new superblocks are published nothing can take the region for a filesystem. */
+/* From here until the new superblocks are published nothing can take the region for a filesystem.
+ */
 static int erase_supers(struct vm_ctx *ctx)
 {
     vm_io_set(&ctx->io, (uint64_t)VM_SUPER_A_BLOCK * VM_BLOCK_BYTES, 0, VM_BLOCK_BYTES);
@@ -153,13 +154,18 @@ int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *b
     return result;
 }
 
-int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
-                     uint64_t len_bytes, struct vm_attach_options options)
+int vm_volume_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
+                    uint64_t len_bytes, bool is_read_only)
 {
-    int result = vm_super_load(&ctx->err, base, len_bytes, options.is_read_only, &volume->super);
-    if (result == 0)
-        result = vm_region_init(&ctx->err, &volume->region, &volume->super, base, len_bytes);
-    return result ? result : init_parts(volume, ctx, options.may_replay);
+    int result = vm_super_load(&ctx->err, base, len_bytes, is_read_only, &volume->super);
+    if (result)
+        return result;
+    return vm_region_init(&ctx->err, &volume->region, &volume->super, base, len_bytes);
+}
+
+int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_replay)
+{
+    return init_parts(volume, ctx, may_replay);
 }
 
 void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx)

@@ -20,19 +20,18 @@ struct vm_volume {
 /* Points a context at the volume. */
 void vm_volume_bind(struct vm_volume *volume, struct vm_ctx *ctx);
 
-/* Makes a filesystem in `len_bytes` at `base` and leaves it attached. `is_zeroed`: the bytes are known
- * to read as zero. A crash in here leaves a region that is not formatted, or a sound one. */
+/* Makes a filesystem in `len_bytes` at `base` and leaves it attached. `is_zeroed`: the bytes are
+ * known to read as zero. A crash in here leaves a region that is not formatted, or a sound one. */
 int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
                      uint64_t len_bytes, bool is_zeroed);
 
-struct vm_attach_options {
-    bool is_read_only;
-    bool may_replay; /* storing is possible, if only into a private view */
-};
+/* Checks the superblocks and learns the geometry; stores nothing. */
+int vm_volume_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
+                    uint64_t len_bytes, bool is_read_only);
 
-/* Checks, recovers and attaches. */
-int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
-                     uint64_t len_bytes, struct vm_attach_options options);
+/* Recovers and attaches what was probed. With `may_replay` false nothing is stored, and a region
+ * that needs recovery is refused. */
+int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_replay);
 
 /* Frees what is volatile; stores nothing. */
 void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx);

@@ -32,7 +32,7 @@ void vm_words_max(void *arg, uint64_t *word, uint64_t value)
 {
     (void)arg;
     uint64_t seen = __atomic_load_n(word, __ATOMIC_RELAXED);
-    while (seen < value && !__atomic_compare_exchange_n(word, &seen, value, 1, __ATOMIC_ACQ_REL,
-                                                        __ATOMIC_RELAXED))
+    while (seen < value &&
+           !__atomic_compare_exchange_n(word, &seen, value, 1, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         continue;
 }

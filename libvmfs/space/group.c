@@ -78,20 +78,17 @@ void vm_chunks_unclaim(struct vm_space *space, uint64_t block, uint64_t count)
 }
 
 /* Free bits of a chunk as the home bitmap has them; blocks behind the group's end are not free. */
-static unsigned chunk_snapshot(const struct vm_space *space, uint64_t chunk, uint64_t *free_out)
+static void chunk_snapshot(const struct vm_space *space, uint64_t chunk, uint64_t *free_out)
 {
     struct vm_group_place place = vm_region_group(space->region, chunk / VM_GROUP_CHUNKS);
     uint64_t first = chunk % VM_GROUP_CHUNKS * VM_CHUNK_BLOCKS;
-    unsigned total = 0;
     for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE; word++) {
         uint64_t start = first + word * 64;
         uint64_t offset = place.bitmap_offset + start / 8;
         uint64_t valid = place.block_count > start ? vm_min(64, place.block_count - start) : 0;
         uint64_t bits = valid ? vm_bit_run(0, (unsigned)valid) : 0;
         free_out[word] = ~vm_load64_home(space->region, offset) & bits;
-        total += (unsigned)__builtin_popcountll(free_out[word]);
     }
-    return total;
 }
 
 static bool try_claim(struct vm_space *space, uint64_t chunk)
@@ -101,9 +98,54 @@ static bool try_claim(struct vm_space *space, uint64_t chunk)
     return !(atomic_fetch_or_explicit(&group->claimed, bit, memory_order_acq_rel) & bit);
 }
 
-static bool is_held(struct vm_space *space, uint64_t chunk)
+/* What the running transaction itself took from chunks with this hash is no reason: it is known
+ * here, and taken out of a snapshot of its chunk. Returns how many of the reasons are its own. */
+static uint32_t own_holds(struct vm_ctx *ctx, uint64_t chunk, uint64_t *free_bits)
 {
-    return atomic_load_explicit(held_slot(space, chunk), memory_order_acquire) != 0;
+    const struct vm_tx *tx = ctx->tx;
+    uint32_t holds = 0;
+    for (uint32_t index = 0; index < tx->run_count; index++) {
+        uint64_t block = tx->runs[index].block;
+        uint64_t left = tx->runs[index].count;
+        while (left) {
+            struct piece piece = first_piece(ctx->region, block, left);
+            holds += held_slot(ctx->space, piece.chunk) == held_slot(ctx->space, chunk);
+            uint64_t first = block - vm_chunk_first_block(ctx->region, piece.chunk);
+            if (free_bits && piece.chunk == chunk)
+                vm_bits_change(free_bits, (unsigned)first, (unsigned)piece.count, false);
+            block += piece.count;
+            left -= piece.count;
+        }
+    }
+    return holds;
+}
+
+static bool is_held(struct vm_ctx *ctx, uint64_t chunk)
+{
+    uint32_t holds = atomic_load_explicit(held_slot(ctx->space, chunk), memory_order_acquire);
+    return holds && holds != own_holds(ctx, chunk, NULL);
+}
+
+void vm_bits_change(uint64_t *words, unsigned first, unsigned count, bool is_set)
+{
+    while (count) {
+        unsigned step = (unsigned)vm_min(count, 64 - first % 64);
+        uint64_t run = vm_bit_run(first % 64, step);
+        if (is_set)
+            words[first / 64] |= run;
+        else
+            words[first / 64] &= ~run;
+        first += step;
+        count -= step;
+    }
+}
+
+static unsigned count_bits(const uint64_t *words)
+{
+    unsigned total = 0;
+    for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE; word++)
+        total += (unsigned)__builtin_popcountll(words[word]);
+    return total;
 }
 
 struct vm_bits_run vm_bits_find(const uint64_t *words, unsigned want)
@@ -132,17 +174,31 @@ struct vm_bits_run vm_bits_find(const uint64_t *words, unsigned want)
     return best;
 }
 
+struct vm_bits_run vm_bits_find_high(const uint64_t *words, unsigned want)
+{
+    unsigned count = 0;
+    for (unsigned at = VM_CHUNK_BLOCKS; at-- > 0;) {
+        count = words[at / 64] >> at % 64 & 1 ? count + 1 : 0;
+        if (count == want)
+            return (struct vm_bits_run){at, want};
+    }
+    return (struct vm_bits_run){0, 0};
+}
+
 /* H2: reasons are looked for before and after the snapshot. Before: a block that a running
  * transaction took is not in the bitmap yet, and the reason goes when it is. After: a block that is
  * being freed has its reason before its bit is cleared. */
-static bool claim_checked(struct vm_space *space, uint64_t chunk, struct vm_chunk_want want,
+static bool claim_checked(struct vm_ctx *ctx, uint64_t chunk, struct vm_chunk_want want,
                           uint64_t *free_out)
 {
-    if (is_held(space, chunk) || !try_claim(space, chunk))
+    struct vm_space *space = ctx->space;
+    if (is_held(ctx, chunk) || !try_claim(space, chunk))
         return false;
-    bool was_held = is_held(space, chunk);
-    unsigned total = chunk_snapshot(space, chunk, free_out);
-    was_held = was_held || is_held(space, chunk);
+    bool was_held = is_held(ctx, chunk);
+    chunk_snapshot(space, chunk, free_out);
+    was_held = was_held || is_held(ctx, chunk);
+    own_holds(ctx, chunk, free_out);
+    unsigned total = count_bits(free_out);
     struct vm_group *group = &space->groups[chunk / VM_GROUP_CHUNKS];
     if (!was_held && total == 0)
         atomic_fetch_or_explicit(&group->full, (uint64_t)1 << chunk % VM_GROUP_CHUNKS,
@@ -164,31 +220,31 @@ static uint64_t group_candidates(const struct vm_space *space, uint64_t group)
            ~atomic_load_explicit(&state->full, memory_order_relaxed);
 }
 
-uint64_t vm_group_claim(struct vm_space *space, uint64_t group, struct vm_chunk_want want,
+uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want want,
                         uint64_t *free_out)
 {
-    uint64_t candidates = group_candidates(space, group);
+    uint64_t candidates = group_candidates(ctx->space, group);
     while (candidates) {
         unsigned index = (unsigned)__builtin_ctzll(candidates);
         candidates &= candidates - 1;
         uint64_t chunk = vm_chunk_of(group, index);
-        if (claim_checked(space, chunk, want, free_out))
+        if (claim_checked(ctx, chunk, want, free_out))
             return chunk;
     }
     return VM_CHUNK_NONE;
 }
 
-uint64_t vm_group_claim_empty(struct vm_space *space, uint64_t group, unsigned count,
+uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count,
                               unsigned *count_out)
 {
     const struct vm_chunk_want want = {VM_CHUNK_BLOCKS, VM_CHUNK_BLOCKS};
-    uint64_t candidates = group_candidates(space, group);
+    uint64_t candidates = group_candidates(ctx->space, group);
     uint64_t free_bits[VM_CHUNK_WORDS_FREE];
     uint64_t first = VM_CHUNK_NONE;
     *count_out = 0;
     for (unsigned index = 0; index < VM_GROUP_CHUNKS && *count_out < count; index++) {
         uint64_t chunk = vm_chunk_of(group, index);
-        if ((candidates >> index & 1) && claim_checked(space, chunk, want, free_bits)) {
+        if ((candidates >> index & 1) && claim_checked(ctx, chunk, want, free_bits)) {
             if (first == VM_CHUNK_NONE)
                 first = chunk;
             (*count_out)++;
@@ -213,8 +269,8 @@ static int group_check(struct vm_ctx *ctx, const struct vm_group_place *place,
     return is_sound ? 0 : vm_raise(&ctx->err, VMFS_R_GROUP_DAMAGED, place->descriptor_offset);
 }
 
-/* The touched bit is durable before the first store into the chunk: after a crash a chunk without it
- * has never been stored to. */
+/* The touched bit is durable before the first store into the chunk: after a crash a chunk without
+ * it has never been stored to. */
 static int mark_touched(struct vm_ctx *ctx, uint64_t offset, uint64_t bit)
 {
     struct vm_space *space = ctx->space;
@@ -258,10 +314,10 @@ static int zone_state_load(struct vm_ctx *ctx, const struct vm_zone *zone,
     int result = vm_read(ctx, offset, out, sizeof *out);
     if (result)
         return result;
-    bool is_sound = vm_get32(out->magic) == VM_MAGIC_ZONE && vm_get64(out->self) == offset &&
-                    vm_get32(out->hash) ==
-                        vm_hash32(ctx->region->hash_seed ^ offset, &out->self, 56) &&
-                    vm_get32(out->groups_ready) <= zone->group_count;
+    bool is_sound =
+        vm_get32(out->magic) == VM_MAGIC_ZONE && vm_get64(out->self) == offset &&
+        vm_get32(out->hash) == vm_hash32(ctx->region->hash_seed ^ offset, &out->self, 56) &&
+        vm_get32(out->groups_ready) <= zone->group_count;
     return is_sound ? 0 : vm_raise(&ctx->err, VMFS_R_ZONE_DAMAGED, offset);
 }
 

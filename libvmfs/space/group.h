@@ -9,8 +9,8 @@
 #include "space/space.h"
 
 #define VM_CHUNK_WORDS_FREE 8u
-#define VM_CHUNK_NONE (~(uint64_t)0)
-#define VM_HELD_SLOTS 4096u
+#define VM_CHUNK_NONE       (~(uint64_t)0)
+#define VM_HELD_SLOTS       4096u
 
 /* Volatile knowledge of one group. */
 struct vm_group {
@@ -60,13 +60,13 @@ struct vm_chunk_want {
     uint32_t run_min;
 };
 
-/* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its free
- * bits. */
-uint64_t vm_group_claim(struct vm_space *space, uint64_t group, struct vm_chunk_want want,
+/* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its
+ * free bits. */
+uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want want,
                         uint64_t *free_out);
 
 /* Claims up to `count` wholly free neighbouring chunks of a group; the first one and how many. */
-uint64_t vm_group_claim_empty(struct vm_space *space, uint64_t group, unsigned count,
+uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count,
                               unsigned *count_out);
 
 /* Backs a claimed chunk and records its first use; tells whether it reads as zero. */
@@ -85,5 +85,10 @@ struct vm_bits_run {
 };
 
 struct vm_bits_run vm_bits_find(const uint64_t *words, unsigned want);
+
+/* The highest run of exactly `want` ones, for what is placed away from the small change. */
+struct vm_bits_run vm_bits_find_high(const uint64_t *words, unsigned want);
+
+void vm_bits_change(uint64_t *words, unsigned first, unsigned count, bool is_set);
 
 #endif

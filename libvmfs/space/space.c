@@ -1,9 +1,9 @@
 /* space.c -- taking and freeing blocks
  *
- * Each lane has two pools, one for nodes and one for data, so that nothing is shared while both have
- * blocks and big files are not cut up by nodes. A pool that is empty claims another chunk; when no
- * chunk can be claimed, blocks come out of other lanes' pools; when those are empty too, a checkpoint
- * releases what is cooling. */
+ * Each lane has two pools, one for nodes and one for data, so that nothing is shared while both
+ * have blocks and big files are not cut up by nodes. A pool that is empty claims another chunk;
+ * when no chunk can be claimed, blocks come out of other lanes' pools; when those are empty too, a
+ * checkpoint releases what is cooling. */
 #include "space/space.h"
 
 #include "base/check.h"
@@ -11,7 +11,7 @@
 #include "space/group.h"
 
 #define POOL_NODES 0u
-#define POOL_DATA 1u
+#define POOL_DATA  1u
 #define POOL_CLAIM UINT32_MAX /* a run whose chunks were claimed for it alone */
 
 static struct vm_pool *own_pool(struct vm_ctx *ctx, unsigned kind)
@@ -27,20 +27,6 @@ static void note_run(struct vm_ctx *ctx, uint64_t block, uint64_t count, uint32_
     vm_tx_blocks(ctx, block, count, true);
 }
 
-static void bits_change(uint64_t *words, unsigned first, unsigned count, bool is_set)
-{
-    while (count) {
-        unsigned step = (unsigned)vm_min(count, 64 - first % 64);
-        uint64_t run = vm_bit_run(first % 64, step);
-        if (is_set)
-            words[first / 64] |= run;
-        else
-            words[first / 64] &= ~run;
-        first += step;
-        count -= step;
-    }
-}
-
 static unsigned run_length_at(const uint64_t *words, unsigned first, unsigned want)
 {
     unsigned count = 0;
@@ -50,28 +36,45 @@ static unsigned run_length_at(const uint64_t *words, unsigned first, unsigned wa
     return count;
 }
 
-/* Under the pool's lock: takes up to `want` blocks, at the goal if it is there. */
-static bool pool_take(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t goal, uint64_t want,
+/* What a caller needs: at least `least` contiguous blocks and at most `most`, at the goal if that
+ * is free. */
+struct request {
+    uint64_t goal;
+    uint32_t least;
+    uint32_t most;
+};
+
+static struct vm_bits_run pool_find(struct vm_ctx *ctx, const struct vm_pool *pool,
+                                    const struct request *request)
+{
+    uint64_t chunk_block = vm_chunk_first_block(ctx->region, pool->chunk);
+    struct vm_bits_run run = {0, 0};
+    if (request->goal >= chunk_block && request->goal < chunk_block + VM_CHUNK_BLOCKS) {
+        run.first = (unsigned)(request->goal - chunk_block);
+        run.count = run_length_at(pool->free, run.first, request->most);
+    }
+    if (run.count < request->least && request->least > 1)
+        return vm_bits_find_high(pool->free, request->least);
+    if (run.count < request->least)
+        run = vm_bits_find(pool->free, request->most);
+    run.count = (unsigned)vm_min(run.count, request->most);
+    return run;
+}
+
+/* Under the pool's lock. */
+static bool pool_take(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
                       struct vm_run *out)
 {
     if (pool->chunk == VM_CHUNK_NONE)
         return false;
-    uint64_t chunk_block = vm_chunk_first_block(ctx->region, pool->chunk);
-    unsigned most = (unsigned)vm_min(want, VM_CHUNK_BLOCKS);
-    struct vm_bits_run run = {0, 0};
-    if (goal >= chunk_block && goal < chunk_block + VM_CHUNK_BLOCKS) {
-        run.first = (unsigned)(goal - chunk_block);
-        run.count = run_length_at(pool->free, run.first, most);
-    }
-    if (run.count == 0)
-        run = vm_bits_find(pool->free, most);
-    if (run.count == 0)
+    struct vm_bits_run run = pool_find(ctx, pool, request);
+    if (run.count < request->least)
         return false;
-    run.count = (unsigned)vm_min(run.count, most);
-    *out = (struct vm_run){chunk_block + run.first, run.count, pool->is_zeroed};
-    vm_chunks_hold(ctx->space, out->block, out->count, 1);
-    bits_change(pool->free, run.first, run.count, false);
-    note_run(ctx, out->block, out->count, (uint32_t)(pool - ctx->space->pools));
+    uint64_t block = vm_chunk_first_block(ctx->region, pool->chunk) + run.first;
+    *out = (struct vm_run){block, run.count, pool->is_zeroed};
+    vm_chunks_hold(ctx->space, block, run.count, 1);
+    vm_bits_change(pool->free, run.first, run.count, false);
+    note_run(ctx, block, run.count, (uint32_t)(pool - ctx->space->pools));
     return true;
 }
 
@@ -91,7 +94,7 @@ static int search_groups(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chu
     for (uint64_t probe = 0; probe < ready; probe++) {
         uint64_t group = (pool->cursor + probe) % ready;
         uint64_t free_bits[VM_CHUNK_WORDS_FREE];
-        uint64_t chunk = vm_group_claim(space, group, want, free_bits);
+        uint64_t chunk = vm_group_claim(ctx, group, want, free_bits);
         if (chunk == VM_CHUNK_NONE)
             continue;
         bool is_zeroed;
@@ -126,7 +129,7 @@ static int pool_refill(struct vm_ctx *ctx, struct vm_pool *pool, uint32_t run_mi
     return result ? result : search_groups(ctx, pool, any);
 }
 
-static bool steal(struct vm_ctx *ctx, const struct vm_pool *own, uint64_t want, uint32_t run_min,
+static bool steal(struct vm_ctx *ctx, const struct vm_pool *own, const struct request *request,
                   struct vm_run *out)
 {
     struct vm_space *space = ctx->space;
@@ -134,9 +137,7 @@ static bool steal(struct vm_ctx *ctx, const struct vm_pool *own, uint64_t want, 
         struct vm_pool *pool = &space->pools[index];
         if (pool == own || !vm_lock_try(&pool->lock))
             continue;
-        bool is_taken = pool->chunk != VM_CHUNK_NONE &&
-                        vm_bits_find(pool->free, run_min).count >= run_min &&
-                        pool_take(ctx, pool, 0, want, out);
+        bool is_taken = pool_take(ctx, pool, request, out);
         vm_lock_release(&pool->lock, ctx->region->platform);
         if (is_taken)
             return true;
@@ -144,36 +145,52 @@ static bool steal(struct vm_ctx *ctx, const struct vm_pool *own, uint64_t want, 
     return false;
 }
 
-/* Where to find at least run_min contiguous blocks, from the nearest place to the last resort. */
-static int take_some(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t goal, uint64_t want,
-                     uint32_t run_min, struct vm_run *out)
+/* Lets go of all chunks that nobody is taking from right now: what was freed in them since they
+ * were claimed can then be found. Blocks that running transactions took are protected by their
+ * holds. */
+static void drop_all_chunks(struct vm_ctx *ctx, struct vm_pool *own)
 {
-    bool is_fit = pool->chunk != VM_CHUNK_NONE && vm_bits_find(pool->free, run_min).count >= run_min;
-    if (is_fit && pool_take(ctx, pool, goal, want, out))
+    struct vm_space *space = ctx->space;
+    pool_drop_chunk(ctx, own);
+    for (uint32_t index = 0; index < space->pool_count; index++) {
+        struct vm_pool *pool = &space->pools[index];
+        if (pool == own || !vm_lock_try(&pool->lock))
+            continue;
+        pool_drop_chunk(ctx, pool);
+        vm_lock_release(&pool->lock, ctx->region->platform);
+    }
+}
+
+/* From the nearest place to the last resort. */
+static int take_some(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+                     struct vm_run *out)
+{
+    if (pool_take(ctx, pool, request, out))
         return 0;
     for (int attempt = 0; attempt < 2; attempt++) {
-        int result = pool_refill(ctx, pool, run_min);
+        int result = pool_refill(ctx, pool, request->least);
         if (result < 0)
             return result;
-        if (result > 0 && pool_take(ctx, pool, goal, want, out))
+        if (result > 0 && pool_take(ctx, pool, request, out))
             return 0;
-        if (steal(ctx, pool, want, run_min, out))
+        if (steal(ctx, pool, request, out))
             return 0;
         if (attempt == 0) {
             result = vm_checkpoint_all(ctx); /* releases what is cooling */
             if (result)
                 return result;
+            drop_all_chunks(ctx, pool);
         }
     }
-    return vm_raise(&ctx->err, VMFS_R_NO_SPACE, want);
+    return vm_raise(&ctx->err, VMFS_R_NO_SPACE, request->least);
 }
 
-static int take_locked(struct vm_ctx *ctx, unsigned kind, struct vm_run *run, uint64_t goal,
-                       uint64_t want, uint32_t run_min)
+static int take_locked(struct vm_ctx *ctx, unsigned kind, const struct request *request,
+                       struct vm_run *run)
 {
     struct vm_pool *pool = own_pool(ctx, kind);
     vm_lock_take(&pool->lock, ctx->region->platform);
-    int result = take_some(ctx, pool, goal, want, run_min, run);
+    int result = take_some(ctx, pool, request, run);
     vm_lock_release(&pool->lock, ctx->region->platform);
     return result;
 }
@@ -181,7 +198,7 @@ static int take_locked(struct vm_ctx *ctx, unsigned kind, struct vm_run *run, ui
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out)
 {
     struct vm_run run;
-    int result = take_locked(ctx, POOL_NODES, &run, 0, 1, 1);
+    int result = take_locked(ctx, POOL_NODES, &(struct request){.least = 1, .most = 1}, &run);
     if (result == 0)
         *offset_out = run.block * VM_BLOCK_BYTES;
     return result;
@@ -191,7 +208,8 @@ int vm_space_take_exact(struct vm_ctx *ctx, uint64_t count, uint64_t *block_out)
 {
     VM_ASSERT(count > 0 && count <= VM_CHUNK_BLOCKS);
     struct vm_run run;
-    int result = take_locked(ctx, POOL_NODES, &run, 0, count, (uint32_t)count);
+    const struct request request = {.least = (uint32_t)count, .most = (uint32_t)count};
+    int result = take_locked(ctx, POOL_NODES, &request, &run);
     if (result == 0)
         *block_out = run.block;
     return result;
@@ -202,7 +220,7 @@ static int claim_large(struct vm_ctx *ctx, uint64_t group, uint64_t want, struct
 {
     unsigned count;
     uint64_t most = vm_min(vm_div_up(want, VM_CHUNK_BLOCKS), VM_GROUP_CHUNKS);
-    uint64_t first = vm_group_claim_empty(ctx->space, group, (unsigned)most, &count);
+    uint64_t first = vm_group_claim_empty(ctx, group, (unsigned)most, &count);
     if (first == VM_CHUNK_NONE)
         return 0;
     uint64_t block = vm_chunk_first_block(ctx->region, first);
@@ -251,7 +269,9 @@ int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct v
         if (result)
             return result < 0 ? result : 0;
     }
-    return take_locked(ctx, POOL_DATA, out, goal, want, 1);
+    const struct request request = {
+        .goal = goal, .least = 1, .most = (uint32_t)vm_min(want, VM_CHUNK_BLOCKS)};
+    return take_locked(ctx, POOL_DATA, &request, out);
 }
 
 void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
@@ -278,7 +298,7 @@ static void give_back(struct vm_ctx *ctx, const struct vm_tx_run *run)
     vm_lock_take(&pool->lock, ctx->region->platform);
     if (pool->chunk == chunk) {
         uint64_t first = run->block - vm_chunk_first_block(ctx->region, chunk);
-        bits_change(pool->free, (unsigned)first, (unsigned)run->count, true);
+        vm_bits_change(pool->free, (unsigned)first, (unsigned)run->count, true);
         pool->is_zeroed = false; /* payload may have been stored there */
     }
     vm_lock_release(&pool->lock, ctx->region->platform);

@@ -161,6 +161,12 @@ struct walk {
     char path[VMFS_PATH_MAX + 1];
 };
 
+/* The root is an empty prefix of all paths, but must be called by a name. */
+static const char *path_name(const char *path)
+{
+    return *path ? path : "/";
+}
+
 static void digest(struct dump *dump, const void *bytes, size_t len_bytes)
 {
     dump->digest = vm_hash64(dump->digest, bytes, len_bytes);
@@ -172,7 +178,7 @@ static void note_error(struct walk *walk, int64_t error)
     if (error >= 0 || dump->error)
         return;
     dump->error = (int)error;
-    snprintf(dump->error_path, sizeof dump->error_path, "%s", walk->path);
+    memcpy(dump->error_path, walk->path, walk->len_bytes + 1);
 }
 
 static void dump_content(struct walk *walk, uint64_t size)
@@ -205,13 +211,13 @@ static void dump_content(struct walk *walk, uint64_t size)
 
 static void dump_xattrs(struct walk *walk)
 {
+    const char *path = path_name(walk->path);
     static char names[4096];
     static uint8_t value[VMFS_XATTR_MAX];
-    int64_t total = vmfs_xattr_list(walk->fs, walk->path, VMFS_NOFOLLOW, names, sizeof names);
+    int64_t total = vmfs_xattr_list(walk->fs, path, VMFS_NOFOLLOW, names, sizeof names);
     note_error(walk, total);
     for (int64_t at = 0; at < total; at += (int64_t)strlen(names + at) + 1) {
-        int64_t got = vmfs_xattr_get(walk->fs, walk->path, VMFS_NOFOLLOW, names + at, value,
-                                     sizeof value);
+        int64_t got = vmfs_xattr_get(walk->fs, path, VMFS_NOFOLLOW, names + at, value, sizeof value);
         note_error(walk, got);
         digest(walk->dump, names + at, strlen(names + at));
         if (got > 0)
@@ -256,7 +262,7 @@ static void dump_entries(struct walk *walk)
 {
     struct dump *dump = walk->dump;
     struct vmfs_dir *dir;
-    int err = vmfs_dir_open(walk->fs, walk->path, &dir);
+    int err = vmfs_dir_open(walk->fs, path_name(walk->path), &dir);
     note_error(walk, err);
     if (err)
         return;
@@ -282,7 +288,7 @@ static void dump_entries(struct walk *walk)
 static void dump_object(struct walk *walk)
 {
     struct vmfs_stat stat;
-    int err = vmfs_stat(walk->fs, walk->path, VMFS_NOFOLLOW, &stat);
+    int err = vmfs_stat(walk->fs, path_name(walk->path), VMFS_NOFOLLOW, &stat);
     note_error(walk, err);
     if (err)
         return;
@@ -343,7 +349,7 @@ static bool use_dir(struct vmfs *fs, const char *dir)
 static int empty_dir(struct vmfs *fs, char *path, size_t len_bytes)
 {
     struct vmfs_dir *dir;
-    int err = vmfs_dir_open(fs, path, &dir);
+    int err = vmfs_dir_open(fs, path_name(path), &dir);
     if (err)
         return err;
     struct vmfs_dirent entry;

@@ -24,7 +24,7 @@ struct dump {
     FILE *out;          /* one line for each object, or null */
     uint64_t digest;
     int error; /* the first, and its place */
-    char error_path[256];
+    char error_path[VMFS_PATH_MAX + 1];
     bool has_target;
     uint64_t target_bytes;
     uint8_t content[WORLD_TARGET_MAX];

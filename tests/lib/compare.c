@@ -80,6 +80,19 @@ static bool words_are_old_or_new(const struct compare_partial *partial, const ui
     return true;
 }
 
+static void report_content(struct compare *compare, const char *path, const uint8_t *found,
+                           const struct model_node *node)
+{
+    size_t first = 0;
+    while (found[first] == node->data[first])
+        first++;
+    size_t count = 0;
+    while (first + count < node->data_bytes && found[first + count] != node->data[first + count])
+        count++;
+    report(compare, path, "content differs from byte %zu on, %zu bytes or more: 0x%02x for 0x%02x",
+           first, count, found[first], node->data[first]);
+}
+
 static void compare_head(struct compare *compare, const char *path, struct vmfs_file *file,
                          const struct model_node *node, uint64_t size)
 {
@@ -95,7 +108,7 @@ static void compare_head(struct compare *compare, const char *path, struct vmfs_
     else if (is_partial && !words_are_old_or_new(compare->partial, found, length))
         report(compare, path, "bytes of a cut write are neither old nor new");
     else if (!is_partial && length > 0 && memcmp(found, node->data, length) != 0)
-        report(compare, path, "content differs");
+        report_content(compare, path, found, node);
     free(found);
 }
 

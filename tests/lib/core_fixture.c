@@ -9,6 +9,7 @@
 #include "media/super.h"
 
 #define LINE         64u
+#define WORD         8u
 #define LANE_COUNT   4u
 #define LANE_BYTES   65536u
 #define CHUNK_BLOCKS 16u
@@ -23,35 +24,42 @@ static void must(bool is_true, const char *what, int result)
 
 /* ---- the medium ---- */
 
-static void line_flush(struct core *core, uint64_t line)
+static void word_flush(struct core *core, uint64_t word)
 {
     if (core->pending_count == core->pending_room) {
-        core->pending_room = core->pending_room ? 2 * core->pending_room : 1024;
+        core->pending_room = core->pending_room ? 2 * core->pending_room : 8192;
         core->pending = realloc(core->pending, core->pending_room * sizeof *core->pending);
         must(core->pending != NULL, "realloc", 0);
     }
-    memcpy(core->staged + line, core->memory + line, LINE);
-    core->pending[core->pending_count++] = line;
+    memcpy(core->staged + word, core->memory + word, WORD);
+    core->pending[core->pending_count++] = word;
+}
+
+/* `unit` is what becomes durable as a whole. */
+static void range_flush(struct core *core, const void *addr, size_t len_bytes, uint64_t unit)
+{
+    uint64_t start = (uint64_t)((const uint8_t *)addr - core->memory);
+    uint64_t end = (start + len_bytes + unit - 1) / unit * unit;
+    for (uint64_t word = start / unit * unit; word < end; word += WORD)
+        word_flush(core, word);
 }
 
 static void medium_flush(void *arg, const void *addr, size_t len_bytes)
 {
-    struct core *core = arg;
-    uint64_t start = (uint64_t)((const uint8_t *)addr - core->memory);
-    for (uint64_t line = start / LINE * LINE; line < start + len_bytes; line += LINE)
-        line_flush(core, line);
+    range_flush(arg, addr, len_bytes, LINE);
 }
 
+/* A store past the cache takes nothing along that it does not write. */
 static void medium_copy(void *arg, void *dst, const void *src, size_t len_bytes)
 {
     memcpy(dst, src, len_bytes);
-    medium_flush(arg, dst, len_bytes);
+    range_flush(arg, dst, len_bytes, WORD);
 }
 
 static void medium_set(void *arg, void *dst, int byte, size_t len_bytes)
 {
     memset(dst, byte, len_bytes);
-    medium_flush(arg, dst, len_bytes);
+    range_flush(arg, dst, len_bytes, WORD);
 }
 
 static void medium_store(void *arg, void *dst, const void *src, size_t len_bytes)
@@ -75,7 +83,7 @@ static int medium_fence(void *arg)
     if (core->fences_left && --core->fences_left == 0)
         longjmp(core->cut, 1);
     for (uint64_t index = 0; index < core->pending_count; index++)
-        memcpy(core->durable + core->pending[index], core->staged + core->pending[index], LINE);
+        memcpy(core->durable + core->pending[index], core->staged + core->pending[index], WORD);
     core->pending_count = 0;
     return 0;
 }
@@ -274,9 +282,9 @@ void core_crash(struct core *core, struct seed *seed)
     for (uint64_t line = 0; line < core->bytes; line += LINE) {
         if (memcmp(core->memory + line, core->durable + line, LINE) == 0)
             continue;
-        for (uint64_t word = line; word < line + LINE; word += 8)
+        for (uint64_t word = line; word < line + LINE; word += WORD)
             if (!seed || seed_chance(seed, 50))
-                memcpy(core->memory + word, core->durable + word, 8);
+                memcpy(core->memory + word, core->durable + word, WORD);
         memcpy(core->durable + line, core->memory + line, LINE);
     }
     core->pending_count = 0;

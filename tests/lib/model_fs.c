@@ -209,7 +209,7 @@ static int walk_from(struct walk *walk, struct model_node *dir, const char *path
 static int follow_link(struct walk *walk, struct model_node *dir, bool follow)
 {
     if (++walk->symlinks > SYMLINKS_MAX)
-        return -ELOOP;
+        return note(walk->model, -ENAMETOOLONG, -ELOOP);
     const struct model_node *link = walk->node;
     char *target = model_allocate(link->data_bytes + 1);
     memcpy(target, link->data, link->data_bytes);
@@ -527,6 +527,8 @@ static int walk_both(struct model *model, struct walk *from, struct walk *to, co
     int other = walk_path(to, model, paths[1], false);
     if (err == 0)
         note_last(from);
+    if (err == 0 && from->node == NULL)
+        note(model, -ENOENT, 0);
     if (other == 0)
         note_last(to);
     return err != 0 && other != 0 ? note(model, other, err) : err + other;

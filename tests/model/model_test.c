@@ -1,6 +1,6 @@
 /* model_test.c -- random operations, on the library and on a model, compared one by one
  *
- * model_test [--ops N] [--seed S] [-v]
+ * model_test [--ops N] [--seed S] [--batch OPS] [-v]
  *
  * A session runs some thousand operations on one region. Within it the region is at times closed
  * and opened again, and at times a forked child runs a batch and ends without vmfs_close(), so that
@@ -18,12 +18,12 @@
 #include "region.h"
 #include "seed.h"
 
-#define BATCH_OPS       500
-#define SESSION_BATCHES 16
+#define SESSION_OPS 8000
 
 struct model_test {
     uint64_t seed;
     uint64_t ops;
+    uint64_t batch_ops; /* between comparisons of the whole tree */
     bool is_verbose;
     char region[REGION_PATH_MAX];
     uint64_t done;
@@ -39,9 +39,10 @@ struct model_test {
 
 static bool fail(const struct model_test *test, const char *what)
 {
-    printf("model_test: after %llu operations: %s\n  again: model_test --seed %llu --ops %llu\n",
+    printf("model_test: after %llu operations: %s\n  again: model_test --seed %llu --ops %llu "
+           "--batch %llu\n",
            (unsigned long long)test->done, what, (unsigned long long)test->seed,
-           (unsigned long long)test->ops);
+           (unsigned long long)test->ops, (unsigned long long)test->batch_ops);
     return false;
 }
 
@@ -71,7 +72,7 @@ static bool run_batch(struct model_test *test, uint64_t batch_seed)
 {
     struct seed stream;
     seed_init(&stream, batch_seed);
-    for (unsigned i = 0; i < BATCH_OPS; i++) {
+    for (uint64_t i = 0; i < test->batch_ops; i++) {
         if (!run_op(test, &stream))
             return false;
     }
@@ -108,7 +109,7 @@ run_child(struct model_test *test, uint64_t batch_seed, int fd)
     struct seed stream;
     bool is_good = open_region(test);
     seed_init(&stream, batch_seed);
-    for (unsigned i = 0; i < BATCH_OPS && is_good; i++) {
+    for (uint64_t i = 0; i < test->batch_ops && is_good; i++) {
         is_good = run_op(test, &stream);
         int64_t code = test->library_result.code;
         if (write(fd, &code, sizeof(code)) != (ssize_t)sizeof(code))
@@ -123,7 +124,7 @@ static bool replay_child(struct model_test *test, uint64_t batch_seed, int fd)
     struct seed stream;
     int64_t code;
     seed_init(&stream, batch_seed);
-    for (unsigned i = 0; i < BATCH_OPS; i++) {
+    for (uint64_t i = 0; i < test->batch_ops; i++) {
         if (read(fd, &code, sizeof(code)) != (ssize_t)sizeof(code))
             return false;
         op_generate(&test->op, &test->model, &stream, &test->profile);
@@ -220,7 +221,8 @@ static bool run_session(struct model_test *test, struct seed *choices)
     test->library.prefix = "";
     test->model.model = model_create(geteuid(), getegid());
     bool is_good = true;
-    for (unsigned i = 0; i < SESSION_BATCHES && is_good && test->done < test->ops; i++) {
+    uint64_t end = test->done + SESSION_OPS;
+    while (is_good && test->done < end && test->done < test->ops) {
         uint64_t batch_seed = seed_next(choices);
         uint64_t form = seed_below(choices, 8);
         if (form == 0)
@@ -248,8 +250,10 @@ static void parse_options(struct model_test *test, int argc, char **argv)
             test->ops = strtoull(argv[++i], NULL, 0);
         } else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0) {
             test->seed = strtoull(argv[++i], NULL, 0);
+        } else if (i + 1 < argc && strcmp(argv[i], "--batch") == 0) {
+            test->batch_ops = strtoull(argv[++i], NULL, 0);
         } else {
-            fprintf(stderr, "usage: model_test [--ops N] [--seed S] [-v]\n");
+            fprintf(stderr, "usage: model_test [--ops N] [--seed S] [--batch OPS] [-v]\n");
             exit(2);
         }
     }
@@ -257,7 +261,7 @@ static void parse_options(struct model_test *test, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct model_test test = {.ops = 50000};
+    static struct model_test test = {.ops = 50000, .batch_ops = 500};
     region_force_pmem(argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     test.seed = seed_from_clock();

@@ -5,6 +5,7 @@
 #include "api/public.h"
 #include "base/hash.h"
 #include "fsck_world.h"
+#include "journal/record.h"
 #include "space/group.h"
 
 static union node attribute_leaf(void)
@@ -645,54 +646,267 @@ static void directory_cycle(void)
     inode_put(&deep);
 }
 
-#define DAMAGE(pass, name)                                                                         \
+static void super_both(struct vm_super_media *super)
+{
+    static const uint64_t offsets[2] = {VM_SUPER_A_BLOCK * VM_BLOCK_BYTES,
+                                        VM_SUPER_B_BLOCK * VM_BLOCK_BYTES};
+    for (unsigned copy = 0; copy < 2; copy++) {
+        super->self = vm_put64(offsets[copy]);
+        super->check = vm_put64(vm_hash64(0, (uint8_t *)super + 16, sizeof *super - 16));
+        poke(offsets[copy], super, sizeof *super);
+    }
+}
+
+static void super_clock(void)
+{
+    struct vm_super_media super;
+    memcpy(&super, at(0), sizeof super);
+    super.epoch_limit = super.epoch;
+    super_both(&super);
+}
+
+static void super_root(void)
+{
+    struct vm_super_media super;
+    memcpy(&super, at(0), sizeof super);
+    super.share.root_inode = vm_put64(2);
+    super_both(&super);
+}
+
+static void line_ahead(void)
+{
+    uint64_t offset = VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES;
+    struct vm_watermark_media line;
+    memcpy(&line, at(offset), sizeof line);
+    line.watermark = vm_put64((uint64_t)1 << 40);
+    line.check = vm_put64(vm_hash64(vm_get64(line.nonce) ^ offset, &line, 56));
+    poke(offset, &line, sizeof line);
+}
+
+static void lines_both(void)
+{
+    poke_flip(VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES, 1);
+    poke_flip(VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES, 1);
+}
+
+/* An entry that would change a superblock. */
+static void record_target(void)
+{
+    uint64_t offset = live_record();
+    uint64_t words[2048];
+    const struct vm_record_media *header = at(offset);
+    uint32_t len_bytes = vm_get32(header->len_bytes);
+    cr_assert(len_bytes > 72 && len_bytes <= sizeof words);
+    memcpy(words, at(offset), len_bytes);
+    words[8] &= ~(((uint64_t)1 << 48) - 1);
+    vm_record_seal(words, offset);
+    poke(offset, words, len_bytes);
+}
+
+static void touched_behind(void)
+{
+    uint64_t offset = group().descriptor_offset + offsetof(struct vm_group_media, touched);
+    poke_u64(offset, vm_load64_home(region(), offset) | (uint64_t)1 << 63);
+}
+
+static void map_root_behind(void)
+{
+    map_entry_put(map_entry_offset(VM_INODE_MAP_BLOCK, 5), map_leaf_block());
+}
+
+/* Enough damaged entries for more chunks than the region has room for. */
+static void map_too_long(void)
+{
+    uint64_t leaf = map_leaf_block();
+    uint64_t lost = REGION_BYTES / VM_BLOCK_BYTES / region()->chunk_blocks / VM_MAP_ENTRIES;
+    for (uint64_t index = 0; index < lost; index++)
+        poke_u64(map_entry_offset(VM_INODE_MAP_BLOCK, index), 1);
+    map_entry_put(map_entry_offset(VM_INODE_MAP_BLOCK, lost), leaf);
+    for (uint64_t index = 0; index < VM_MAP_ENTRIES; index++)
+        poke_u64(map_entry_offset(leaf, index), 1);
+}
+
+static void slot_nobody(void)
+{
+    poke_flip(chunk_block(0) * VM_BLOCK_BYTES + offsetof(struct vm_chunk_media, used), 1);
+}
+
+static void directory_beyond(void)
+{
+    struct vm_inode inode = inode_of("/dir");
+    vm_inode_set_beyond(&inode, true);
+    inode_put(&inode);
+}
+
+static void symlink_form(void)
+{
+    struct vm_inode inode = inode_of("/long");
+    inode.m.form = VM_BODY_EMPTY;
+    inode_put(&inode);
+}
+
+/* A name of one cell says that it has the next one too, which is another's. */
+static void cell_overlap(void)
+{
+    union node leaf = leaf_of("/many");
+    uint64_t self = vm_get64(leaf.head.self);
+    union vm_entry_cells entry;
+    for (uint32_t cell = 0; cell + 1 < VM_CELL_COUNT; cell++) {
+        if (leaf.named.fp[cell] == 0 || leaf.named.fp[cell + 1] == 0 ||
+            vm_entry_read(&world.ctx, self, cell, &entry) || entry.cell.cells > 1)
+            continue;
+        memcpy(entry.bytes + VM_CELL_BYTES, leaf.named.cells[cell + 1], VM_CELL_BYTES);
+        entry.cell.cells = 2;
+        vm_entry_seal(region(), &entry, vm_cell_offset(self, cell));
+        poke(vm_cell_offset(self, cell), entry.bytes, VM_CELL_BYTES);
+        return;
+    }
+    cr_assert_fail("no two names lie side by side");
+}
+
+static void attribute_shared(void)
+{
+    struct vm_named_hit hit = attribute_of("/attrs", "user.large");
+    struct vm_named_hit other = attribute_of("/attrs", "user.largest");
+    struct vm_xattr_media media = attribute_value(&hit);
+    struct vm_xattr_media largest = attribute_value(&other);
+    union vm_entry_cells entry;
+    cr_assert_eq(vm_entry_read(&world.ctx, hit.leaf, hit.cell, &entry), 0);
+    media.block = largest.block;
+    memcpy(entry.cell.payload + hit.entry.name_bytes, &media, sizeof media);
+    vm_entry_seal(region(), &entry, vm_cell_offset(hit.leaf, hit.cell));
+    poke(vm_cell_offset(hit.leaf, hit.cell), entry.bytes, (size_t)hit.cells * VM_CELL_BYTES);
+}
+
+/* Every empty file has the blocks of the big one: more than may be met again at full length. */
+static void blocks_of_all(void)
+{
+    struct vm_extent_media media = inode_of("/big").m.body.extents[0];
+    uint64_t slots = (uint64_t)(region()->chunk_blocks - 1) * 16;
+    for (uint64_t chunk = 0; chunk_block(chunk); chunk++)
+        for (uint64_t slot = 0; slot < slots; slot++) {
+            struct vm_inode inode = {.id = chunk * 16 * region()->chunk_blocks + slot};
+            inode.offset = (chunk_block(chunk) + 1) * VM_BLOCK_BYTES + slot * VM_INODE_BYTES;
+            memcpy(&inode.m, at(inode.offset), sizeof inode.m);
+            if (inode.m.kind != VM_INODE_FILE || inode.m.form != VM_BODY_EMPTY)
+                continue;
+            inode.m.form = VM_BODY_EXTENTS;
+            inode.m.body.extents[0] = media;
+            inode_put(&inode);
+        }
+}
+
+static void directory_dead(void)
+{
+    struct vm_inode inode = inode_of("/dir");
+    vm_inode_set_nlink(&inode, 0);
+    inode_put(&inode);
+}
+
+#define DAMAGE(pass, name, text)                                                                   \
     {                                                                                              \
-#name, VM_PASS_##pass, name                                                                \
+#name, VM_PASS_##pass, text, name                                                          \
     }
 
 const struct damage damages[] = {
-    DAMAGE(SUPERBLOCKS, super_a),      DAMAGE(SUPERBLOCKS, super_b),
-    DAMAGE(SUPERBLOCKS, super_old),    DAMAGE(WATERMARK, line_damage),
-    DAMAGE(WATERMARK, line_era),       DAMAGE(JOURNAL, record_body),
-    DAMAGE(JOURNAL, record_lost),      DAMAGE(GROUPS, zone_state),
-    DAMAGE(GROUPS, group_descriptor),  DAMAGE(GROUPS, bitmap_tail),
-    DAMAGE(GROUPS, touched_lost),      DAMAGE(INODES, map_root_head),
-    DAMAGE(INODES, map_root_entry),    DAMAGE(INODES, map_leaf_head),
-    DAMAGE(INODES, map_leaf_entry),    DAMAGE(INODES, map_entry_far),
-    DAMAGE(INODES, map_entry_behind),  DAMAGE(BLOCKS, map_entry_twice),
-    DAMAGE(INODES, chunk_head),        DAMAGE(INODES, used_bit),
-    DAMAGE(INODES, orphan_bit),        DAMAGE(INODES, orphan_bit_lost),
-    DAMAGE(INODES, chunk_tail_bit),    DAMAGE(INODES, inode_first_hash),
-    DAMAGE(INODES, inode_second_hash), DAMAGE(INODES, inode_kind),
-    DAMAGE(INODES, inode_form),        DAMAGE(INODES, inode_type),
-    DAMAGE(INODES, inode_state),       DAMAGE(INODES, inode_beyond),
-    DAMAGE(INODES, inode_birth),       DAMAGE(INODES, slot_not_empty),
-    DAMAGE(INODES, symlink_size),      DAMAGE(INODES, root_parent),
-    DAMAGE(MAPS, node_head),           DAMAGE(MAPS, node_tag),
-    DAMAGE(MAPS, node_birth),          DAMAGE(MAPS, inner_key),
-    DAMAGE(MAPS, inner_first_key),     DAMAGE(MAPS, inner_child),
-    DAMAGE(MAPS, inner_child_outside), DAMAGE(MAPS, leaf_kind),
-    DAMAGE(MAPS, cell_byte),           DAMAGE(MAPS, cell_fingerprint),
-    DAMAGE(MAPS, leaf_bitmap),         DAMAGE(MAPS, leaf_count),
-    DAMAGE(MAPS, name_twice),          DAMAGE(MAPS, name_key),
-    DAMAGE(MAPS, slot_byte),           DAMAGE(MAPS, slot_order),
-    DAMAGE(MAPS, slot_overlap),        DAMAGE(MAPS, leaf_overlap),
-    DAMAGE(MAPS, segment_first),       DAMAGE(MAPS, segment_used),
-    DAMAGE(MAPS, inline_byte),         DAMAGE(MAPS, inline_order),
-    DAMAGE(MAPS, inline_gap),          DAMAGE(MAPS, extent_flags),
-    DAMAGE(MAPS, extent_outside),      DAMAGE(MAPS, size_short),
-    DAMAGE(MAPS, block_count),         DAMAGE(MAPS, directory_size),
-    DAMAGE(MAPS, attribute_cell),      DAMAGE(MAPS, attribute_bytes),
-    DAMAGE(MAPS, attribute_length),    DAMAGE(MAPS, attribute_type),
-    DAMAGE(MAPS, attribute_root),      DAMAGE(BLOCKS, bitmap_clear),
-    DAMAGE(BLOCKS, bitmap_leak),       DAMAGE(BLOCKS, bitmap_reserved),
-    DAMAGE(BLOCKS, block_shared),      DAMAGE(BLOCKS, node_shared),
-    DAMAGE(TOTALS, line_totals),       DAMAGE(NAMES, name_of_nothing),
-    DAMAGE(NAMES, name_far),           DAMAGE(NAMES, name_type),
-    DAMAGE(NAMES, file_links),         DAMAGE(NAMES, directory_links),
-    DAMAGE(NAMES, directory_parent),   DAMAGE(NAMES, directory_twice),
-    DAMAGE(NAMES, name_of_root),       DAMAGE(REACH, file_lost),
-    DAMAGE(REACH, directory_cycle),
+    DAMAGE(SUPERBLOCKS, super_a, "copy in block 0"),
+    DAMAGE(SUPERBLOCKS, super_b, "copy in block 3"),
+    DAMAGE(SUPERBLOCKS, super_old, "copies differ"),
+    DAMAGE(SUPERBLOCKS, super_clock, "the clock"),
+    DAMAGE(SUPERBLOCKS, super_root, "cannot be the root"),
+    DAMAGE(WATERMARK, line_damage, "line in block 1"),
+    DAMAGE(WATERMARK, line_era, "two eras"),
+    DAMAGE(WATERMARK, line_ahead, "above the last record"),
+    DAMAGE(WATERMARK, lines_both, "line in block 2"),
+    DAMAGE(JOURNAL, record_body, "fails its check"),
+    DAMAGE(JOURNAL, record_lost, "there should be"),
+    DAMAGE(JOURNAL, record_target, "changes no home"),
+    DAMAGE(GROUPS, zone_state, "zone state"),
+    DAMAGE(GROUPS, group_descriptor, "descriptor"),
+    DAMAGE(GROUPS, bitmap_tail, "bits set behind"),
+    DAMAGE(GROUPS, touched_lost, "never touched"),
+    DAMAGE(GROUPS, touched_behind, "touched chunks behind"),
+    DAMAGE(INODES, map_root_head, "head of the map block 5"),
+    DAMAGE(INODES, map_root_entry, "entry 0 of the map block 5"),
+    DAMAGE(INODES, map_root_behind, "map's root is behind"),
+    DAMAGE(INODES, map_leaf_head, "head of the map block"),
+    DAMAGE(INODES, map_leaf_entry, "entry 1 of"),
+    DAMAGE(INODES, map_entry_far, "entry 1 of"),
+    DAMAGE(INODES, map_entry_behind, "entry 251"),
+    DAMAGE(INODES, map_too_long, "no room"),
+    DAMAGE(BLOCKS, map_entry_twice, "used twice"),
+    DAMAGE(INODES, chunk_head, "head of the inode chunk"),
+    DAMAGE(INODES, used_bit, "the used bit"),
+    DAMAGE(INODES, orphan_bit, "the orphan bit"),
+    DAMAGE(INODES, orphan_bit_lost, "the orphan bit"),
+    DAMAGE(INODES, chunk_tail_bit, "bits behind its end"),
+    DAMAGE(INODES, slot_nobody, "somebody's"),
+    DAMAGE(INODES, inode_first_hash, "fails its check"),
+    DAMAGE(INODES, inode_second_hash, "fails its check"),
+    DAMAGE(INODES, inode_kind, "fails its check"),
+    DAMAGE(INODES, inode_form, "fails its check"),
+    DAMAGE(INODES, inode_type, "its type cannot have"),
+    DAMAGE(INODES, inode_state, "undefined flags"),
+    DAMAGE(INODES, inode_beyond, "the orphan bit"),
+    DAMAGE(INODES, directory_beyond, "is no file"),
+    DAMAGE(INODES, inode_birth, "not born"),
+    DAMAGE(INODES, slot_not_empty, "not empty"),
+    DAMAGE(INODES, symlink_size, "its type cannot have"),
+    DAMAGE(INODES, symlink_form, "its type cannot have"),
+    DAMAGE(INODES, root_parent, "the root has"),
+    DAMAGE(MAPS, node_head, "the node at"),
+    DAMAGE(MAPS, node_tag, "the node at"),
+    DAMAGE(MAPS, node_birth, "the node at"),
+    DAMAGE(MAPS, inner_key, "the node at"),
+    DAMAGE(MAPS, inner_first_key, "first key"),
+    DAMAGE(MAPS, inner_child, "the node at"),
+    DAMAGE(MAPS, inner_child_outside, "the node at"),
+    DAMAGE(MAPS, leaf_kind, "wrong kind"),
+    DAMAGE(MAPS, cell_byte, "the entry at"),
+    DAMAGE(MAPS, cell_fingerprint, "the entry at"),
+    DAMAGE(MAPS, cell_overlap, "over each other"),
+    DAMAGE(MAPS, leaf_bitmap, "counts other cells"),
+    DAMAGE(MAPS, leaf_count, "counts other cells"),
+    DAMAGE(MAPS, name_twice, "twice"),
+    DAMAGE(MAPS, name_key, "the entry at"),
+    DAMAGE(MAPS, slot_byte, "the extent at offset"),
+    DAMAGE(MAPS, slot_order, "the extent at offset"),
+    DAMAGE(MAPS, slot_overlap, "the extent at offset"),
+    DAMAGE(MAPS, leaf_overlap, "lies over the one before"),
+    DAMAGE(MAPS, segment_first, "the extent at offset"),
+    DAMAGE(MAPS, segment_used, "the node at"),
+    DAMAGE(MAPS, inline_byte, "the extent at offset"),
+    DAMAGE(MAPS, inline_order, "lies over the one before"),
+    DAMAGE(MAPS, inline_gap, "the extent at offset"),
+    DAMAGE(MAPS, extent_flags, "undefined flags"),
+    DAMAGE(MAPS, extent_outside, "the extent at offset"),
+    DAMAGE(MAPS, size_short, "beyond the end"),
+    DAMAGE(MAPS, block_count, "blocks, it has"),
+    DAMAGE(MAPS, directory_size, "names, it has"),
+    DAMAGE(MAPS, attribute_cell, "the entry at"),
+    DAMAGE(MAPS, attribute_bytes, "attribute value"),
+    DAMAGE(MAPS, attribute_length, "points nowhere"),
+    DAMAGE(MAPS, attribute_type, "has no value"),
+    DAMAGE(MAPS, attribute_root, "the node at"),
+    DAMAGE(BLOCKS, bitmap_clear, "clear in its bitmap"),
+    DAMAGE(BLOCKS, bitmap_leak, "but not used"),
+    DAMAGE(BLOCKS, bitmap_reserved, "block 0 is used but clear"),
+    DAMAGE(BLOCKS, block_shared, "used twice"),
+    DAMAGE(BLOCKS, attribute_shared, "used twice"),
+    DAMAGE(BLOCKS, node_shared, "used twice"),
+    DAMAGE(BLOCKS, blocks_of_all, "used twice"),
+    DAMAGE(TOTALS, line_totals, "watermark and journal"),
+    DAMAGE(NAMES, name_of_nothing, "does not live"),
+    DAMAGE(NAMES, name_far, "does not live"),
+    DAMAGE(NAMES, name_type, "is of type"),
+    DAMAGE(NAMES, file_links, "4 links but 3 names"),
+    DAMAGE(NAMES, directory_links, "subdirectories"),
+    DAMAGE(NAMES, directory_parent, "as '..'"),
+    DAMAGE(NAMES, directory_dead, "was removed"),
+    DAMAGE(NAMES, directory_twice, "named again"),
+    DAMAGE(NAMES, name_of_root, "directory 1 is named again"),
+    DAMAGE(REACH, file_lost, "cannot be reached"),
+    DAMAGE(REACH, directory_cycle, "cannot be reached"),
 };
 
 const unsigned damage_count = sizeof damages / sizeof damages[0];

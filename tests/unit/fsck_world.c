@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "base/hash.h"
+#include "base/util.h"
 #include "name/dir.h"
 
 #define GUARD_BYTES ((size_t)1 << 20)
@@ -17,8 +18,8 @@ struct world world;
 
 /* ---- everything follows from one seed ---- */
 
-/* In the place of the system's, so that the secrets of a region, on which its layout depends, are the
- * same when a test is replayed. */
+/* In the place of the system's, so that the secrets of a region, on which its layout depends, are
+ * the same when a test is replayed. */
 ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
 {
     (void)flags;
@@ -43,10 +44,15 @@ static void seed_start(void)
 
 /* ---- a region in memory, and changes to it that can be taken back ---- */
 
+const struct vm_region *region(void)
+{
+    return &world.fs->volume.region;
+}
+
 void poke(uint64_t offset, const void *bytes, uint64_t len_bytes)
 {
-    cr_assert(world.change_count < UNDO_MAX && len_bytes <= REGION_BYTES &&
-              offset <= REGION_BYTES - len_bytes);
+    cr_assert(world.change_count < UNDO_MAX);
+    cr_assert(vm_range_inside(offset, len_bytes, region()->bytes));
     struct change *change = &world.changes[world.change_count++];
     *change = (struct change){offset, len_bytes, malloc(len_bytes)};
     memcpy(change->before, world.memory + offset, len_bytes);
@@ -79,11 +85,6 @@ void *at(uint64_t offset)
     return world.memory + offset;
 }
 
-const struct vm_region *region(void)
-{
-    return &world.fs->volume.region;
-}
-
 uint64_t seeded(uint64_t salt)
 {
     return region()->hash_seed ^ salt;
@@ -100,15 +101,24 @@ static void note_problem(void *arg, const char *problem)
     cr_assert(pass > 0 && pass < PASS_MAX && used > 0, "%s", problem);
     cr_assert_null(strpbrk(problem, "#\n"), "%s", problem);
     findings->lines++;
+    if (findings->wanted && pass == findings->wanted_pass && strstr(problem, findings->wanted))
+        findings->wanted_count++;
     if (findings->by_pass[pass]++ == 0)
         snprintf(findings->first[pass], sizeof findings->first[pass], "%s", problem);
 }
 
+unsigned check_for(unsigned pass, const char *text, struct findings *findings)
+{
+    *findings = (struct findings){.wanted_pass = pass, .wanted = text};
+    int err = vmfs_check(world.fs, note_problem, findings, &findings->result);
+    cr_assert_eq(err, 0, "vmfs_check returned %d", err);
+    return findings->wanted_count;
+}
+
 struct findings check(void)
 {
-    struct findings findings = {.lines = 0};
-    int err = vmfs_check(world.fs, note_problem, &findings, &findings.result);
-    cr_assert_eq(err, 0, "vmfs_check returned %d", err);
+    struct findings findings;
+    check_for(0, NULL, &findings);
     return findings;
 }
 
@@ -129,7 +139,7 @@ void must(int64_t code, const char *what)
               strerror((int)(code < 0 ? -code : 0)));
 }
 
-static void put_pieces(const char *path, unsigned count, uint64_t stride)
+void put_pieces(const char *path, unsigned count, uint64_t stride)
 {
     static uint8_t block[VM_BLOCK_BYTES];
     struct vmfs_file *file;
@@ -214,7 +224,7 @@ static void put_attributes(void)
     must(vmfs_xattr_set(world.fs, "/dir", 0, "user.empty", value, 0), "empty");
 }
 
-static uint8_t *map_guarded(uint64_t bytes)
+uint8_t *map_guarded(uint64_t bytes)
 {
     uint8_t *memory = mmap(NULL, bytes + 2 * GUARD_BYTES, PROT_NONE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -223,13 +233,18 @@ static uint8_t *map_guarded(uint64_t bytes)
     return memory + GUARD_BYTES;
 }
 
-void world_attach(uint32_t flags)
+void unmap_guarded(uint8_t *memory, uint64_t bytes)
+{
+    munmap(memory - GUARD_BYTES, bytes + 2 * GUARD_BYTES);
+}
+
+void world_attach(uint64_t bytes, uint32_t flags)
 {
     struct vmfs_options options = VMFS_OPTIONS_INIT;
     options.flags = flags;
     options.log = region_log_keep;
     options.log_arg = &world.log;
-    must(vmfs_attach(world.memory, REGION_BYTES, &options, &world.fs), "attach");
+    must(vmfs_attach(world.memory, bytes, &options, &world.fs), "attach");
     world.fs->platform.hint = hint_fixed;
     vm_ctx_init(world.fs, &world.ctx);
 }
@@ -238,7 +253,7 @@ void world_make(void)
 {
     seed_start();
     world.memory = map_guarded(REGION_BYTES);
-    world_attach(VMFS_CREATE | VMFS_ZEROED);
+    world_attach(REGION_BYTES, VMFS_CREATE | VMFS_ZEROED);
     put_many();
     put_files();
     put_others();
@@ -252,7 +267,7 @@ void world_free(void)
     if (world.held)
         must(vmfs_file_close(world.held), "close");
     must(vmfs_close(world.fs), "close");
-    munmap(world.memory - GUARD_BYTES, REGION_BYTES + 2 * GUARD_BYTES);
+    unmap_guarded(world.memory, REGION_BYTES);
     memset(&world, 0, sizeof world);
 }
 

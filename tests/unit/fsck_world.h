@@ -25,7 +25,7 @@ struct change {
 #define UNDO_MAX 4096u
 
 struct world {
-    uint8_t *memory; /* between pages that are not there */
+    uint8_t *memory;
     struct vmfs *fs;
     struct vmfs_file *held; /* unlinked */
     struct vm_ctx ctx;
@@ -39,7 +39,14 @@ extern struct world world;
 
 void world_make(void);
 void world_free(void);
-void world_attach(uint32_t flags);
+void world_attach(uint64_t bytes, uint32_t flags);
+
+/* Memory between pages that are not there: whatever reads outside of it is killed. */
+uint8_t *map_guarded(uint64_t bytes);
+void unmap_guarded(uint8_t *memory, uint64_t bytes);
+
+/* A file of `count` blocks, one at every `stride` bytes. */
+void put_pieces(const char *path, unsigned count, uint64_t stride);
 
 /* The call did not fail. */
 void must(int64_t code, const char *what);
@@ -62,10 +69,17 @@ struct findings {
     unsigned lines;
     unsigned by_pass[PASS_MAX];
     char first[PASS_MAX][200];
+    unsigned wanted_pass;
+    const char *wanted; /* or null */
+    unsigned wanted_count;
     struct vmfs_check_result result;
 };
 
 struct findings check(void);
+
+/* The same, and how many problems of a pass have a text in them. */
+unsigned check_for(unsigned pass, const char *text, struct findings *findings);
+
 void expect_clean(const char *when);
 
 /* ---- structures: where they are, and changed ones made to look right ---- */
@@ -109,6 +123,7 @@ uint64_t bitmap_offset_of(uint64_t block);
 struct damage {
     const char *name;
     unsigned pass;
+    const char *text; /* that a problem of this pass must have */
     void (*make)(void);
 };
 

@@ -9,6 +9,8 @@
 
 #include "base/hash.h"
 #include "fsck_world.h"
+#include "inode/xattr.h"
+#include "journal/tx.h"
 #include "name/nsop.h"
 
 #define FLIP_ROUNDS   400u
@@ -63,10 +65,10 @@ Test(fsck, stays_sound_from_life_to_life)
     world.held = NULL;
     expect_clean("closed the unlinked file");
     must(vmfs_close(world.fs), "close");
-    world_attach(VMFS_RDONLY);
+    world_attach(REGION_BYTES, VMFS_RDONLY);
     expect_clean("attached read-only");
     must(vmfs_close(world.fs), "close");
-    world_attach(0);
+    world_attach(REGION_BYTES, 0);
     expect_clean("attached");
 }
 
@@ -109,10 +111,11 @@ Test(fsck, each_damage_is_found_by_its_pass)
 {
     for (unsigned index = 0; index < damage_count; index++) {
         const struct damage *damage = &damages[index];
+        struct findings findings;
         damage->make();
-        struct findings findings = check();
-        cr_expect(findings.by_pass[damage->pass] > 0, "%s: %u problems, none in P%u", damage->name,
-                  findings.lines, damage->pass);
+        unsigned found = check_for(damage->pass, damage->text, &findings);
+        cr_expect(found > 0, "%s: %u problems, none of P%u with '%s'", damage->name, findings.lines,
+                  damage->pass, damage->text);
         if (getenv("VMFS_TEST_VERBOSE"))
             for (unsigned pass = 1; pass < PASS_MAX; pass++)
                 if (findings.by_pass[pass])
@@ -139,6 +142,55 @@ Test(fsck, names_that_no_name_may_be)
         cr_expect_eq(findings.by_pass[VM_PASS_NAMES], index + 1, "name %u", index);
         cr_expect_eq(findings.result.problems, index + 1, "name %u", index);
     }
+}
+
+static void attribute_set(const char *path, struct vm_name name)
+{
+    struct vm_ctx *ctx = &world.ctx;
+    const struct vm_xattr_value value = {.bytes = "v", .len_bytes = 1};
+    must(vm_tx_begin(ctx), "begin");
+    struct vm_inode inode = inode_of(path);
+    must(vm_xattr_set(ctx, &inode, name, &value), "set");
+    must(vm_inode_store(ctx, &inode), "store");
+    must(vm_tx_commit(ctx), "commit");
+    vm_tx_end(ctx);
+}
+
+Test(fsck, attribute_names_that_no_name_may_be)
+{
+    struct findings findings;
+    attribute_set("/small", (struct vm_name){(const uint8_t *)"user.nul\0nul", 12});
+    cr_expect_eq(check_for(VM_PASS_MAPS, "NUL", &findings), 1);
+    cr_expect_eq(findings.result.problems, 1);
+}
+
+/* Here some chunks hold nothing but fixed areas, and most groups are not initialised yet. */
+Test(fsck, many_groups)
+{
+    const uint64_t bytes = 1024 * REGION_MIB;
+    struct findings findings;
+    struct world small = world;
+    world.memory = map_guarded(bytes);
+    world.change_count = 0;
+    world_attach(bytes, VMFS_CREATE | VMFS_ZEROED);
+    must(region_put_file(world.fs, "/wide", 150 * REGION_MIB, 3), "wide");
+    put_pieces("/few", 3, 3 * VM_BLOCK_BYTES);
+    cr_assert_eq(vm_load64_home(region(), group().descriptor_offset + 64) & 1, 0,
+                 "the first chunk was touched");
+    expect_clean("many groups");
+    struct vm_inode inode = inode_of("/few");
+    struct vm_extent_media *media = &inode.m.body.extents[0];
+    media->place = vm_put64(bytes / VM_BLOCK_BYTES - 10);
+    extent_seal(media);
+    inode_put(&inode);
+    cr_expect_eq(check_for(VM_PASS_BLOCKS, "used but clear", &findings), 1);
+    undo_all();
+    must(vmfs_close(world.fs), "close");
+    world_attach(bytes, 0);
+    expect_clean("attached");
+    must(vmfs_close(world.fs), "close");
+    unmap_guarded(world.memory, bytes);
+    world = small;
 }
 
 Test(fsck, what_is_found_does_not_poison_the_handle)

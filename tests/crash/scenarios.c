@@ -1,0 +1,464 @@
+/* scenarios.c -- the table of operations */
+#include "scenarios.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handle.h"
+#include "seed.h"
+
+#define POISON_BYTE 0xee
+#define PIECE_BYTES 65536u
+
+static int put(struct vmfs *fs, const char *path, size_t len_bytes, uint64_t offset,
+               uint64_t pattern)
+{
+    static uint8_t bytes[PIECE_BYTES];
+    struct vmfs_file *file;
+    seed_fill(bytes, len_bytes, pattern);
+    int err = vmfs_file_open(fs, path, VMFS_O_CREAT | VMFS_O_WRONLY, 0640, &file);
+    if (err)
+        return err;
+    int64_t written = vmfs_file_pwrite(file, bytes, len_bytes, offset);
+    vmfs_file_close(file);
+    return written == (int64_t)len_bytes ? 0 : written < 0 ? (int)written : -EIO;
+}
+
+static int put_xattr(struct vmfs *fs, const char *path, const char *name, size_t len_bytes)
+{
+    static uint8_t bytes[PIECE_BYTES];
+    seed_fill(bytes, len_bytes, len_bytes);
+    return vmfs_xattr_set(fs, path, 0, name, bytes, len_bytes);
+}
+
+static int make(struct vmfs *fs, const char *path)
+{
+    return vmfs_mknod(fs, path, 0600, 0);
+}
+
+static int all(const int *results, unsigned count)
+{
+    for (unsigned index = 0; index < count; index++)
+        if (results[index])
+            return results[index];
+    return 0;
+}
+
+#define ALL(...)                                                                                   \
+    all((const int[]){__VA_ARGS__}, (unsigned)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)))
+
+#define LONG_TARGET                                                                                \
+    "a/target/that/does/not/fit/into/an/inode/and/therefore/gets/a/block/of/its/own/"              \
+    "a/target/that/does/not/fit/into/an/inode/and/therefore/gets/a/block/of/its/own/"
+
+int scenario_make_tree(struct vmfs *fs)
+{
+    return ALL(vmfs_mkdir(fs, "/d1", 0755), vmfs_mkdir(fs, "/d2", 0755),
+               vmfs_mkdir(fs, "/d2/sub", 0755), vmfs_mkdir(fs, "/empty", 0755),
+               vmfs_mkdir(fs, "/o", 0755), put(fs, "/o/w", 3000, 0, 1), put(fs, "/f", 10000, 0, 2),
+               put(fs, "/d1/a", 100, 0, 3), put(fs, "/d1/b", 8192, 0, 4), make(fs, "/d1/c"),
+               put(fs, "/d2/x", 5000, 0, 5), vmfs_symlink(fs, "d1/a", "/s"),
+               vmfs_symlink(fs, LONG_TARGET, "/d1/long"), put_xattr(fs, "/d1/b", "user.k", 20),
+               put_xattr(fs, "/d2/x", "user.big", 6000));
+}
+
+int scenario_poison(struct vmfs *fs)
+{
+    static uint8_t bytes[PIECE_BYTES];
+    struct vmfs_file *file;
+    memset(bytes, POISON_BYTE, sizeof bytes);
+    int err = vmfs_file_open(fs, "/poison", VMFS_O_CREAT | VMFS_O_WRONLY | VMFS_O_APPEND, 0600,
+                             &file);
+    if (err)
+        return err;
+    int64_t written = 1;
+    while (written > 0)
+        written = vmfs_file_write(file, bytes, sizeof bytes);
+    vmfs_file_close(file);
+    return ALL(written == -ENOSPC ? 0 : (int)written, vmfs_unlink(fs, "/poison"), vmfs_sync(fs));
+}
+
+int scenario_history(struct vmfs *fs)
+{
+    return ALL(put(fs, "/d2/old", 9000, 0, 6), put_xattr(fs, "/d2/old", "user.h", 300),
+               vmfs_mkdir(fs, "/d2/olddir", 0700), make(fs, "/d2/olddir/x"),
+               vmfs_chmod(fs, "/d1/a", 0604), vmfs_truncate(fs, "/d2/x", 4500),
+               vmfs_unlink(fs, "/d2/olddir/x"), vmfs_rmdir(fs, "/d2/olddir"),
+               vmfs_unlink(fs, "/d2/old"), vmfs_truncate(fs, "/d2/x", 5000));
+}
+
+#define LEAF_CELLS 62u
+
+int scenario_fill_leaf(struct vmfs *fs, bool is_split)
+{
+    struct vmfs_stat stat;
+    int err = vmfs_stat(fs, "/d1", 0, &stat);
+    uint64_t want = is_split ? LEAF_CELLS + 1 : LEAF_CELLS;
+    for (uint64_t index = stat.size; err == 0 && index < want; index++) {
+        char path[32];
+        snprintf(path, sizeof path, "/d1/n%llu", (unsigned long long)index);
+        err = vmfs_link(fs, "/o/w", path);
+    }
+    return err;
+}
+
+int scenario_fill_inodes(struct vmfs *fs)
+{
+    struct vmfs_statfs statfs;
+    int err = vmfs_mkdir(fs, "/many", 0700);
+    for (unsigned index = 0; err == 0; index++) {
+        const struct vm_itable *table = fs->volume.itable;
+        char path[32];
+        err = vmfs_statfs(fs, &statfs);
+        if (err || statfs.inodes_used + 1 >= atomic_load(&table->chunk_count) * table->slots_per_chunk)
+            break;
+        snprintf(path, sizeof path, "/many/%u", index);
+        err = make(fs, path);
+    }
+    return err;
+}
+
+int scenario_other(struct vmfs *fs)
+{
+    return vmfs_symlink(fs, LONG_TARGET, "/o/other");
+}
+
+/* ---- names ---- */
+
+static int op_create(struct play *play)
+{
+    return make(play->fs, "/d1/new");
+}
+
+static int op_mkdir(struct play *play)
+{
+    return vmfs_mkdir(play->fs, "/d1/newdir", 0750);
+}
+
+static int op_mkfifo(struct play *play)
+{
+    return vmfs_mknod(play->fs, "/d1/fifo", VMFS_S_IFIFO | 0600, 0);
+}
+
+static int op_symlink(struct play *play)
+{
+    return vmfs_symlink(play->fs, "b", "/d1/sl");
+}
+
+static int op_symlink_long(struct play *play)
+{
+    return vmfs_symlink(play->fs, LONG_TARGET, "/d1/sl");
+}
+
+static int op_link(struct play *play)
+{
+    return vmfs_link(play->fs, "/d2/x", "/d1/xl");
+}
+
+static int op_unlink(struct play *play)
+{
+    return vmfs_unlink(play->fs, "/d1/b");
+}
+
+static int op_unlink_big_xattr(struct play *play)
+{
+    return vmfs_unlink(play->fs, "/d2/x");
+}
+
+static int op_unlink_symlink(struct play *play)
+{
+    return vmfs_unlink(play->fs, "/d1/long");
+}
+
+static int open_b(struct play *play)
+{
+    return vmfs_file_open(play->fs, "/d1/b", VMFS_O_RDWR, 0, &play->file);
+}
+
+static int open_and_unlink_b(struct play *play)
+{
+    return ALL(open_b(play), op_unlink(play));
+}
+
+static int op_close(struct play *play)
+{
+    struct vmfs_file *file = play->file;
+    play->file = NULL;
+    return vmfs_file_close(file);
+}
+
+static int op_rmdir(struct play *play)
+{
+    return vmfs_rmdir(play->fs, "/empty");
+}
+
+static int rmdir_used_before(struct play *play)
+{
+    return ALL(make(play->fs, "/empty/x"), vmfs_unlink(play->fs, "/empty/x"));
+}
+
+static int op_rename_same(struct play *play)
+{
+    return vmfs_rename(play->fs, "/d1/a", "/d1/z", 0);
+}
+
+static int op_rename_cross(struct play *play)
+{
+    return vmfs_rename(play->fs, "/d2/x", "/d1/z", 0);
+}
+
+static int op_rename_over(struct play *play)
+{
+    return vmfs_rename(play->fs, "/d1/a", "/d2/x", 0);
+}
+
+static int op_rename_exchange(struct play *play)
+{
+    return vmfs_rename(play->fs, "/d1/a", "/d2/sub", VMFS_RENAME_EXCHANGE);
+}
+
+static int op_rename_dir(struct play *play)
+{
+    return vmfs_rename(play->fs, "/d2/sub", "/d1/sub", 0);
+}
+
+static int op_rename_dir_over(struct play *play)
+{
+    return vmfs_rename(play->fs, "/d2/sub", "/empty", 0);
+}
+
+/* ---- data ---- */
+
+static int op_append_odd(struct play *play)
+{
+    return put(play->fs, "/f", 1001, 10000, 20);
+}
+
+static int op_append_block(struct play *play)
+{
+    return put(play->fs, "/d1/b", 4096, 8192, 21);
+}
+
+static int op_append_first(struct play *play)
+{
+    return put(play->fs, "/d1/c", 4096, 0, 22);
+}
+
+static int op_append_short(struct play *play)
+{
+    return put(play->fs, "/d1/c", 11, 0, 23);
+}
+
+static int op_write_gap(struct play *play)
+{
+    return put(play->fs, "/d1/a", 200, 9000, 24);
+}
+
+static int op_write_hole(struct play *play)
+{
+    return put(play->fs, "/d1/a", 200, 9000, 25);
+}
+
+static int hole_before(struct play *play)
+{
+    return vmfs_truncate(play->fs, "/d1/a", 30000);
+}
+
+static int op_overwrite_block(struct play *play)
+{
+    return put(play->fs, "/d1/b", 4096, 4096, 26);
+}
+
+static int op_overwrite_odd(struct play *play)
+{
+    return put(play->fs, "/f", 3001, 1003, 27);
+}
+
+/* H3: the zeros between 9000 and 10000 are an image in an unretired record. */
+static int image_before(struct play *play)
+{
+    return ALL(vmfs_truncate(play->fs, "/f", 9000), vmfs_truncate(play->fs, "/f", 10000));
+}
+
+static int op_overwrite_image(struct play *play)
+{
+    return put(play->fs, "/f", 500, 9200, 28);
+}
+
+/* D2: bytes behind the end that come into view again. */
+static int shrink_before(struct play *play)
+{
+    return vmfs_truncate(play->fs, "/f", 9001);
+}
+
+static int op_append_after_shrink(struct play *play)
+{
+    return put(play->fs, "/f", 300, 9500, 29);
+}
+
+/* Free space of single blocks: a write takes several steps. */
+static int fragment(struct play *play)
+{
+    char path[32];
+    int err = 0;
+    unsigned count = 0;
+    for (; err == 0; count++) {
+        snprintf(path, sizeof path, "/d2/s%u", count);
+        err = put(play->fs, path, 4096, 0, 30);
+        snprintf(path, sizeof path, "/d2/l%u", count);
+        if (err == 0)
+            err = put(play->fs, path, 32768, 0, 31);
+    }
+    if (err != -ENOSPC && err != -EIO)
+        return err;
+    for (unsigned index = 0; index + 1 < count; index++) {
+        snprintf(path, sizeof path, "/d2/s%u", index);
+        err = vmfs_unlink(play->fs, path);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int op_write_pieces(struct play *play)
+{
+    return put(play->fs, "/d1/c", 40000, 0, 32);
+}
+
+static int pieces_before(struct play *play)
+{
+    return ALL(fragment(play), op_write_pieces(play));
+}
+
+static int op_truncate_pieces(struct play *play)
+{
+    return vmfs_truncate(play->fs, "/d1/c", 1);
+}
+
+static int op_unlink_pieces(struct play *play)
+{
+    return vmfs_unlink(play->fs, "/d1/c");
+}
+
+static int op_truncate_down(struct play *play)
+{
+    return vmfs_truncate(play->fs, "/f", 4001);
+}
+
+static int op_truncate_up(struct play *play)
+{
+    return vmfs_truncate(play->fs, "/f", 20000);
+}
+
+static int op_truncate_zero(struct play *play)
+{
+    return vmfs_truncate(play->fs, "/d1/b", 0);
+}
+
+/* ---- attributes ---- */
+
+static int op_xattr_new(struct play *play)
+{
+    return put_xattr(play->fs, "/d1/a", "user.new", 40);
+}
+
+static int op_xattr_big(struct play *play)
+{
+    return put_xattr(play->fs, "/d1", "user.new", 5000);
+}
+
+static int op_xattr_replace(struct play *play)
+{
+    return put_xattr(play->fs, "/d2/x", "user.big", 4097);
+}
+
+static int op_xattr_remove(struct play *play)
+{
+    return vmfs_xattr_remove(play->fs, "/d1/b", 0, "user.k");
+}
+
+static int op_chmod(struct play *play)
+{
+    return vmfs_chmod(play->fs, "/d1/a", 0400);
+}
+
+static int op_utimens(struct play *play)
+{
+    return vmfs_utimens(play->fs, "/d1", 5, 6);
+}
+
+/* ---- reuse ---- */
+
+static int free_data(struct play *play)
+{
+    return vmfs_unlink(play->fs, "/d1/b");
+}
+
+/* H2: a block that was a directory's leaf and has images in unretired records. */
+static int free_leaf(struct play *play)
+{
+    return ALL(make(play->fs, "/empty/x"), vmfs_unlink(play->fs, "/empty/x"),
+               vmfs_rmdir(play->fs, "/empty"));
+}
+
+static int op_reuse(struct play *play)
+{
+    return put(play->fs, "/d1/c", 12288, 0, 40);
+}
+
+static int free_inode(struct play *play)
+{
+    return ALL(make(play->fs, "/d1/tmp"), vmfs_unlink(play->fs, "/d1/tmp"));
+}
+
+const struct scenario scenarios[] = {
+    {"create", NULL, op_create, NULL, false},
+    {"mkdir", NULL, op_mkdir, NULL, false},
+    {"mkfifo", NULL, op_mkfifo, NULL, false},
+    {"symlink", NULL, op_symlink, NULL, false},
+    {"symlink-long", NULL, op_symlink_long, NULL, false},
+    {"link", NULL, op_link, NULL, false},
+    {"unlink", NULL, op_unlink, NULL, false},
+    {"unlink-big-xattr", NULL, op_unlink_big_xattr, NULL, false},
+    {"unlink-symlink", NULL, op_unlink_symlink, NULL, false},
+    {"unlink-open", open_b, op_unlink, NULL, false},
+    {"close-unlinked", open_and_unlink_b, op_close, NULL, false},
+    {"rmdir", NULL, op_rmdir, NULL, false},
+    {"rmdir-used", rmdir_used_before, op_rmdir, NULL, true},
+    {"rename-same", NULL, op_rename_same, NULL, false},
+    {"rename-cross", NULL, op_rename_cross, NULL, false},
+    {"rename-over", NULL, op_rename_over, NULL, false},
+    {"rename-exchange", NULL, op_rename_exchange, NULL, false},
+    {"rename-dir", NULL, op_rename_dir, NULL, false},
+    {"rename-dir-over", NULL, op_rename_dir_over, NULL, false},
+    {"append-odd", NULL, op_append_odd, "/f", false},
+    {"append-block", NULL, op_append_block, "/d1/b", false},
+    {"append-first", NULL, op_append_first, "/d1/c", false},
+    {"append-short", NULL, op_append_short, "/d1/c", false},
+    {"append-after-shrink", shrink_before, op_append_after_shrink, "/f", true},
+    {"write-gap", NULL, op_write_gap, "/d1/a", false},
+    {"write-hole", hole_before, op_write_hole, "/d1/a", true},
+    {"overwrite-block", NULL, op_overwrite_block, "/d1/b", false},
+    {"overwrite-odd", NULL, op_overwrite_odd, "/f", false},
+    {"overwrite-image", image_before, op_overwrite_image, "/f", true},
+    {"write-pieces", fragment, op_write_pieces, "/d1/c", false},
+    {"truncate-pieces", pieces_before, op_truncate_pieces, NULL, false},
+    {"unlink-pieces", pieces_before, op_unlink_pieces, NULL, false},
+    {"truncate-down", NULL, op_truncate_down, NULL, false},
+    {"truncate-up", NULL, op_truncate_up, NULL, false},
+    {"truncate-up-again", shrink_before, op_truncate_up, NULL, true},
+    {"truncate-zero", NULL, op_truncate_zero, NULL, false},
+    {"xattr-new", NULL, op_xattr_new, NULL, false},
+    {"xattr-big", NULL, op_xattr_big, NULL, false},
+    {"xattr-replace", NULL, op_xattr_replace, NULL, false},
+    {"xattr-remove", NULL, op_xattr_remove, NULL, false},
+    {"chmod", NULL, op_chmod, NULL, false},
+    {"utimens", NULL, op_utimens, NULL, false},
+    {"reuse-data", free_data, op_reuse, "/d1/c", true},
+    {"reuse-leaf", free_leaf, op_reuse, "/d1/c", true},
+    {"reuse-inode", free_inode, op_create, NULL, true},
+};
+
+const unsigned scenario_count = sizeof scenarios / sizeof scenarios[0];
