@@ -66,6 +66,7 @@ struct vm_journal {
     _Atomic bool is_poisoned;
     _Atomic uint64_t checkpoint_fences;
     struct vm_lock checkpoint_lock;
+    uint64_t nonce;           /* of this era */
     struct vm_watermark line; /* what was last stored; under the checkpoint lock */
     unsigned line_copy;
     uint64_t flushed[VM_DEDUPE_SLOTS]; /* lines of this slice; under the checkpoint lock */

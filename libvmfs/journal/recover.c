@@ -188,6 +188,7 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
 {
     const struct vm_watermark *line = &recovery->line;
     journal->line = *line;
+    journal->nonce = line->nonce;
     journal->line_copy = newest_copy;
     journal->replayed = recovery->found_count;
     journal->base_blocks_free = (int64_t)line->blocks_free;

@@ -10,7 +10,7 @@
  * a lock nothing changes meanwhile. */
 static void copy_words(void *dst, const uint8_t *src, size_t len_bytes, bool is_racing)
 {
-#if !defined(__SANITIZE_THREAD__)
+#if !defined(VM_THREAD_SANITIZER)
     if (!is_racing) {
         memcpy(dst, src, len_bytes);
         return;
@@ -80,7 +80,7 @@ int vm_back(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
 
 void vm_copy_data(void *dst, const uint8_t *src, size_t len_bytes)
 {
-#if defined(__SANITIZE_THREAD__)
+#if defined(VM_THREAD_SANITIZER)
     uint8_t *to = dst;
     for (size_t done = 0; done < len_bytes; done++)
         to[done] = __atomic_load_n(src + done, __ATOMIC_RELAXED);

@@ -4,6 +4,7 @@
  * fence still has to make: the record before the homes (H4). */
 #include <string.h>
 
+#include "base/check.h"
 #include "persist/persist.h"
 #include "persist/words.h"
 
@@ -30,7 +31,7 @@ static int none_fence(void *arg)
 {
     (void)arg;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-#if !defined(__SANITIZE_THREAD__)
+#if !defined(VM_THREAD_SANITIZER)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
     return 0;

@@ -18,9 +18,9 @@
 struct core {
     uint64_t bytes;
     uint8_t *memory;   /* what loads see */
-    uint8_t *staged;   /* lines as they were when last flushed */
+    uint8_t *staged;   /* words as they were when last flushed */
     uint8_t *durable;  /* what a crash leaves */
-    uint64_t *pending; /* lines flushed since the last fence */
+    uint64_t *pending; /* words flushed since the last fence */
     uint64_t pending_count;
     uint64_t pending_room;
     uint64_t fences_left; /* the fence that makes it 0 does not return but jumps to `cut`; 0: off */

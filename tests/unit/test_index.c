@@ -141,6 +141,28 @@ Test(index, names_of_one_hash)
     store_free(store);
 }
 
+/* Names of one hash that differ behind the first cell only. */
+Test(index, long_names_of_one_hash)
+{
+    struct store *store = store_new(8 * MIB, store_seed());
+    struct vm_ctx *ctx = &store->core.ctx;
+    const uint64_t key = (uint64_t)0x4000000000 << 8;
+    struct vm_named_hit hit;
+    uint8_t names[2][60];
+    memset(names, 'n', sizeof names);
+    names[1][59] = 'm';
+    for (unsigned at = 0; at < 2; at++) {
+        struct vm_named_new entry = {.key = key, .value = at, .name = {names[at], 60}};
+        cr_assert_eq(vm_named_find_key(ctx, &store->map, key, entry.name, &hit), 0);
+        step_begin(store);
+        cr_assert_eq(vm_named_insert_key(ctx, &store->map, &entry), 0);
+        step_commit(store);
+        cr_assert_eq(vm_named_find_key(ctx, &store->map, key, entry.name, &hit), 1);
+        cr_assert_eq(hit.entry.value, at);
+    }
+    store_free(store);
+}
+
 Test(index, extents_random)
 {
     struct store *store = store_new(32 * MIB, store_seed());
@@ -271,7 +293,6 @@ Test(index, trim_from_the_end)
         }
     }
     cr_assert_eq(store_census(store).leaves, 1);
-    cr_assert_eq(store_census(store).nodes, 1, "a root with one child goes");
     cr_assert(trims > VM_INNER_MAX);
     cr_assert_eq(store_blocks_used(store) - used, store->nodes);
     free(extents.list);
@@ -297,7 +318,9 @@ Test(index, drop_everything)
         step_commit(store);
         if (left % 16 == 0)
             cr_assert_eq(store_census(store).bad, 0);
-        cr_assert_eq(store_census(store).leaves, left - 1);
+        census = store_census(store);
+        cr_assert_eq(census.leaves, left - 1);
+        cr_assert(census.leaves != 1 || census.nodes == 1, "a root with one child goes");
     }
     step_begin(store);
     cr_assert_eq(vm_map_drop_last(ctx, &store->map), 0);

@@ -734,3 +734,115 @@ Test(index, forged_overlap)
     step_abort(store);
     store_free(store);
 }
+
+/* Two entries with one key would hide one of them from a listing. */
+Test(index, forged_twins)
+{
+    struct store *store = store_new(8 * MIB, store_seed());
+    struct vm_named_hit hits[2];
+    uint8_t name[VM_NAMED_PAYLOAD_MAX];
+    for (uint32_t number = 0; number < 2; number++) {
+        struct entry entry = entry_random(&store->seed, number, 24, 0);
+        step_begin(store);
+        entry_insert(store, &entry);
+        step_commit(store);
+        cr_assert_eq(entry_find(store, &entry, &hits[number]), 1);
+    }
+    uint8_t *leaf = store->core.memory + store->map.root;
+    uint64_t second = vm_cell_offset(store->map.root, hits[1].cell);
+    struct vm_le64 key = vm_put64(hits[0].entry.key);
+    memcpy(store->core.memory + second, &key, sizeof key);
+    cell_reseal(store, second);
+    size_t fp = offsetof(struct vm_named_media, fp);
+    leaf[fp + hits[1].cell] = leaf[fp + hits[0].cell];
+    node_reseal(store, store->map.root);
+    cr_assert_eq(vm_named_next(&store->core.ctx, &store->map, 0, &hits[0], name),
+                 -VMFS_R_SLOT_DAMAGED);
+    store_free(store);
+}
+
+/* Two full leaves and some. */
+static void extents_grow(struct store *store, struct node_list *nodes)
+{
+    for (uint64_t number = 0; number < 250; number++) {
+        struct vm_extent extent = extent_random(store, number);
+        step_begin(store);
+        cr_assert_eq(vm_extents_insert(&store->core.ctx, &store->map, &extent), 0);
+        step_commit(store);
+    }
+    struct vm_map_visitor visitor = {node_collect, no_bad, nodes};
+    nodes->count = 0;
+    cr_assert_eq(vm_map_walk(&store->core.ctx, &store->map, &visitor), 0);
+    cr_assert_eq(nodes->count, 4);
+}
+
+struct tally {
+    unsigned sound;
+    unsigned bad;
+};
+
+static int tally_extent(void *arg, const struct vm_extent *extent)
+{
+    struct tally *tally = arg;
+    tally->sound += extent->blocks > 0;
+    return 0;
+}
+
+static void tally_bad(void *arg, uint64_t offset, int reason)
+{
+    struct tally *tally = arg;
+    cr_assert(offset > 0 && reason == VMFS_R_EXTENT_DAMAGED);
+    tally->bad++;
+}
+
+/* Moves the extent in a slot of the first leaf to another place of the file. */
+static struct tally slot_move(struct store *store, uint64_t leaf, uint64_t slot,
+                              uint64_t file_block)
+{
+    uint64_t offset = leaf + offsetof(struct vm_fixed_media, slots) + slot * 32;
+    uint8_t saved[32];
+    memcpy(saved, store->core.memory + offset, sizeof saved);
+    struct vm_le64 key = vm_put64(file_block);
+    memcpy(store->core.memory + offset, &key, sizeof key);
+    slot_reseal(store, offset);
+    struct tally tally = {0};
+    struct vm_extent got;
+    cr_assert_eq(vm_extents_each(&store->core.ctx, leaf, tally_extent, tally_bad, &tally), 0);
+    if (slot % VM_SEGMENT_SLOTS == 0)
+        cr_assert_eq(vm_extents_floor(&store->core.ctx, &store->map, slot * 4, &got),
+                     -VMFS_R_EXTENT_DAMAGED);
+    memcpy(store->core.memory + offset, saved, sizeof saved);
+    return tally;
+}
+
+Test(index, forged_slots)
+{
+    struct store *store = store_new(8 * MIB, store_seed());
+    static struct node_list nodes;
+    extents_grow(store, &nodes);
+    uint64_t leaf = nodes.offsets[1];
+    cr_assert_eq(slot_move(store, leaf, 17, 17 * 4).bad, 0);
+    cr_assert_eq(slot_move(store, leaf, 111, 150 * 4).bad, 1, "behind the leaf's interval");
+    cr_assert_eq(slot_move(store, leaf, 16, 16 * 4 + 1).bad, 1, "not the segment's first key");
+    cr_assert_eq(slot_move(store, leaf, 17, 16 * 4).bad, 1, "not after the slot before");
+    store_free(store);
+}
+
+/* Slots out of order must not get into new leaves. */
+Test(index, rewrite_of_unsorted_slots)
+{
+    struct store *store = store_new(8 * MIB, store_seed());
+    static struct node_list nodes;
+    extents_grow(store, &nodes);
+    uint8_t *slots = store->core.memory + nodes.offsets[1] + offsetof(struct vm_fixed_media, slots);
+    uint8_t saved[32];
+    memcpy(saved, slots + 40 * 32, 32);
+    memmove(slots + 40 * 32, slots + 41 * 32, 32);
+    memcpy(slots + 41 * 32, saved, 32);
+    struct vm_extent extent = extent_random(store, 3);
+    extent.file_block += 2;
+    step_begin(store);
+    cr_assert_eq(vm_extents_insert(&store->core.ctx, &store->map, &extent), -VMFS_R_NODE_DAMAGED);
+    step_abort(store);
+    store_free(store);
+}
