@@ -189,7 +189,8 @@ static void run_meanwhile(struct test *test, enum moment moment)
 {
     struct explorer *explorer = &test->explorer;
     const struct variant *variant = test->variant;
-    if (!test->is_meanwhile_due || test->is_inside_meanwhile || variant->moment != moment)
+    if (!test->is_meanwhile_due || test->is_inside_meanwhile || variant->moment != moment ||
+        !world_is_quiet(test->play.fs))
         return;
     test->is_inside_meanwhile = true;
     if (variant->meanwhile == CHECKPOINT) {

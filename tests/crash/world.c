@@ -11,6 +11,7 @@
 #include "api/platform.h"
 #include "base/hash.h"
 #include "seed.h"
+#include "space/group.h"
 
 #define LARGE_BYTES ((size_t)256 << 10)
 #define POOL_SLOTS  16u
@@ -312,6 +313,7 @@ void world_dump(struct vmfs *fs, struct dump *dump)
     dump->digest = 0;
     dump->error = 0;
     dump->has_target = false;
+    dump->target_bytes = 0;
     dump->dir_count = 0;
     dump_object(&walk);
 }
@@ -326,6 +328,25 @@ bool world_is_sound(struct vmfs *fs, FILE *out)
 {
     struct vmfs_check_result result;
     return vmfs_check(fs, print_problem, out, &result) == 0 && result.problems == 0;
+}
+
+static bool is_free(struct vm_lock *lock)
+{
+    return atomic_load(&lock->state) == 0;
+}
+
+bool world_is_quiet(struct vmfs *fs)
+{
+    struct vm_journal *journal = &fs->volume.journal;
+    struct vm_space *space = fs->volume.space;
+    struct vm_itable *table = fs->volume.itable;
+    bool is_quiet =
+        is_free(&journal->checkpoint_lock) && is_free(&space->lock) && is_free(&table->lock);
+    for (uint32_t index = 0; index < space->pool_count; index++)
+        is_quiet = is_quiet && is_free(&space->pools[index].lock);
+    for (uint32_t lane = 0; lane < journal->lane_count; lane++)
+        is_quiet = is_quiet && is_free(&table->words[lane].lock);
+    return is_quiet;
 }
 
 /* ---- using ---- */

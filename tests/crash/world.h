@@ -44,6 +44,10 @@ const char *world_use_up(struct vmfs *fs, const struct dump *dump, uint64_t empt
 /* Free blocks, as they would be without grown inode chunks and the root directory's nodes. */
 uint64_t world_free_blocks(struct vmfs *fs);
 
+/* Could another thread do anything now without waiting for the one that is interrupted? Only lanes and
+ * stripes are held. */
+bool world_is_quiet(struct vmfs *fs);
+
 /* Calls of platform.back() go here while it is not null. */
 typedef void (*world_back_fn)(void *arg, uint64_t offset, uint64_t len_bytes);
 void world_watch_backing(world_back_fn watch, void *arg);

@@ -265,6 +265,11 @@ static void symlink_size(void)
     inode_put(&inode);
 }
 
+static void root_hash(void)
+{
+    poke_flip(inode_by_id(VM_ROOT_ID).offset + 20, 1);
+}
+
 static void root_parent(void)
 {
     struct vm_inode inode = inode_by_id(VM_ROOT_ID);
@@ -853,6 +858,7 @@ const struct damage damages[] = {
     DAMAGE(INODES, slot_not_empty, "not empty"),
     DAMAGE(INODES, symlink_size, "its type cannot have"),
     DAMAGE(INODES, symlink_form, "its type cannot have"),
+    DAMAGE(INODES, root_hash, "is no directory"),
     DAMAGE(INODES, root_parent, "the root has"),
     DAMAGE(MAPS, node_head, "the node at"),
     DAMAGE(MAPS, node_tag, "the node at"),
@@ -895,7 +901,12 @@ const struct damage damages[] = {
     DAMAGE(BLOCKS, attribute_shared, "used twice"),
     DAMAGE(BLOCKS, node_shared, "used twice"),
     DAMAGE(BLOCKS, blocks_of_all, "used twice"),
-    DAMAGE(TOTALS, line_totals, "watermark and journal"),
+    DAMAGE(TOTALS, line_totals, "blocks are free, watermark and journal"),
+    DAMAGE(TOTALS, bitmap_leak, "blocks are free, the handle"),
+    DAMAGE(TOTALS, map_leaf_entry, "inodes are used, watermark and journal"),
+    DAMAGE(TOTALS, map_leaf_entry, "inodes are used, the handle"),
+    DAMAGE(TOTALS, orphan_bit, "orphans, watermark and journal"),
+    DAMAGE(TOTALS, orphan_bit, "orphans, the handle"),
     DAMAGE(NAMES, name_of_nothing, "does not live"),
     DAMAGE(NAMES, name_far, "does not live"),
     DAMAGE(NAMES, name_type, "is of type"),
