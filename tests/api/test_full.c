@@ -157,6 +157,52 @@ Test(full, failed_calls_change_nothing, .init = set_up, .fini = tear_down)
     expect_ok(region_check(fs));
 }
 
+/* Writes over a block that is there and into the hole behind it. What it returns it has stored. */
+static bool write_over_hole(struct vmfs_file *file, unsigned hole, unsigned turn)
+{
+    static uint8_t before[2 * PAGE];
+    static uint8_t after[2 * PAGE];
+    static uint8_t bytes[2 * PAGE];
+    uint64_t offset = (uint64_t)hole * 2 * PAGE;
+    seed_fill(bytes, sizeof(bytes), turn);
+    expect_code(vmfs_file_pread(file, before, sizeof(before), offset), sizeof(before));
+    int64_t written = vmfs_file_pwrite(file, bytes, sizeof(bytes), offset);
+    expect_code(vmfs_file_pread(file, after, sizeof(after), offset), sizeof(after));
+    cr_assert(written > 0 || written == -ENOSPC, "the write returned %lld", (long long)written);
+    size_t stored = written > 0 ? (size_t)written : 0;
+    cr_assert(memcmp(after, bytes, stored) == 0, "turn %u: what was written is not there", turn);
+    cr_assert(memcmp(after + stored, before + stored, sizeof(after) - stored) == 0,
+              "turn %u: the write returned %lld and stored more", turn, (long long)written);
+    return stored == sizeof(bytes);
+}
+
+/* The last free block goes to data, and the extent that would name it finds no room in its node. */
+Test(full, a_refused_write_stores_nothing)
+{
+    enum { HOLES = 400 };
+    struct seed seed;
+    seed_init(&seed, 1);
+    fixture_open(&fixture, "refused", SMALL_BYTES + REGION_MIB * 2);
+    fs = fixture.fs;
+    struct vmfs_file *file = fixture_file(&fixture, "/holed", VMFS_O_CREAT | VMFS_O_RDWR);
+    for (unsigned i = 0; i < HOLES; i++)
+        expect_code(vmfs_file_pwrite(file, "x", 1, (uint64_t)i * 2 * PAGE), 1);
+    expect_ok(vmfs_file_truncate(file, (uint64_t)HOLES * 2 * PAGE));
+    uint64_t filled = fill_data("/filler") / PAGE * PAGE;
+    unsigned refused = 0;
+    for (unsigned turn = 0; turn < 300; turn++) {
+        bool is_whole = write_over_hole(file, (unsigned)seed_below(&seed, HOLES), turn);
+        refused += is_whole ? 0 : 1;
+        if (!is_whole && filled > PAGE) {
+            filled -= PAGE;
+            expect_ok(vmfs_truncate(fs, "/filler", filled));
+        }
+    }
+    cr_assert(refused > 20, "only %u writes were refused", refused);
+    expect_ok(vmfs_file_close(file));
+    fixture_close(&fixture);
+}
+
 Test(full, overwriting_and_attributes_work, .init = set_up, .fini = tear_down)
 {
     expect_code(write_at("/file", 0, 20000), 20000);
