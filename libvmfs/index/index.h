@@ -116,14 +116,14 @@ int vm_extents_build(struct vm_ctx *ctx, struct vm_map *map, const struct vm_ext
 
 /* Frees the last leaf if it is empty, with every inner node that this leaves childless, and hands
  * the interval to its neighbour. 1 if a leaf went, 0 if the map is empty or its last leaf is not.
- */
+ * Needs no block. Stages at most eleven lines: a step has room for a dozen calls. */
 int vm_map_trim(struct vm_ctx *ctx, struct vm_map *map);
 
 /* The same whatever the leaf holds: for maps that die with all their entries (directories). */
 int vm_map_drop_last(struct vm_ctx *ctx, struct vm_map *map);
 
 /* Calls `visit` for every node, parents before children; stops at its first non-zero result. A node
- * that fails its check is reported through `bad` with the reason, and skipped. */
+ * that fails its check is reported through `bad` with the reason (positive), and skipped. */
 typedef int (*vm_node_fn)(void *arg, uint64_t offset, const struct vm_node_media *head);
 typedef void (*vm_node_bad_fn)(void *arg, uint64_t offset, int reason);
 

@@ -128,7 +128,7 @@ struct write {
     uint64_t end;
     uint64_t at;
     uint64_t old_size;
-    uint64_t published;    /* how far steps that are committed got */
+    uint64_t hole_at;      /* where the first hole of this step began */
     uint64_t filled_block; /* whose tail was staged as zeros, or 0 */
     unsigned runs;
     bool is_changed;    /* the inode must be stored */
@@ -218,6 +218,8 @@ static int write_hole(struct write *write, const struct span *span)
     uint64_t want = vm_min(vm_div_up(limit, VM_BLOCK_BYTES) - first, VM_GROUP_BLOCKS);
     struct vm_run run;
     write->is_step_whole = true;
+    if (write->runs == 0)
+        write->hole_at = write->at;
     int result = vm_space_take_run(ctx, allocation_goal(write), want, &run);
     if (result)
         return result;
@@ -265,39 +267,35 @@ static int publish(struct write *write, bool is_last)
     if (write->filled_block)
         note_logged(ctx, write->filled_block);
     write->filled_block = 0;
-    write->published = write->at;
     return 0;
 }
 
+static int next_step(struct write *write)
+{
+    int result = publish(write, false);
+    if (result == 0)
+        result = vm_tx_renew(write->ctx);
+    write->runs = 0;
+    return result;
+}
+
+/* A step stores in place first and fills holes then, never the other way round: what it has stored in
+ * place cannot be taken back, and must not lie behind a hole that may not be filled. */
 static int write_piece(struct write *write)
 {
     struct span span;
     int result = span_at(write->ctx, &write->inode, write->at, &span);
     if (result)
         return result;
+    bool is_full = write->runs == RUNS_PER_STEP || (write->runs && !span.is_hole);
+    if (is_full)
+        result = next_step(write);
+    if (result)
+        return result;
     return span.is_hole ? write_hole(write, &span) : write_in_place(write, &span);
 }
 
-static int write_pieces(struct write *write)
-{
-    while (write->at < write->end) {
-        int result = write_piece(write);
-        if (result)
-            return result;
-        if (write->runs < RUNS_PER_STEP || write->at == write->end)
-            continue;
-        result = publish(write, false);
-        if (result == 0)
-            result = vm_tx_renew(write->ctx);
-        if (result)
-            return result;
-        write->runs = 0;
-    }
-    return 0;
-}
-
-/* Space ran out. A step that is whole is kept, half of one is dropped; what is published by then
- * becomes the length of the write. */
+/* Space ran out. A step that is whole is kept, of half of one what was stored in place. */
 static int64_t write_cut_short(struct write *write, int reason)
 {
     struct vm_ctx *ctx = write->ctx;
@@ -309,9 +307,12 @@ static int64_t write_cut_short(struct write *write, int reason)
         int result = vm_tx_restart(ctx);
         if (result == 0)
             result = vm_inode_load(ctx, write->inode.id, &write->inode);
+        if (result == 0 && write->filled_block)
+            result = fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
         if (result)
             return result;
-        write->at = write->published;
+        write->at = write->hole_at;
+        ctx->tx->has_payload = true; /* D1: what was stored in place is not fenced yet */
     }
     if (write->at == write->offset)
         return reason;
@@ -328,8 +329,8 @@ static int64_t write_locked(struct write *write)
     uint64_t gap_end = vm_min(write->offset, vm_align_up(write->old_size, VM_BLOCK_BYTES));
     if (result == 0 && write->offset > write->old_size && zero_end(write) < gap_end)
         result = fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
-    if (result == 0)
-        result = write_pieces(write);
+    while (result == 0 && write->at < write->end)
+        result = write_piece(write);
     if (result == 0)
         result = publish(write, true);
     if (result)
@@ -358,7 +359,7 @@ static int64_t write_begun(struct vm_ctx *ctx, uint64_t id, const struct vm_data
     if (result)
         return result;
     write.end = write.offset + range->len_bytes;
-    write.at = write.published = write.offset;
+    write.at = write.hole_at = write.offset;
     int64_t written = write_locked(&write);
     if (written >= 0)
         *end_out = write.offset + (uint64_t)written;

@@ -11,6 +11,7 @@
 
 #define SMALL_BYTES (2 * REGION_MIB)
 #define ROUNDS      100
+#define PAGE        4096
 
 static struct fixture fixture;
 static struct vmfs *fs;
