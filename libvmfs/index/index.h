@@ -114,29 +114,21 @@ int vm_extents_build(struct vm_ctx *ctx, struct vm_map *map, const struct vm_ext
 
 /* ---- any map ---- */
 
+#define VM_TRIM_LINES   11u
+#define VM_TRIM_ENTRIES 9u
+
 /* Frees the last leaf if it is empty, with every inner node that this leaves childless, and hands
  * the interval to its neighbour. 1 if a leaf went, 0 if the map is empty or its last leaf is not.
- * Needs no block. Stages at most eleven lines and nine freed blocks: a step has room for eight
- * calls whatever the tree looks like. */
+ * Needs no block. Stages at most VM_TRIM_LINES lines and VM_TRIM_ENTRIES freed blocks. */
 int vm_map_trim(struct vm_ctx *ctx, struct vm_map *map);
 
 /* The same whatever the leaf holds: for maps that die with all their entries (directories). */
 int vm_map_drop_last(struct vm_ctx *ctx, struct vm_map *map);
 
-/* Calls `visit` for every node, parents before children; stops at its first non-zero result. A node
- * that fails its check is reported through `bad` with the reason (positive), and skipped. */
-typedef int (*vm_node_fn)(void *arg, uint64_t offset, const struct vm_node_media *head);
 typedef void (*vm_node_bad_fn)(void *arg, uint64_t offset, int reason);
 
-struct vm_map_visitor {
-    vm_node_fn visit;
-    vm_node_bad_fn bad;
-    void *arg;
-};
-
-int vm_map_walk(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_map_visitor *visitor);
-
-/* Calls `each` for every sound entry of a named or fixed leaf, `bad` for the others. */
+/* Calls `each` for every sound entry of a named or fixed leaf, `bad` with the reason (positive) for
+ * the others. */
 typedef int (*vm_named_fn)(void *arg, const struct vm_named_hit *hit, const uint8_t *name);
 typedef int (*vm_extent_fn)(void *arg, const struct vm_extent *extent);
 

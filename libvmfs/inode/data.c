@@ -279,8 +279,8 @@ static int next_step(struct write *write)
     return result;
 }
 
-/* A step stores in place first and fills holes then, never the other way round: what it has stored in
- * place cannot be taken back, and must not lie behind a hole that may not be filled. */
+/* A step stores in place first and fills holes then, never the other way round: what it has stored
+ * in place cannot be taken back, and must not lie behind a hole that may not be filled. */
 static int write_piece(struct write *write)
 {
     struct span span;
@@ -383,7 +383,7 @@ static int cut_and_commit(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     for (;;) {
         uint64_t keep = vm_div_up(vm_inode_size(inode), VM_BLOCK_BYTES);
-        int more = vm_file_cut(ctx, inode, keep, CUT_BUDGET);
+        int more = vm_file_cut(ctx, inode, keep);
         if (more < 0)
             return more;
         vm_inode_set_beyond(inode, more);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/util.h"
+#include "journal/tx.h"
 #include "space/space.h"
 
 /* The inline extents, decoded. */
@@ -149,51 +149,73 @@ int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_exte
     return update_extent(ctx, inode, &before);
 }
 
-static int remove_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
+/* Frees empty leaves at the end of the map: 1 if the record has no room for more. */
+static int trim_map(struct vm_ctx *ctx, struct vm_inode *inode)
 {
-    if (inode->m.form != VM_BODY_TREE) {
-        struct inline_list list;
-        int result = inline_load(ctx, inode, &list);
-        if (result)
-            return result;
-        VM_ASSERT(list.count > 0 && list.items[list.count - 1].file_block == extent->file_block);
-        list.count--;
-        inline_store(ctx, inode, &list);
-        return 0;
-    }
     struct vm_map map = vm_inode_data_map(inode);
-    int result = vm_extents_remove(ctx, &map, extent->file_block);
-    while (result == 0) {
-        int trimmed = vm_map_trim(ctx, &map);
-        if (trimmed <= 0) {
-            result = trimmed;
+    int trimmed = 1;
+    bool has_room = true;
+    while (trimmed > 0 && map.root) {
+        has_room = vm_tx_has_room(ctx, VM_TRIM_ENTRIES, VM_TRIM_LINES);
+        if (!has_room)
             break;
-        }
+        trimmed = vm_map_trim(ctx, &map);
     }
-    if (result == 0)
-        vm_inode_put_data_map(inode, &map);
-    return result;
+    if (trimmed < 0)
+        return trimmed;
+    vm_inode_put_data_map(inode, &map);
+    return !has_room;
 }
 
-int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block, unsigned budget)
+/* Takes out the last extent: 1 if empty leaves are left behind it. */
+static int remove_last(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
+{
+    if (inode->m.form == VM_BODY_TREE) {
+        struct vm_map map = vm_inode_data_map(inode);
+        int result = vm_extents_remove(ctx, &map, extent->file_block);
+        return result ? result : trim_map(ctx, inode);
+    }
+    struct inline_list list;
+    int result = inline_load(ctx, inode, &list);
+    if (result)
+        return result;
+    VM_ASSERT(list.count > 0 && list.items[list.count - 1].file_block == extent->file_block);
+    list.count--;
+    inline_store(ctx, inode, &list);
+    return 0;
+}
+
+/* One extent of which blocks lie at or behind `from_block`: what lies there goes. */
+static int cut_last(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_extent *last,
+                    uint64_t from_block)
+{
+    uint64_t keep = from_block > last->file_block ? from_block - last->file_block : 0;
+    uint32_t cut = last->blocks - (uint32_t)keep;
+    if (vm_space_owns(vm_get64(inode->m.base_epoch), last->birth))
+        vm_space_free(ctx, last->block + keep, cut);
+    vm_inode_add_blocks(inode, -(int64_t)cut);
+    last->blocks = (uint32_t)keep;
+    return keep ? update_extent(ctx, inode, last) : remove_last(ctx, inode, last);
+}
+
+/* What cutting one extent stages at most: its bits, a leaf's slots and head, and a trim. */
+#define CUT_ENTRIES (VM_TRIM_ENTRIES + 1u)
+#define CUT_LINES   (VM_TRIM_LINES + 5u)
+
+int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block)
 {
     for (;;) {
         struct vm_extent last;
-        int result = vm_file_floor(ctx, inode, VM_KEY_MAX - 1, &last);
-        if (result <= 0)
-            return result;
-        uint64_t end = last.file_block + last.blocks;
-        if (end <= from_block)
+        int found = vm_file_floor(ctx, inode, VM_KEY_MAX - 1, &last);
+        if (found < 0)
+            return found;
+        if (!found)
+            return inode->m.form == VM_BODY_TREE ? trim_map(ctx, inode) : 0;
+        if (last.file_block + last.blocks <= from_block)
             return 0;
-        if (budget-- == 0)
+        if (!vm_tx_has_room(ctx, CUT_ENTRIES, CUT_LINES))
             return 1;
-        uint64_t keep = from_block > last.file_block ? from_block - last.file_block : 0;
-        uint32_t cut = last.blocks - (uint32_t)keep;
-        if (vm_space_owns(vm_get64(inode->m.base_epoch), last.birth))
-            vm_space_free(ctx, last.block + keep, cut);
-        vm_inode_add_blocks(inode, -(int64_t)cut);
-        last.blocks = (uint32_t)keep;
-        result = keep ? update_extent(ctx, inode, &last) : remove_extent(ctx, inode, &last);
+        int result = cut_last(ctx, inode, &last, from_block);
         if (result)
             return result;
     }

@@ -16,7 +16,7 @@ static int reap_nodes(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     struct vm_map map = vm_inode_data_map(inode);
     int more = 1;
-    for (unsigned count = 0; more > 0 && count < NODES_PER_STEP; count++)
+    while (more > 0 && vm_tx_has_room(ctx, VM_TRIM_ENTRIES, VM_TRIM_LINES))
         more = vm_map_drop_last(ctx, &map);
     vm_inode_put_data_map(inode, &map);
     return more < 0 ? more : map.root != 0;
@@ -29,7 +29,7 @@ int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode)
     if (vm_inode_is_directory(inode))
         more = reap_nodes(ctx, inode);
     else if (inode->m.form == VM_BODY_EXTENTS || inode->m.form == VM_BODY_TREE)
-        more = vm_file_cut(ctx, inode, 0, EXTENTS_PER_STEP);
+        more = vm_file_cut(ctx, inode, 0);
     if (more == 0)
         more = vm_xattr_reap(ctx, inode);
     if (more < 0)

@@ -8,9 +8,9 @@
 #include "base/util.h"
 #include "space/space.h"
 
-#define TYPE_INLINE  0u
-#define TYPE_BLOCKS  1u
-#define REAP_ENTRIES 16u
+#define TYPE_INLINE 0u
+#define TYPE_BLOCKS 1u
+#define DROP_LINES  4u /* at most, of the leaf's head, for one entry */
 
 static int missing(struct vm_ctx *ctx, const struct vm_inode *inode)
 {
@@ -202,25 +202,22 @@ int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, char *na
     return more < 0 ? more : (int64_t)total;
 }
 
+/* Drops entries until one leaf after another is empty, then the leaves; both as room allows. */
 int vm_xattr_reap(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     struct vm_map map = vm_inode_xattr_map(inode);
     uint8_t bytes[VM_NAMED_PAYLOAD_MAX];
     struct vm_named_hit hit;
     int more = map.root != 0;
-    for (unsigned count = 0; more > 0 && count < REAP_ENTRIES; count++) {
+    while (more > 0 && vm_tx_has_room(ctx, 1, DROP_LINES)) {
         more = vm_named_next(ctx, &map, 0, &hit, bytes);
-        if (more > 0) {
-            int result = drop_entry(ctx, inode, &map, &hit);
-            if (result)
-                return result;
-        }
+        int result = more > 0 ? drop_entry(ctx, inode, &map, &hit) : 0;
+        if (result)
+            return result;
     }
-    for (unsigned count = 0; more == 0 && map.root && count < REAP_ENTRIES; count++) {
-        int dropped = vm_map_drop_last(ctx, &map);
-        if (dropped < 0)
-            return dropped;
-    }
+    bool is_empty = more == 0;
+    while (is_empty && more >= 0 && map.root && vm_tx_has_room(ctx, VM_TRIM_ENTRIES, VM_TRIM_LINES))
+        more = vm_map_drop_last(ctx, &map);
     vm_inode_put_xattr_map(inode, &map);
     return more < 0 ? more : map.root != 0;
 }

@@ -200,9 +200,19 @@ void vm_tx_payload_zero(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
     ctx->tx->has_payload = true;
 }
 
-bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t count)
+/* A line becomes at most one entry of 64 bytes, and of those that are not bytes none takes more
+ * than 24. */
+#define LINE_COST  72u
+#define ENTRY_COST 24u
+
+bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
 {
-    return ctx->tx->entry_count + count <= VM_TX_ENTRIES_MAX;
+    uint32_t all_entries = ctx->tx->entry_count + entries;
+    uint32_t all_lines = ctx->overlay->count + lines;
+    uint64_t bytes = sizeof(struct vm_record_media) + (uint64_t)all_lines * LINE_COST +
+                     (uint64_t)all_entries * ENTRY_COST;
+    return all_entries <= VM_TX_ENTRIES_MAX && all_lines <= VM_OVERLAY_LINES &&
+           bytes <= ctx->journal->record_max;
 }
 
 static unsigned word_differs(const uint8_t *staged, const uint8_t *home, unsigned word)

@@ -106,7 +106,8 @@ void vm_tx_payload_zero(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
  * the journal is poisoned. */
 int vm_tx_commit(struct vm_ctx *ctx);
 
-/* Room for `count` more entries that are not bytes? Long steps are cut by asking. */
-bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t count);
+/* Room for `entries` more entries that are not bytes and for `lines` more staged lines? Long steps
+ * are cut by asking. */
+bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t entries, uint32_t lines);
 
 #endif

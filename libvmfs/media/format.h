@@ -321,7 +321,7 @@ struct vm_inner_media {
 #define VM_CELL_BYTES  64u
 #define VM_CELL_COUNT  62u
 #define VM_CELL_INLINE 40u /* payload bytes of the first cell; further cells are all payload */
-/* Cell: one name, in 1 to 62 contiguous cells.
+/* Cell: one name, in 1 to 16 contiguous cells.
  * OFFSET SIZE FIELD
  *  0  8  key            55 bits of name hash, 8 of discriminator, top bit 0: the cookie
  *  8  8  value          directory: inode id; xattr: size of the value
@@ -373,7 +373,7 @@ struct vm_xattr_media {
  *  0  8  file_block
  *  8  8  place          bits 0..47 block, 48..63 flags VM_EXTENT_*
  * 16  4  blocks
- * 20  4  hash           of bytes 0..19 and 24..31, seed
+ * 20  4  hash           of the slot with hash 0, seed
  * 24  8  birth          */
 struct vm_extent_media {
     struct vm_le64 file_block;

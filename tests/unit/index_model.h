@@ -9,6 +9,7 @@
 
 #include "core_fixture.h"
 #include "index/index.h"
+#include "map_walk.h"
 #include "seed.h"
 
 #define MIB         ((uint64_t)1 << 20)

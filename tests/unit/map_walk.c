@@ -1,4 +1,6 @@
-/* walk.c -- every node of a map, for those who check or count */
+/* map_walk.c -- every node of a map */
+#include "map_walk.h"
+
 #include "index/node.h"
 
 struct walk {
