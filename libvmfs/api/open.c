@@ -163,7 +163,8 @@ static int64_t check_overwrite(struct vmfs *fs, const struct vmfs_options *optio
         return 0;
     struct vm_err quiet = {.log = NULL};
     struct vm_super_media super;
-    int reason = vm_super_load(&quiet, fs->map, fs->map_bytes, true, &super);
+    struct vm_super_choice choice = {.is_read_only = true};
+    int reason = vm_super_load(&quiet, fs->map, fs->map_bytes, &choice, &super);
     if (reason == -VMFS_R_REGION_FOREIGN)
         return 0;
     struct vm_err err = {.log = fs->log, .log_arg = fs->log_arg};

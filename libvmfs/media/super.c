@@ -17,45 +17,56 @@ static bool super_is_valid(const struct vm_super_media *super, uint64_t offset)
            vm_get64(super->check) == super_check(super);
 }
 
-static bool super_pick(const uint8_t *base, uint64_t len_bytes, struct vm_super_media *out,
-                       bool *is_ours)
+/* What the copies say. */
+struct pick {
+    bool is_ours; /* one of them has the magic */
+    unsigned valid;
+    bool is_same; /* as far as both are valid */
+    struct vm_super_media newest;
+};
+
+static void super_pick(const uint8_t *base, uint64_t len_bytes, struct pick *pick)
 {
     const uint64_t offsets[2] = {VM_SUPER_A_BLOCK * VM_BLOCK_BYTES,
                                  VM_SUPER_B_BLOCK * VM_BLOCK_BYTES};
-    bool is_found = false;
+    *pick = (struct pick){.is_same = true};
     for (int copy = 0; copy < 2; copy++) {
-        if (offsets[copy] + sizeof *out > len_bytes)
-            continue;
         struct vm_super_media super;
+        if (offsets[copy] + sizeof super > len_bytes)
+            continue;
         memcpy(&super, base + offsets[copy], sizeof super);
-        *is_ours = *is_ours || vm_get64(super.magic) == VM_MAGIC_SUPER;
+        pick->is_ours = pick->is_ours || vm_get64(super.magic) == VM_MAGIC_SUPER;
         if (!super_is_valid(&super, offsets[copy]))
             continue;
-        if (!is_found || vm_get64(super.generation) > vm_get64(out->generation))
-            *out = super;
-        is_found = true;
+        uint64_t generation = vm_get64(super.generation);
+        uint64_t newest = vm_get64(pick->newest.generation);
+        pick->is_same = pick->valid == 0 || generation == newest;
+        if (pick->valid++ == 0 || generation > newest)
+            pick->newest = super;
     }
-    return is_found;
 }
 
-int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes, bool is_read_only,
-                  struct vm_super_media *out)
+static bool super_is_newer(const struct vm_super_media *super, bool is_read_only)
 {
-    bool is_ours = false;
-    struct vm_super_media super;
-    if (!super_pick(base, len_bytes, &super, &is_ours)) {
-        if (is_ours)
-            return vm_raise(err, VMFS_R_SUPER_DAMAGED, 0);
+    return vm_get32(super->version) > VM_FORMAT_VERSION ||
+           (vm_get64(super->incompat) & ~(uint64_t)VM_FEATURES_INCOMPAT) ||
+           (!is_read_only && (vm_get64(super->ro_compat) & ~(uint64_t)VM_FEATURES_RO_COMPAT)) ||
+           vm_get32(super->inode_bytes) != VM_INODE_BYTES || vm_get32(super->gap_policy) != 0;
+}
+
+int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes,
+                  struct vm_super_choice *choice, struct vm_super_media *out)
+{
+    struct pick pick;
+    super_pick(base, len_bytes, &pick);
+    if (!pick.valid && pick.is_ours)
+        return vm_raise(err, VMFS_R_SUPER_DAMAGED, 0);
+    if (!pick.valid)
         return vm_raise(err, VMFS_R_REGION_FOREIGN, 0);
-    }
-    bool is_newer =
-        vm_get32(super.version) > VM_FORMAT_VERSION ||
-        (vm_get64(super.incompat) & ~(uint64_t)VM_FEATURES_INCOMPAT) ||
-        (!is_read_only && (vm_get64(super.ro_compat) & ~(uint64_t)VM_FEATURES_RO_COMPAT)) ||
-        vm_get32(super.inode_bytes) != VM_INODE_BYTES || vm_get32(super.gap_policy) != 0;
-    if (is_newer)
-        return vm_raise(err, VMFS_R_REGION_NEWER, vm_get64(super.incompat));
-    *out = super;
+    if (super_is_newer(&pick.newest, choice->is_read_only))
+        return vm_raise(err, VMFS_R_REGION_NEWER, vm_get64(pick.newest.incompat));
+    choice->is_single = pick.valid == 1 || !pick.is_same;
+    *out = pick.newest;
     return 0;
 }
 
@@ -75,6 +86,23 @@ int vm_super_publish(struct vm_io *io, struct vm_super_media *super)
     if (failed)
         return failed;
     return super_store(io, super, (uint64_t)VM_SUPER_A_BLOCK * VM_BLOCK_BYTES); /* S1 */
+}
+
+int vm_super_mend(struct vm_io *io, const struct vm_super_media *super)
+{
+    const uint64_t offsets[2] = {VM_SUPER_A_BLOCK * VM_BLOCK_BYTES,
+                                 VM_SUPER_B_BLOCK * VM_BLOCK_BYTES};
+    int failed = 0;
+    for (int copy = 0; copy < 2 && !failed; copy++) {
+        struct vm_super_media media;
+        memcpy(&media, io->base + offsets[copy], sizeof media);
+        bool is_good = super_is_valid(&media, offsets[copy]) &&
+                       vm_get64(media.generation) == vm_get64(super->generation);
+        media = *super;
+        if (!is_good)
+            failed = super_store(io, &media, offsets[copy]); /* S1 */
+    }
+    return failed;
 }
 
 static uint64_t watermark_offset(unsigned copy)

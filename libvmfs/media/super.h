@@ -1,11 +1,14 @@
 /* super.h -- the two superblock copies and the two watermark lines
  *
  * S1  A superblock is published copy B first, fenced, then copy A: one valid copy exists at any
- *     instant, and the newer generation of the valid ones counts.
- * S2  Watermark copies are written in turn, so a torn one leaves its predecessor. */
+ *     instant, and the newer generation of the valid ones counts. A writer that finds only one, or
+ * two that differ, publishes again. A copy that a crash left behind is stored again at attach,
+ * never the one that was chosen. S2  Watermark copies are written in turn, so a torn one leaves its
+ * predecessor. */
 #ifndef VM_MEDIA_SUPER_H
 #define VM_MEDIA_SUPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -13,12 +16,22 @@
 #include "persist/persist.h"
 
 /* Chooses and copies out the newest valid copy of `len_bytes` at `base`. Damaged, foreign and newer
- * regions are told apart. `is_read_only` allows unknown ro_compat features. */
-int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes, bool is_read_only,
-                  struct vm_super_media *out);
+ * regions are told apart. `is_read_only` allows unknown ro_compat features. *is_single tells that
+ * the other copy is damaged or older. */
+struct vm_super_choice {
+    bool is_read_only;
+    bool is_single;
+};
+
+int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes,
+                  struct vm_super_choice *choice, struct vm_super_media *out);
 
 /* Publishes `super` in both copies with the next generation. 0, or not 0 if a fence failed. */
 int vm_super_publish(struct vm_io *io, struct vm_super_media *super);
+
+/* Stores the copy again that is not as good as `super`, the one that was loaded. 0, or not 0 if a
+ * fence failed. */
+int vm_super_mend(struct vm_io *io, const struct vm_super_media *super);
 
 /* The decoded line. */
 struct vm_watermark {

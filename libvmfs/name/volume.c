@@ -157,7 +157,8 @@ int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *b
 int vm_volume_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
                     uint64_t len_bytes, bool is_read_only)
 {
-    int result = vm_super_load(&ctx->err, base, len_bytes, is_read_only, &volume->super);
+    volume->choice = (struct vm_super_choice){.is_read_only = is_read_only};
+    int result = vm_super_load(&ctx->err, base, len_bytes, &volume->choice, &volume->super);
     if (result)
         return result;
     return vm_region_init(&ctx->err, &volume->region, &volume->super, base, len_bytes);
@@ -165,7 +166,10 @@ int vm_volume_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *ba
 
 int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_replay)
 {
-    return init_parts(volume, ctx, may_replay);
+    int result = init_parts(volume, ctx, may_replay);
+    if (result || !volume->choice.is_single || volume->choice.is_read_only)
+        return result;
+    return vm_super_publish(&ctx->io, &volume->super) ? vm_journal_poison(ctx) : 0; /* S1, H22 */
 }
 
 void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx)

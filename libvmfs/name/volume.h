@@ -15,6 +15,7 @@ struct vm_volume {
     struct vm_space *space;
     struct vm_itable *itable;
     struct vm_super_media super;
+    struct vm_super_choice choice;
 };
 
 /* Points a context at the volume. */

@@ -5,8 +5,10 @@
 #include "explore.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "seed.h"
 
@@ -15,6 +17,7 @@
 #define REPORTS_MAX     20u
 #define JUDGE_NOW_NS    ((int64_t)4000000000000000000)
 #define USE_UP_INTERVAL 4u
+#define HANG_SECONDS    20u
 
 void explore_init(struct explorer *explorer, uint64_t bytes)
 {
@@ -146,6 +149,36 @@ static const char *judge_attached(struct explorer *explorer, struct vmfs *fs)
     return reason;
 }
 
+static const struct explorer *alarmed;
+
+static void print_token(const struct explorer *explorer)
+{
+    const struct token *now = &explorer->now;
+    fprintf(stderr, "%s/%u:%c%llu", explorer->label, now->point, now->kind,
+            (unsigned long long)now->index);
+    if (now->inner_point)
+        fprintf(stderr, "/%u:%c%llu", now->inner_point, now->inner_kind,
+                (unsigned long long)now->inner_index);
+    fprintf(stderr, "@%llu", (unsigned long long)explorer->seed);
+}
+
+/* Damage must not lead to an endless loop, a wild pointer or a broken assertion. */
+static void end_with_token(int signal)
+{
+    fprintf(stderr, "VIOLATION token=");
+    print_token(alarmed);
+    fprintf(stderr, ": ended by signal %d\n", signal);
+    _exit(1);
+}
+
+static void watch_signals(const struct explorer *explorer)
+{
+    static const int signals[] = {SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    alarmed = explorer;
+    for (unsigned index = 0; index < sizeof signals / sizeof signals[0]; index++)
+        signal(signals[index], end_with_token);
+}
+
 /* Attaches `medium` and asks everything of it; stores that recovery makes are recorded if the medium is
  * tracking. */
 static const char *judge(struct explorer *explorer, struct medium *medium, uint64_t image)
@@ -172,17 +205,6 @@ static const char *judge(struct explorer *explorer, struct medium *medium, uint6
     }
     medium_use(before);
     return reason;
-}
-
-static void print_token(const struct explorer *explorer)
-{
-    const struct token *now = &explorer->now;
-    fprintf(stderr, "%s/%u:%c%llu", explorer->label, now->point, now->kind,
-            (unsigned long long)now->index);
-    if (now->inner_point)
-        fprintf(stderr, "/%u:%c%llu", now->inner_point, now->inner_kind,
-                (unsigned long long)now->inner_index);
-    fprintf(stderr, "@%llu", (unsigned long long)explorer->seed);
 }
 
 static void report(struct explorer *explorer, const char *reason)
@@ -292,6 +314,7 @@ static void try_state(struct explorer *explorer, const struct medium *live, enum
         report(explorer, "a store of the operation went past the persist layer");
     if (!is_seen(explorer, image) || replay) {
         explorer->state_count++;
+        alarm(HANG_SECONDS);
         work->is_tracking = is_nested;
         work->durable_hash = image;
         work->before_fence = explore_recovery;
@@ -318,6 +341,8 @@ void explore_point(struct explorer *explorer, struct medium *live)
     if (explorer->replay && explorer->replay->point != explorer->point)
         return;
     struct states *states = &explorer->states;
+    watch_signals(explorer);
+    alarm(HANG_SECONDS);
     states_begin(states, live, seed_mix(explorer->seed, explorer->point));
     for (unsigned kind = 0; kind < STATE_KIND_COUNT; kind++) {
         uint64_t count = states_count(states, (enum state_kind)kind);

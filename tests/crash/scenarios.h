@@ -20,6 +20,7 @@ struct scenario {
     play_fn op;
     const char *target; /* a file whose words may be old or new on their own, or null */
     bool is_unsynced;   /* what `before` did has not been checkpointed */
+    bool is_full;       /* no room for another thread: it would wait for a checkpoint */
 };
 
 extern const struct scenario scenarios[];

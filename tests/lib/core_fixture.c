@@ -207,7 +207,8 @@ static void attach(struct core *core)
     };
     core->region.platform = &platform;
     struct vm_super_media super;
-    int result = vm_super_load(&ctx->err, core->memory, core->bytes, false, &super);
+    struct vm_super_choice choice = {.is_read_only = false};
+    int result = vm_super_load(&ctx->err, core->memory, core->bytes, &choice, &super);
     must(result == 0, "vm_super_load", result);
     result = vm_region_init(&ctx->err, &core->region, &super, core->memory, core->bytes);
     must(result == 0, "vm_region_init", result);
