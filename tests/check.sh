@@ -187,6 +187,7 @@ run() {
 rm -rf "$build"
 mkdir -p "$logs"
 VMFS_TEST_DIR=$(mktemp -d /dev/shm/vmfs-check.XXXXXX) || exit 1
+chmod 711 "$VMFS_TEST_DIR" # one test opens a region as another user
 export VMFS_TEST_DIR
 trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
 for suite in packages build-gcc build-clang tidy units api scale model stress kill crash examples \
