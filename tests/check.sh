@@ -79,7 +79,7 @@ run_suites() {
         has_suite "$folder" "$suite" || skip "no tests in suite $suite"
         arguments+=(--suite "$suite")
     done
-    meson test -C "$build/$folder" --no-rebuild --print-errorlogs --num-processes 2 \
+    meson test -C "$build/$folder" --no-rebuild --print-errorlogs --num-processes 1 \
         "${arguments[@]}"
 }
 
@@ -189,6 +189,7 @@ mkdir -p "$logs"
 VMFS_TEST_DIR=$(mktemp -d /dev/shm/vmfs-check.XXXXXX) || exit 1
 chmod 711 "$VMFS_TEST_DIR" # one test opens a region as another user
 export VMFS_TEST_DIR
+chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
 trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
 for suite in packages build-gcc build-clang tidy units api scale model stress kill crash examples \
     bench-smoke quickstart asan tsan; do

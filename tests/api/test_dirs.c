@@ -160,13 +160,15 @@ Test(dirs, cookies_outlive_entries_handles_and_reopening)
     expect_ok(vmfs_dir_close(dir));
 }
 
-/* Inode chunks stay, and the second round needs more of them than the first: no later one does. */
+/* Inode chunks stay. Slots that wait for a checkpoint can make a later round need another chunk or
+ * two; a leak of one block in a hundred names would need more than the slack. */
 Test(dirs, ten_thousand_names_give_their_space_back)
 {
+    const uint64_t slack_blocks = 96;
     struct vmfs_statfs first = {0};
     struct vmfs_statfs last;
     expect_ok(vmfs_rmdir(fs, "/dir"));
-    for (unsigned round = 0; round < 5; round++) {
+    for (unsigned round = 0; round < 8; round++) {
         expect_ok(vmfs_mkdir(fs, "/dir", 0755));
         make_names(0, MANY);
         cr_assert(fixture_stat(&fixture, "/dir").size == MANY);
@@ -175,7 +177,7 @@ Test(dirs, ten_thousand_names_give_their_space_back)
         expect_ok(vmfs_statfs(fs, &last));
         if (round == 1)
             first = last;
-        cr_assert(round < 2 || last.blocks_free == first.blocks_free,
+        cr_assert(round < 2 || last.blocks_free + slack_blocks >= first.blocks_free,
                   "round %u: %llu blocks free, at first %llu", round,
                   (unsigned long long)last.blocks_free, (unsigned long long)first.blocks_free);
         cr_assert(last.inodes_used == 1);

@@ -1,6 +1,6 @@
 /* crash_test.c -- every operation, cut at every fence
  *
- *     crash_test [--quick] [--seconds N] [--seed N] [--mib N] [--only LABEL] [--replay TOKEN]
+ *     crash_test [--quick] [--first] [--seconds N] [--seed N] [--mib N] [--only LABEL] [--replay TOKEN]
  *
  * Each scenario is run in each variant on a recorded medium. Before every fence and after the return
  * the states that a crash may leave are tried, each attached, checked, read and used. Passes with new
@@ -329,6 +329,7 @@ struct options {
     uint64_t mib;
     double seconds;
     bool is_quick;
+    bool is_first; /* end at the first violation */
     const char *only;
     char *replay;
 };
@@ -378,6 +379,7 @@ static void set_up(struct test *test, const struct options *options)
     test->live.hook_arg = test;
     explore_init(explorer, test->bytes);
     explorer->seed = options->seed;
+    explorer->is_first = options->is_first;
     explorer->choices_max = options->is_quick ? 12 : 600;
     explorer->states.random_count = options->is_quick ? 6 : 64;
     explorer->nested_random = options->is_quick ? 0 : 8;
@@ -391,6 +393,10 @@ static bool parse_options(struct options *options, int argc, char **argv)
         char *value = at + 1 < argc ? argv[at + 1] : NULL;
         if (strcmp(argv[at], "--quick") == 0) {
             options->is_quick = true;
+            continue;
+        }
+        if (strcmp(argv[at], "--first") == 0) {
+            options->is_first = true;
             continue;
         }
         if (!value)
@@ -418,7 +424,7 @@ int main(int argc, char **argv)
     struct token token;
     struct options options = {.seed = 1, .mib = 1};
     if (!parse_options(&options, argc, argv)) {
-        fprintf(stderr, "usage: crash_test [--quick] [--seconds N] [--seed N] [--mib N]\n"
+        fprintf(stderr, "usage: crash_test [--quick] [--first] [--seconds N] [--seed N] [--mib N]\n"
                         "                  [--only LABEL] [--replay TOKEN]\n");
         return 2;
     }

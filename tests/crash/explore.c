@@ -217,6 +217,8 @@ static void report(struct explorer *explorer, const char *reason)
     fprintf(stderr, "VIOLATION token=");
     print_token(explorer);
     fprintf(stderr, ": %s\n", reason);
+    if (explorer->is_first)
+        exit(1);
 }
 
 /* ---- crashes in recovery ---- */
