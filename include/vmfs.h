@@ -188,6 +188,7 @@ struct vmfs_dir;
     x(CREATE_DIRECTORY,    EISDIR,      80, "a file cannot get a name that ends in '/'")          \
     x(SEEK_RANGE,          EINVAL,      81, "a position before the start or beyond all")          \
     x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")                 \
+    x(EXTENT_ORDER, EUCLEAN, 84, "extents overlap or are out of order")                            \
     x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")
 // clang-format on
 

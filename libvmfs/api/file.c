@@ -56,6 +56,21 @@ static int find_or_create(struct vm_ctx *ctx, struct open_call *call)
     return result ? result : 1;
 }
 
+/* Another opener may share the entry by now, or the entry may be another opener's and ours the last
+ * handle: whatever was unlisted is freed, once. */
+static void open_undo(struct vm_ctx *ctx, struct open_call *call)
+{
+    struct vm_open *freed;
+    bool is_dead;
+    (void)vm_open_release(ctx, call->id, &freed, &is_dead);
+    if (freed == call->fresh)
+        call->is_fresh_used = false;
+    else
+        free(freed);
+    if (is_dead)
+        (void)vm_reap(ctx, call->id);
+}
+
 static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
 {
     struct open_call *call = arg;
@@ -67,12 +82,8 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
         return result;
     const struct vm_attr empty = {.mask = VM_ATTR_SIZE};
     result = vm_attr_set(ctx, call->id, &empty);
-    if (result) {
-        struct vm_open *freed;
-        bool is_dead;
-        vm_open_release(ctx, call->id, &freed, &is_dead);
-        call->is_fresh_used = false;
-    }
+    if (result)
+        open_undo(ctx, call);
     return result;
 }
 
@@ -111,6 +122,7 @@ int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
 }
 
 struct close_call {
+    const struct vmfs *fs;
     uint64_t id;
     struct vm_open *freed;
 };
@@ -120,7 +132,8 @@ static int64_t close_body(struct vm_ctx *ctx, void *arg)
     struct close_call *call = arg;
     bool is_dead;
     int result = vm_open_release(ctx, call->id, &call->freed, &is_dead);
-    return result == 0 && is_dead ? vm_reap(ctx, call->id) : result;
+    bool may_reap = !call->fs->is_read_only && !atomic_load(&call->fs->is_damaged);
+    return result == 0 && is_dead && may_reap ? vm_reap(ctx, call->id) : result;
 }
 
 int vmfs_file_close(struct vmfs_file *file)
@@ -128,7 +141,7 @@ int vmfs_file_close(struct vmfs_file *file)
     if (!file)
         return (int)vm_bad_argument();
     struct vmfs *fs = file->fs;
-    struct close_call call = {.id = file->id};
+    struct close_call call = {.fs = fs, .id = file->id};
     int64_t result = 0;
     if (!vm_is_forked(fs)) {
         result = vm_call(fs, false, close_body, &call);

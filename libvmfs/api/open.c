@@ -217,7 +217,8 @@ int vmfs_close(struct vmfs *fs)
 
 static int64_t sync_all(struct vmfs *fs, struct vm_ctx *ctx)
 {
-    int64_t result = vm_volume_settle(ctx);
+    bool is_damaged = atomic_load(&fs->is_damaged);
+    int64_t result = is_damaged ? vm_checkpoint_all(ctx) : vm_volume_settle(ctx);
     return vm_leave(fs, ctx, result);
 }
 

@@ -31,13 +31,23 @@ static inline uint64_t vm_stripe_version(const struct vm_stripe *stripe)
     return atomic_load_explicit(&stripe->version, memory_order_acquire);
 }
 
-/* The holder of the lock opens and closes the window in which readers must not trust what they see.
- */
-static inline void vm_stripe_bump(struct vm_stripe *stripe)
+/* The holder of the lock opens and closes the window in which readers must not trust what they see;
+ * opening an open one and closing a closed one does nothing. */
+static inline void vm_stripe_bump(struct vm_stripe *stripe, uint64_t parity)
 {
-    atomic_store_explicit(&stripe->version,
-                          atomic_load_explicit(&stripe->version, memory_order_relaxed) + 1,
-                          memory_order_release);
+    uint64_t version = atomic_load_explicit(&stripe->version, memory_order_relaxed);
+    if (version % 2 == parity)
+        atomic_store_explicit(&stripe->version, version + 1, memory_order_release);
+}
+
+static inline void vm_stripe_open(struct vm_stripe *stripe)
+{
+    vm_stripe_bump(stripe, 0);
+}
+
+static inline void vm_stripe_close(struct vm_stripe *stripe)
+{
+    vm_stripe_bump(stripe, 1);
 }
 
 #endif

@@ -43,7 +43,7 @@ static int span_at(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t of
     if (found < 0)
         return found;
     *out = (struct span){true, 0, found ? extent.file_block * VM_BLOCK_BYTES : UINT64_MAX};
-    return 0;
+    return out->end > offset ? 0 : vm_extent_disorder(ctx, inode);
 }
 
 int64_t vm_data_read(struct vm_ctx *ctx, const struct vm_inode *inode, void *buffer,
@@ -168,10 +168,9 @@ static int write_in_place(struct write *write, const struct span *span)
     int result = settle_images(ctx, span->region_offset, count);
     if (result)
         return result;
-    vm_stripe_bump(vm_stripe_of(ctx, write->inode.id)); /* L1 */
+    vm_stripe_open(vm_stripe_of(ctx, write->inode.id)); /* L1, D5 */
     vm_io_copy_words(&ctx->io, span->region_offset, write->bytes + (write->at - write->offset),
                      count);
-    vm_stripe_bump(vm_stripe_of(ctx, write->inode.id)); /* L1 */
     if (stop > write->old_size && stop > zero_end(write))
         ctx->tx->has_payload = true; /* D1 */
     else
@@ -264,6 +263,7 @@ static int publish(struct write *write, bool is_last)
         result = vm_tx_commit(ctx);
     if (result)
         return result;
+    vm_stripe_close(vm_stripe_of(ctx, inode->id)); /* D5 */
     if (write->filled_block)
         note_logged(ctx, write->filled_block);
     write->filled_block = 0;
@@ -374,6 +374,9 @@ int64_t vm_data_write(struct vm_ctx *ctx, uint64_t id, struct vm_data_range rang
         return result;
     vm_lock_inodes(ctx, &id, 1);
     result = write_begun(ctx, id, &range, end_out);
+    if (result < 0 && vm_stripe_version(vm_stripe_of(ctx, id)) % 2)
+        (void)vm_io_fence(&ctx->io); /* D5: the write failed after it had stored in place */
+    vm_stripe_close(vm_stripe_of(ctx, id));
     vm_unlock_inodes(ctx);
     vm_tx_end(ctx);
     return result;

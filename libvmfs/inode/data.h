@@ -5,7 +5,9 @@
  * file's own: whoever moves the end over it makes it zero in the same record (FILL) or has stored
  * there. D3  A FILL of file data is an unretired image of it: a store in place over one of its
  * blocks waits until W has passed it (H3). D4  While blocks may lie behind the end (a long write or
- * truncation is under way) the inode says BEYOND, and whoever finds that cuts them off first. */
+ * truncation is under way) the inode says BEYOND, and whoever finds that cuts them off first.
+ * D5  Stores in place become visible together, after their fence: past the cache they have no order
+ *     of their own, so the stripe's window stays open until then. */
 #ifndef VM_INODE_DATA_H
 #define VM_INODE_DATA_H
 

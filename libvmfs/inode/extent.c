@@ -13,6 +13,11 @@ struct inline_list {
     struct vm_extent items[VM_INODE_EXTENTS + 1];
 };
 
+int vm_extent_disorder(struct vm_ctx *ctx, const struct vm_inode *inode)
+{
+    return vm_raise(&ctx->err, VMFS_R_EXTENT_ORDER, inode->offset);
+}
+
 static int inline_load(struct vm_ctx *ctx, const struct vm_inode *inode, struct inline_list *list)
 {
     list->count = 0;
@@ -25,6 +30,9 @@ static int inline_load(struct vm_ctx *ctx, const struct vm_inode *inode, struct 
         int result = vm_extent_load(ctx, media, inode->offset, &list->items[list->count]);
         if (result)
             return result;
+        const struct vm_extent *item = &list->items[list->count];
+        if (list->count && item->file_block < item[-1].file_block + item[-1].blocks)
+            return vm_extent_disorder(ctx, inode);
         list->count++;
     }
     return 0;
@@ -128,12 +136,15 @@ static int insert_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struc
     return result;
 }
 
+/* A record counts the blocks that it frees in 32 bits with a sign. */
+#define EXTENT_BLOCKS_MAX ((uint64_t)1 << 30)
+
 static bool continues(const struct vm_extent *before, const struct vm_extent *extent)
 {
     return before->file_block + before->blocks == extent->file_block &&
            before->block + before->blocks == extent->block && before->birth == extent->birth &&
            before->flags == extent->flags &&
-           (uint64_t)before->blocks + extent->blocks <= UINT32_MAX;
+           (uint64_t)before->blocks + extent->blocks <= EXTENT_BLOCKS_MAX;
 }
 
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
@@ -213,7 +224,8 @@ int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block)
             return inode->m.form == VM_BODY_TREE ? trim_map(ctx, inode) : 0;
         if (last.file_block + last.blocks <= from_block)
             return 0;
-        if (!vm_tx_has_room(ctx, CUT_ENTRIES, CUT_LINES))
+        int64_t freed = (int64_t)ctx->tx->blocks_delta + last.blocks;
+        if (freed > (int64_t)EXTENT_BLOCKS_MAX || !vm_tx_has_room(ctx, CUT_ENTRIES, CUT_LINES))
             return 1;
         int result = cut_last(ctx, inode, &last, from_block);
         if (result)

@@ -14,6 +14,9 @@ int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t f
  * in memory; the caller stores it. */
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent);
 
+/* Raised where extents that are sound each contradict each other. */
+int vm_extent_disorder(struct vm_ctx *ctx, const struct vm_inode *inode);
+
 /* Frees blocks from the end down to `from_block` as far as the record has room: 1 if more are left,
  * 0 if that was all, or a reason. */
 int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block);

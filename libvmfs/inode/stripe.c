@@ -1,11 +1,12 @@
 /* stripe.c -- locking inodes, and reading them without a lock */
 #include "base/check.h"
 #include "base/util.h"
+#include "inode/inode.h"
 #include "inode/table.h"
 
 struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id)
 {
-    return &ctx->itable->stripes[vm_mix64(id) % VM_STRIPE_COUNT];
+    return &ctx->itable->stripes[vm_mix64(vm_id_slot(id)) % VM_STRIPE_COUNT];
 }
 
 static void hold(struct vm_ctx *ctx, struct vm_stripe *stripe)

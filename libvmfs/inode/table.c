@@ -77,7 +77,9 @@ static int map_step(struct vm_ctx *ctx, uint64_t map_offset, uint32_t level, uin
     bool is_none = block == 0 && vm_get32(entry.hash) == 0;
     uint64_t need = level ? 1 : ctx->region->chunk_blocks;
     bool is_sound = is_none || (vm_get32(entry.hash) == entry_hash(ctx, offset, &entry) &&
-                                vm_range_inside(block, need, ctx->region->blocks));
+                                vm_range_inside(block, need, ctx->region->blocks) &&
+                                vm_region_is_home(ctx->region, block * VM_BLOCK_BYTES,
+                                                  need * VM_BLOCK_BYTES));
     if (!is_sound || !map_head_is_sound(ctx, map_offset, level))
         return vm_raise(&ctx->err, VMFS_R_INODE_MAP, offset);
     *block_out = block;
@@ -184,6 +186,8 @@ static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t ch
 {
     struct vm_chunk *state = &ctx->itable->chunks[chunk];
     uint64_t bit = (uint64_t)1 << word;
+    if (atomic_load_explicit(&state->spent, memory_order_relaxed) & bit)
+        return false;
     if (atomic_fetch_or_explicit(&state->claimed, bit, memory_order_acq_rel) & bit)
         return false;
     uint64_t free_bits = 0;
@@ -387,6 +391,7 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
                      uint64_t *offset_out)
 {
     struct vm_itable *table = ctx->itable;
+    bool is_spent = false;
     while (slots->is_valid && slots->free) {
         unsigned bit = (unsigned)__builtin_ctzll(slots->free);
         uint64_t index = (uint64_t)slots->word * 64 + bit;
@@ -397,7 +402,8 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
             result = next_id(ctx, slot, *offset_out, id_out);
         if (result)
             return result;
-        if (*id_out == 0)
+        is_spent = *id_out == 0;
+        if (is_spent)
             continue;
         atomic_fetch_add_explicit(&table->chunks[slots->chunk].pending, 1, memory_order_acq_rel);
         ctx->tx->inode_slot = slot + 1;
@@ -407,6 +413,9 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
         ctx->tx->inodes_delta++;
         return 1;
     }
+    if (is_spent)
+        atomic_fetch_or_explicit(&table->chunks[slots->chunk].spent, (uint64_t)1 << slots->word,
+                                 memory_order_relaxed);
     return 0;
 }
 

@@ -36,6 +36,7 @@ struct vm_open {
 struct vm_chunk {
     _Atomic uint64_t block;   /* 0: not looked up yet */
     _Atomic uint64_t claimed; /* words that some lane takes slots from */
+    _Atomic uint64_t spent;   /* words whose free slots cannot be used any more (T1), or trusted */
     _Atomic uint32_t pending; /* slots taken by transactions that are not committed */
 };
 

@@ -39,11 +39,13 @@ static int blocks_load(struct vm_ctx *ctx, const struct vm_named_hit *hit, const
 {
     memcpy(out, bytes + hit->entry.name_bytes, sizeof *out);
     uint64_t len_bytes = vm_get32(out->len_bytes);
-    bool is_sound =
-        hit->entry.payload_bytes >= sizeof *out && len_bytes == hit->entry.value &&
-        len_bytes <= VMFS_XATTR_MAX &&
-        vm_get32(out->blocks) == vm_div_up(len_bytes, VM_BLOCK_BYTES) &&
-        vm_range_inside(vm_get64(out->block), vm_get32(out->blocks), ctx->region->blocks);
+    uint64_t blocks = vm_get32(out->blocks);
+    bool is_sound = hit->entry.payload_bytes >= sizeof *out && len_bytes == hit->entry.value &&
+                    len_bytes > 0 && len_bytes <= VMFS_XATTR_MAX &&
+                    blocks == vm_div_up(len_bytes, VM_BLOCK_BYTES) &&
+                    vm_range_inside(vm_get64(out->block), blocks, ctx->region->blocks) &&
+                    vm_region_is_home(ctx->region, vm_get64(out->block) * VM_BLOCK_BYTES,
+                                      blocks * VM_BLOCK_BYTES);
     return is_sound ? 0 : damaged(ctx, hit->leaf);
 }
 

@@ -235,6 +235,13 @@ int vm_journal_poison(struct vm_ctx *ctx)
     return vm_raise(&ctx->err, VMFS_R_SYSTEM, 0);
 }
 
+int vm_journal_check(struct vm_ctx *ctx)
+{
+    if (atomic_load_explicit(&ctx->journal->is_poisoned, memory_order_acquire))
+        return vm_raise(&ctx->err, VMFS_R_POISONED, 0);
+    return 0;
+}
+
 static int fence_counted(struct vm_ctx *ctx)
 {
     atomic_fetch_add_explicit(&ctx->journal->checkpoint_fences, 1, memory_order_relaxed);
@@ -244,6 +251,9 @@ static int fence_counted(struct vm_ctx *ctx)
 static int checkpoint_slice(struct vm_ctx *ctx)
 {
     struct vm_journal *journal = ctx->journal;
+    int result = vm_journal_check(ctx);
+    if (result)
+        return result;
     struct vm_watermark line = journal->line;
     line.watermark = vm_min(horizon(journal), line.watermark + SLICE_RECORDS);
     if (line.watermark == journal->line.watermark)
@@ -251,7 +261,7 @@ static int checkpoint_slice(struct vm_ctx *ctx)
     memset(journal->flushed, 0xff, sizeof journal->flushed);
     for (uint32_t index = 0; index < journal->lane_count; index++)
         for_records(ctx, &journal->lanes[index], &line, claim_record);
-    int result = fence_counted(ctx); /* H12: homes before W */
+    result = fence_counted(ctx); /* H12: homes before W */
     if (result)
         return result;
     vm_watermark_store(&ctx->io, journal->line_copy ^ 1, &line); /* S2 */

@@ -97,6 +97,9 @@ int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_
  * (H16). Returns the reason. */
 int vm_journal_poison(struct vm_ctx *ctx);
 
+/* May records still follow? */
+int vm_journal_check(struct vm_ctx *ctx);
+
 /* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it
  * also returns 0 while another thread is at it. */
 int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);

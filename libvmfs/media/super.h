@@ -1,10 +1,9 @@
 /* super.h -- the two superblock copies and the two watermark lines
  *
  * S1  A superblock is published copy B first, fenced, then copy A: one valid copy exists at any
- *     instant, and the newer generation of the valid ones counts. A writer that finds only one, or
- * two that differ, publishes again. A copy that a crash left behind is stored again at attach,
- * never the one that was chosen. S2  Watermark copies are written in turn, so a torn one leaves its
- * predecessor. */
+ *     instant, and the newer generation of the valid ones counts. A writer that finds only one, or two
+ *     that differ, stores the bad copy again, never the one that was chosen.
+ * S2  Watermark copies are written in turn, so a torn one leaves its predecessor. */
 #ifndef VM_MEDIA_SUPER_H
 #define VM_MEDIA_SUPER_H
 

@@ -44,6 +44,8 @@ static int store_target(struct vm_ctx *ctx, struct vm_inode *inode, const struct
     return vm_file_add(ctx, inode, &extent);
 }
 
+/* The new inode's stripe is taken too: who still knows the slot by an older id must not read it
+ * while it is stored. 1 if that stripe cannot be had in this order. */
 static int make_child(struct vm_ctx *ctx, uint64_t parent, const struct vm_new *new,
                       struct vm_inode *child)
 {
@@ -52,6 +54,8 @@ static int make_child(struct vm_ctx *ctx, uint64_t parent, const struct vm_new *
     int result = vm_table_take(ctx, &id, &offset);
     if (result)
         return result;
+    if (!vm_lock_another(ctx, id))
+        return 1;
     vm_inode_make(ctx, id, offset, new->mode, child);
     vm_inode_set_nlink(child, vm_inode_is_directory(child) ? 2 : 1);
     if (vm_inode_is_directory(child))
@@ -95,13 +99,16 @@ static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name nam
 int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                    const struct vm_new *new, uint64_t *id_out)
 {
-    int result = vm_tx_begin(ctx);
-    if (result)
-        return result;
-    vm_lock_inodes(ctx, &dir_id, 1);
-    result = create_locked(ctx, dir_id, name, new, id_out);
-    vm_unlock_inodes(ctx);
-    vm_tx_end(ctx);
+    int result = 1;
+    while (result > 0) {
+        result = vm_tx_begin(ctx);
+        if (result)
+            return result;
+        vm_lock_inodes(ctx, &dir_id, 1);
+        result = create_locked(ctx, dir_id, name, new, id_out);
+        vm_unlock_inodes(ctx);
+        vm_tx_end(ctx);
+    }
     return result;
 }
 

@@ -169,7 +169,7 @@ int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_repl
     int result = init_parts(volume, ctx, may_replay);
     if (result || !volume->choice.is_single || volume->choice.is_read_only)
         return result;
-    return vm_super_publish(&ctx->io, &volume->super) ? vm_journal_poison(ctx) : 0; /* S1, H22 */
+    return vm_super_mend(&ctx->io, &volume->super) ? vm_journal_poison(ctx) : 0; /* S1, H22 */
 }
 
 void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx)

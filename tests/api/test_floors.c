@@ -5,6 +5,7 @@
  * more. A call that only reads issues none, ever. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -316,4 +317,26 @@ Test(floors, append)
 {
     run_floor(
         &(struct floor_case){.name = "append", .floor = 2, .call = call_append, .is_bound = true});
+}
+
+/* Where nodes split depends on the region's secret: a call in which everything coincides is rare.
+ */
+Test(floors, never_over_the_most_in_many_regions)
+{
+    static struct floor_run run;
+    for (unsigned region = 0; region < 60; region++) {
+        memset(&run, 0, sizeof(run));
+        fixture_open(&run.fixture, "many", 64 * REGION_MIB);
+        run.fs = run.fixture.fs;
+        expect_ok(vmfs_mkdir(run.fs, "/a", 0755));
+        for (unsigned i = 0; i < CALLS; i++) {
+            uint64_t before = count_fences(run.fs);
+            expect_ok((int)(i % 2 == 0 ? call_mknod(&run, i) : call_mkdir(&run, i)));
+            uint64_t fences = count_fences(run.fs) - before;
+            cr_assert(fences <= FENCES_MAX, "region %u, call %u issued %llu fences", region, i,
+                      (unsigned long long)fences);
+        }
+        expect_ok(vmfs_close(run.fs));
+        unlink(run.fixture.path);
+    }
 }

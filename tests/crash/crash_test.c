@@ -1,10 +1,11 @@
 /* crash_test.c -- every operation, cut at every fence
  *
- *     crash_test [--quick] [--first] [--seconds N] [--seed N] [--mib N] [--only LABEL] [--replay TOKEN]
+ *     crash_test [--quick] [--first] [--seconds N] [--seed N] [--mib N] [--only LABEL] [--replay
+ * TOKEN]
  *
- * Each scenario is run in each variant on a recorded medium. Before every fence and after the return
- * the states that a crash may leave are tried, each attached, checked, read and used. Passes with new
- * seeds follow until the time is up. */
+ * Each scenario is run in each variant on a recorded medium. Before every fence and after the
+ * return the states that a crash may leave are tried, each attached, checked, read and used. Passes
+ * with new seeds follow until the time is up. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,7 @@ struct test {
     struct dump *dumps[EXPLORE_DUMPS];
     const char *only;
     uint64_t bytes;
+    double deadline; /* 0: none */
     /* The run that is going on. */
     const struct scenario *scenario;
     const struct variant *variant;
@@ -248,6 +250,7 @@ static void record(struct test *test, const char *label)
     explore_start(explorer, &test->live, label);
     explorer->allowed = BIT(DUMP_NONE) | BIT(DUMP_OP);
     explorer->is_exact = false;
+    explorer->is_full = test->scenario->is_full;
     test->is_recording = true;
     test->is_meanwhile_due = test->variant->meanwhile != ALONE;
     run_op(test);
@@ -261,6 +264,8 @@ static void record(struct test *test, const char *label)
 
 static bool is_wanted(const struct test *test, const char *label)
 {
+    if (test->deadline > 0 && now_seconds() > test->deadline)
+        return false;
     return !test->only || strncmp(label, test->only, strlen(test->only)) == 0;
 }
 
@@ -288,7 +293,8 @@ static void load_for_format(struct test *test, const uint8_t *old)
     test->live.random_seed = seed_mix(test->explorer.seed, 1);
 }
 
-/* Over garbage, and over a filesystem that holds files: what was there, nothing, or an empty one. */
+/* Over garbage, and over a filesystem that holds files: what was there, nothing, or an empty one.
+ */
 static void run_format(struct test *test, const uint8_t *old, bool is_filesystem, const char *label)
 {
     struct explorer *explorer = &test->explorer;
@@ -310,6 +316,7 @@ static void run_format(struct test *test, const uint8_t *old, bool is_filesystem
     explore_start(explorer, &test->live, label);
     explorer->allowed = BIT(DUMP_OP) | (is_filesystem ? BIT(DUMP_NONE) : 0);
     explorer->is_exact = false;
+    explorer->is_full = false;
     explorer->is_format = true;
     test->is_recording = true;
     test->is_meanwhile_due = false;
@@ -353,9 +360,10 @@ static bool parse_token(struct test *test, char *text, struct token *token)
     if (!slash)
         return false;
     *token = (struct token){0};
-    bool is_whole = sscanf(slash, "/%u:%c%llu@%llu", &token->point, &token->kind, &index, &seed) == 4 ||
-                    sscanf(slash, "/%u:%c%llu/%u:%c%llu@%llu", &token->point, &token->kind, &index,
-                           &token->inner_point, &token->inner_kind, &inner_index, &seed) == 7;
+    bool is_whole =
+        sscanf(slash, "/%u:%c%llu@%llu", &token->point, &token->kind, &index, &seed) == 4 ||
+        sscanf(slash, "/%u:%c%llu/%u:%c%llu@%llu", &token->point, &token->kind, &index,
+               &token->inner_point, &token->inner_kind, &inner_index, &seed) == 7;
     token->index = index;
     token->inner_index = inner_index;
     test->explorer.seed = seed;
@@ -434,6 +442,7 @@ int main(int argc, char **argv)
         return 2;
     }
     double start = now_seconds();
+    test.deadline = options.seconds > 0 ? start + options.seconds : 0;
     struct explorer *explorer = &test.explorer;
     do {
         run_pass(&test);

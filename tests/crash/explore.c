@@ -1,7 +1,7 @@
 /* explore.c -- apply, attach, judge, take back
  *
- * `work` holds the durable image of the recorded medium but while a state is being judged; `inner` the
- * same for crashes in the recovery of a state. So a state costs what it changes, not a copy. */
+ * `work` holds the durable image of the recorded medium but while a state is being judged; `inner`
+ * the same for crashes in the recovery of a state. So a state costs what it changes, not a copy. */
 #include "explore.h"
 
 #include <errno.h>
@@ -97,9 +97,9 @@ static bool words_are_allowed(const struct explorer *explorer, const struct dump
         uint64_t value = word_at(dump, at, end);
         bool is_known = false;
         for (unsigned index = 0; index < EXPLORE_DUMPS; index++)
-            is_known = is_known || ((explorer->allowed >> index & 1) &&
-                                    explorer->dumps[index]->has_target &&
-                                    word_at(explorer->dumps[index], at, end) == value);
+            is_known = is_known ||
+                       ((explorer->allowed >> index & 1) && explorer->dumps[index]->has_target &&
+                        word_at(explorer->dumps[index], at, end) == value);
         if (!is_known)
             return false;
     }
@@ -144,6 +144,8 @@ static const char *judge_attached(struct explorer *explorer, struct vmfs *fs)
     if (out && dump->error)
         fprintf(out, "    error %d at %s\n", dump->error, dump->error_path);
     const char *reason = compare_dump(explorer, dump);
+    if (explorer->is_full)
+        dump->dir_count = 0;
     if (!reason && (explorer->replay || explorer->state_count % USE_UP_INTERVAL == 0))
         reason = world_use_up(fs, dump, explorer->empty_blocks);
     return reason;
@@ -179,8 +181,8 @@ static void watch_signals(const struct explorer *explorer)
         signal(signals[index], end_with_token);
 }
 
-/* Attaches `medium` and asks everything of it; stores that recovery makes are recorded if the medium is
- * tracking. */
+/* Attaches `medium` and asks everything of it; stores that recovery makes are recorded if the
+ * medium is tracking. */
 static const char *judge(struct explorer *explorer, struct medium *medium, uint64_t image)
 {
     struct medium *before = medium_use(medium);
@@ -192,8 +194,8 @@ static const char *judge(struct explorer *explorer, struct medium *medium, uint6
     int err = world_attach(medium, 0, &fs);
     medium->is_tracking = false;
     const char *reason = NULL;
-    bool is_unformatted = explorer->is_format && !explorer->is_exact &&
-                          (err == -EMEDIUMTYPE || err == -EUCLEAN);
+    bool is_unformatted =
+        explorer->is_format && !explorer->is_exact && (err == -EMEDIUMTYPE || err == -EUCLEAN);
     if (explorer->replay)
         fprintf(stderr, "    attach: %d\n", err);
     if (err && !is_unformatted)
@@ -299,11 +301,11 @@ static void try_state(struct explorer *explorer, const struct medium *live, enum
     struct medium *work = &explorer->work;
     struct states *states = &explorer->states;
     const struct token *replay = explorer->replay;
-    explorer->now = (struct token){
-        .point = explorer->point, .kind = state_letter(kind), .index = index};
-    bool is_nested = replay ? replay->inner_point > 0
-                            : kind == STATE_FULL ||
-                                  (kind == STATE_RANDOM && index < explorer->nested_random);
+    explorer->now =
+        (struct token){.point = explorer->point, .kind = state_letter(kind), .index = index};
+    bool is_nested =
+        replay ? replay->inner_point > 0
+               : kind == STATE_FULL || (kind == STATE_RANDOM && index < explorer->nested_random);
     states_pick(states, kind, index);
     uint64_t image = live->durable_hash;
     for (uint64_t at = 0; at < live->unit_count; at++)

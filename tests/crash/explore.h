@@ -25,10 +25,11 @@ struct explorer {
     uint64_t choices_max; /* of one kind at one point */
     uint64_t nested_random;
     const struct token *replay; /* only this state, with details */
-    bool is_first;  /* end the program at the first violation */
-    bool is_format; /* an unformatted region is allowed as well */
+    bool is_first;              /* end the program at the first violation */
+    bool is_format;             /* an unformatted region is allowed as well */
     struct dump *dumps[EXPLORE_DUMPS];
     unsigned allowed; /* a bit for each dump that a crash now may leave */
+    bool is_full;     /* there may be no room for new files */
     bool is_exact;    /* a word of the target must be as in that dump */
     uint64_t empty_blocks;
     /* Results. */

@@ -1,9 +1,9 @@
 /* recorder.h -- memory that plays a persistent medium, store by store
  *
- * The model of x86: a plain store is in flight until its line was flushed and the thread that flushed
- * it has fenced; caches evict lines at any time, so of each line any prefix of its stores may survive.
- * A store past the cache (copy, set) is in flight until its thread fences, and of those any subset of
- * aligned 8-byte words may survive. */
+ * The model of x86: a plain store is in flight until its line was flushed and the thread that
+ * flushed it has fenced; caches evict lines at any time, so of each line any prefix of its stores
+ * may survive. A store past the cache (copy, set) is in flight until its thread fences, and of
+ * those any subset of aligned 8-byte words may survive. */
 #ifndef TESTS_CRASH_RECORDER_H
 #define TESTS_CRASH_RECORDER_H
 
@@ -30,8 +30,8 @@ struct medium {
     uint8_t *memory;  /* what loads see */
     uint8_t *durable; /* what is safe */
     uint64_t bytes;
-    bool is_tracking; /* false: stores only mark lines as dirty */
-    unsigned thread;  /* who is storing now */
+    bool is_tracking;   /* false: stores only mark lines as dirty */
+    unsigned thread;    /* who is storing now */
     struct unit *units; /* in flight, in program order */
     uint64_t unit_count;
     uint64_t unit_room;
@@ -41,7 +41,7 @@ struct medium {
     uint64_t dirty_count;
     uint64_t durable_hash; /* of the durable words */
     uint64_t fences;
-    bool fails; /* the next fence refuses, and makes nothing durable */
+    bool fails;                           /* the next fence refuses, and makes nothing durable */
     uint8_t *mirrors[MEDIUM_MIRRORS_MAX]; /* get what becomes durable, as it does */
     unsigned mirror_count;
     medium_hook_fn before_fence; /* nothing of this fence is durable yet */
@@ -65,7 +65,8 @@ void medium_load(struct medium *medium, const uint8_t *image);
 struct medium *medium_use(struct medium *medium);
 struct medium *medium_current(void);
 
-/* Stores one word into memory as if a crash had left it there; returns how the image hash changes. */
+/* Stores one word into memory as if a crash had left it there; returns how the image hash changes.
+ */
 uint64_t medium_put(struct medium *medium, uint32_t word, uint64_t value);
 
 /* Copies every dirty line of `medium` from `image` into its memory and marks all as clean. */

@@ -69,8 +69,8 @@ int scenario_poison(struct vmfs *fs)
     static uint8_t bytes[PIECE_BYTES];
     struct vmfs_file *file;
     memset(bytes, POISON_BYTE, sizeof bytes);
-    int err = vmfs_file_open(fs, "/poison", VMFS_O_CREAT | VMFS_O_WRONLY | VMFS_O_APPEND, 0600,
-                             &file);
+    int err =
+        vmfs_file_open(fs, "/poison", VMFS_O_CREAT | VMFS_O_WRONLY | VMFS_O_APPEND, 0600, &file);
     if (err)
         return err;
     int64_t written = 1;
@@ -112,7 +112,8 @@ int scenario_fill_inodes(struct vmfs *fs)
         const struct vm_itable *table = fs->volume.itable;
         char path[32];
         err = vmfs_statfs(fs, &statfs);
-        if (err || statfs.inodes_used + 1 >= atomic_load(&table->chunk_count) * table->slots_per_chunk)
+        if (err ||
+            statfs.inodes_used + 1 >= atomic_load(&table->chunk_count) * table->slots_per_chunk)
             break;
         snprintf(path, sizeof path, "/many/%u", index);
         err = make(fs, path);
@@ -298,48 +299,35 @@ static int op_append_after_shrink(struct play *play)
     return put(play->fs, "/f", 300, 9500, 29);
 }
 
+/* Two files that share the free space block by block: more extents than one record can free. */
+static int interleave(struct play *play)
+{
+    int err = 0;
+    for (uint64_t block = 0; err == 0 && block < 100; block++)
+        err = ALL(put(play->fs, "/d2/one", 4096, block * 4096, 30),
+                  put(play->fs, "/d2/two", 4096, block * 4096, 31));
+    return err == -ENOSPC ? 0 : err;
+}
+
 /* Free space of single blocks: a write takes several steps. */
 static int fragment(struct play *play)
 {
-    char path[32];
-    int err = 0;
-    unsigned count = 0;
-    for (; err == 0; count++) {
-        snprintf(path, sizeof path, "/d2/s%u", count);
-        err = put(play->fs, path, 4096, 0, 30);
-        snprintf(path, sizeof path, "/d2/l%u", count);
-        if (err == 0)
-            err = put(play->fs, path, 32768, 0, 31);
-    }
-    if (err != -ENOSPC && err != -EIO)
-        return err;
-    for (unsigned index = 0; index + 1 < count; index++) {
-        snprintf(path, sizeof path, "/d2/s%u", index);
-        err = vmfs_unlink(play->fs, path);
-        if (err)
-            return err;
-    }
-    return 0;
+    return ALL(interleave(play), vmfs_unlink(play->fs, "/d2/one"));
 }
 
 static int op_write_pieces(struct play *play)
 {
-    return put(play->fs, "/d1/c", 40000, 0, 32);
-}
-
-static int pieces_before(struct play *play)
-{
-    return ALL(fragment(play), op_write_pieces(play));
+    return put(play->fs, "/d1/c", 60000, 0, 32);
 }
 
 static int op_truncate_pieces(struct play *play)
 {
-    return vmfs_truncate(play->fs, "/d1/c", 1);
+    return vmfs_truncate(play->fs, "/d2/one", 1);
 }
 
 static int op_unlink_pieces(struct play *play)
 {
-    return vmfs_unlink(play->fs, "/d1/c");
+    return vmfs_unlink(play->fs, "/d2/one");
 }
 
 static int op_truncate_down(struct play *play)
@@ -444,8 +432,8 @@ const struct scenario scenarios[] = {
     {"overwrite-odd", NULL, op_overwrite_odd, "/f", false, false},
     {"overwrite-image", image_before, op_overwrite_image, "/f", true, false},
     {"write-pieces", fragment, op_write_pieces, "/d1/c", false, true},
-    {"truncate-pieces", pieces_before, op_truncate_pieces, NULL, false, true},
-    {"unlink-pieces", pieces_before, op_unlink_pieces, NULL, false, true},
+    {"truncate-pieces", interleave, op_truncate_pieces, NULL, false, true},
+    {"unlink-pieces", interleave, op_unlink_pieces, NULL, false, true},
     {"truncate-down", NULL, op_truncate_down, NULL, false, false},
     {"truncate-up", NULL, op_truncate_up, NULL, false, false},
     {"truncate-up-again", shrink_before, op_truncate_up, NULL, true, false},

@@ -6,19 +6,19 @@
 
 /* x(NAME, letter in tokens) */
 #define STATE_KINDS(x)                                                                             \
-    x(NONE, 'n')           /* nothing */                                                           \
-    x(FULL, 'f')           /* everything */                                                        \
-    x(LINE, 'l')           /* one line, whole */                                                   \
-    x(WITHOUT_LINE, 'w')   /* everything but one line */                                           \
-    x(PREFIX, 'p')         /* the first words in program order */                                  \
-    x(WITHOUT_WORD, 'o')   /* everything but one word past the cache */                            \
-    x(RANDOM, 'r')         /* a random prefix of each line, random words past the cache */
+    x(NONE, 'n')             /* nothing */                                                         \
+        x(FULL, 'f')         /* everything */                                                      \
+        x(LINE, 'l')         /* one line, whole */                                                 \
+        x(WITHOUT_LINE, 'w') /* everything but one line */                                         \
+        x(PREFIX, 'p')       /* the first words in program order */                                \
+        x(WITHOUT_WORD, 'o') /* everything but one word past the cache */                          \
+        x(RANDOM, 'r')       /* a random prefix of each line, random words past the cache */
 
 enum state_kind {
 #define STATE_ENUM(name, letter) STATE_##name,
     STATE_KINDS(STATE_ENUM)
 #undef STATE_ENUM
-    STATE_KIND_COUNT
+        STATE_KIND_COUNT
 };
 
 /* Room for the choice; kept between points. */
@@ -30,7 +30,7 @@ struct states {
     uint64_t line_count;
     uint32_t *past_cache; /* indexes of units past the cache */
     uint64_t past_cache_count;
-    uint8_t *picked; /* for each unit in flight */
+    uint8_t *picked;  /* for each unit in flight */
     uint64_t *prefix; /* for RANDOM: of each line, how many words are left to be picked */
 };
 

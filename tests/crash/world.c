@@ -218,7 +218,8 @@ static void dump_xattrs(struct walk *walk)
     int64_t total = vmfs_xattr_list(walk->fs, path, VMFS_NOFOLLOW, names, sizeof names);
     note_error(walk, total);
     for (int64_t at = 0; at < total; at += (int64_t)strlen(names + at) + 1) {
-        int64_t got = vmfs_xattr_get(walk->fs, path, VMFS_NOFOLLOW, names + at, value, sizeof value);
+        int64_t got =
+            vmfs_xattr_get(walk->fs, path, VMFS_NOFOLLOW, names + at, value, sizeof value);
         note_error(walk, got);
         digest(walk->dump, names + at, strlen(names + at));
         if (got > 0)
@@ -253,8 +254,8 @@ static void digest_stat(struct walk *walk, const struct vmfs_stat *stat)
     digest(walk->dump, words, sizeof words);
     if (walk->dump->out)
         fprintf(walk->dump->out, "    %s mode=%o nlink=%u size=%llu m=%lld c=%lld", walk->path,
-                stat->mode, stat->nlink, (unsigned long long)stat->size,
-                (long long)stat->mtime_ns, (long long)stat->ctime_ns);
+                stat->mode, stat->nlink, (unsigned long long)stat->size, (long long)stat->mtime_ns,
+                (long long)stat->ctime_ns);
 }
 
 static void dump_object(struct walk *walk);
@@ -276,8 +277,8 @@ static void dump_entries(struct walk *walk)
         if (strcmp(entry.name, ".") == 0 || strcmp(entry.name, "..") == 0)
             continue;
         digest(dump, entry.name, entry.name_bytes);
-        walk->len_bytes += (size_t)snprintf(walk->path + before, sizeof walk->path - before, "/%s",
-                                            entry.name);
+        walk->len_bytes +=
+            (size_t)snprintf(walk->path + before, sizeof walk->path - before, "/%s", entry.name);
         dump_object(walk);
         walk->len_bytes = before;
         walk->path[before] = '\0';

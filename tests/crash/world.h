@@ -1,7 +1,7 @@
 /* world.h -- filesystems on recorded media: attaching, looking at all of them, using them up
  *
- * Clock, random numbers, memory and thread names of every filesystem come from here, so that a run is
- * decided by its scenario and seed alone. */
+ * Clock, random numbers, memory and thread names of every filesystem come from here, so that a run
+ * is decided by its scenario and seed alone. */
 #ifndef TESTS_CRASH_WORLD_H
 #define TESTS_CRASH_WORLD_H
 
@@ -44,8 +44,8 @@ const char *world_use_up(struct vmfs *fs, const struct dump *dump, uint64_t empt
 /* Free blocks, as they would be without grown inode chunks and the root directory's nodes. */
 uint64_t world_free_blocks(struct vmfs *fs);
 
-/* Could another thread do anything now without waiting for the one that is interrupted? Only lanes and
- * stripes are held. */
+/* Could another thread do anything now without waiting for the one that is interrupted? Only lanes
+ * and stripes are held. */
 bool world_is_quiet(struct vmfs *fs);
 
 /* Calls of platform.back() go here while it is not null. */

@@ -1,15 +1,16 @@
 /* test_journal.c -- the hazards of the one-fence journal, each by its name
  *
- * Two threads are played by one: while one transaction waits at a fence, the other runs. A crash takes
- * exactly the words that the scenario of the hazard needs.
+ * Two threads are played by one: while one transaction waits at a fence, the other runs. A crash
+ * takes exactly the words that the scenario of the hazard needs.
  *
  *     H1 h1_stale_lane      H2 H11 h2_reuse    H8 h8_horizon        H10 h10_shared_word
  *     H12 h12_release       H14 h14_fence, h14_resurrection         H15 h15_place, h15_target
  *     H16 h16_poison        H17 h17_recovery, h17_use               T1 t1_generation
- *     H7 h7_log_space       S2 s2_order        P2 p2_in_place
- * H3, H4, H5, H6, H9, H18, H22 and D1 to D4 fall out of tests/crash/crash_test.c. H13, H19 and H20
- * cannot arise yet: there are no revokes, no undo images and no direct pointers. H21 is about threads:
- * tests/api/stress_test.c. */
+ *     H7 h7_log_space       P2 p2_in_place     N3 n3_fresh           D2 d2_tail
+ *     S1 s1_mend_a, s1_mend_b                  S2 s2_order, s2_turns
+ * H3, H4, H5, H6, H9, H18, H22 and D1, D3, D4 fall out of tests/crash/crash_test.c. H13, H19 and
+ * H20 cannot arise yet: there are no revokes, no undo images and no direct pointers. H21 is about
+ * threads: tests/api/stress_test.c. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -21,8 +22,9 @@
 #include "world.h"
 
 #define REGION_BYTES ((uint64_t)1 << 20)
-#define HOME_X       (REGION_BYTES - 4096) /* in a block that nobody has taken */
-#define HOME_Y       (REGION_BYTES - 2048)
+#define HOME_BLOCK   128u /* nobody has taken it */
+#define HOME_X       ((uint64_t)HOME_BLOCK * 4096)
+#define HOME_Y       (HOME_X + 2048)
 #define IMAGES_MAX   128u
 
 /* Lanes 2 and 3 are those of operations. */
@@ -47,6 +49,8 @@ static void start(void)
     medium_use(&medium);
     medium.now_ns = 1000;
     attach(VMFS_CREATE);
+    struct vm_bit bit = vm_region_bit(&fs->volume.region, HOME_BLOCK);
+    cr_assert_eq(vm_load64_home(&fs->volume.region, bit.word_offset) >> bit.bit & 1, 0);
 }
 
 /* Loses power, but for the words that `keep` wants; the handle is gone with the process. */
@@ -260,8 +264,8 @@ Test(journal, h2_reuse)
     struct vm_space *space = fs->volume.space;
     for (uint32_t index = 0; index < space->pool_count; index++)
         if (space->pools[index].chunk != VM_CHUNK_NONE) {
-            vm_chunks_unclaim(space, vm_chunk_first_block(&fs->volume.region, space->pools[index].chunk),
-                              1);
+            vm_chunks_unclaim(
+                space, vm_chunk_first_block(&fs->volume.region, space->pools[index].chunk), 1);
             space->pools[index].chunk = VM_CHUNK_NONE;
         }
     struct vmfs_file *file;
@@ -308,7 +312,8 @@ static bool keep_entries(const struct unit *unit, uint64_t index)
     return is_in_lane(unit, LANE_A) && (uint64_t)unit->word * 8 >= lane_offset(LANE_A) + 64;
 }
 
-/* The first life leaves a header without its entries, the second the same entries without a header. */
+/* The first life leaves a header without its entries, the second the same entries without a header.
+ */
 Test(journal, h14_resurrection)
 {
     start();
@@ -341,6 +346,20 @@ static void tear(struct medium *at_fence, void *arg)
     }
 }
 
+/* Attaches every torn image: both words must be as the records made them. */
+static void check_torn(void)
+{
+    medium.before_fence = NULL;
+    cr_assert_gt(torn_count, 7);
+    for (unsigned index = 0; index < torn_count; index++) {
+        medium_load(&medium, torn[index]);
+        attach(0);
+        cr_expect_eq(get_word(HOME_X), 2, "image %u", index);
+        cr_expect_eq(get_word(HOME_Y), 3, "image %u", index);
+    }
+}
+
+/* Whatever copy of W a recovery tears, the other one is not older than the lanes. */
 Test(journal, s2_order)
 {
     start();
@@ -351,14 +370,46 @@ Test(journal, s2_order)
     crash(NULL);
     medium.before_fence = tear;
     attach(0);
-    medium.before_fence = NULL;
-    cr_assert_gt(torn_count, 8);
-    for (unsigned index = 0; index < torn_count; index++) {
-        medium_load(&medium, torn[index]);
-        attach(0);
-        cr_expect_eq(get_word(HOME_X), 2, "image %u", index);
-        cr_expect_eq(get_word(HOME_Y), 3, "image %u", index);
-    }
+    check_torn();
+}
+
+/* The same for checkpoints: the copies take turns. */
+Test(journal, s2_turns)
+{
+    start();
+    set_word(LANE_A, HOME_X, 1);
+    set_word(LANE_B, HOME_X, 2);
+    checkpoint();
+    set_word(LANE_B, HOME_Y, 3);
+    medium.before_fence = tear;
+    checkpoint();
+    check_torn();
+}
+
+/* One superblock is damaged; storing it again must not put the other one at risk. */
+static void tear_mending(unsigned block)
+{
+    start();
+    set_word(LANE_A, HOME_X, 2);
+    set_word(LANE_B, HOME_Y, 3);
+    crash(NULL);
+    memset(medium.memory + block * 4096 + 100, 0xff, 8);
+    memcpy(medium.durable, medium.memory, REGION_BYTES);
+    medium.before_fence = tear;
+    attach(0);
+    check_torn();
+    attach(0);
+    cr_expect(world_is_sound(fs, stderr));
+}
+
+Test(journal, s1_mend_a)
+{
+    tear_mending(VM_SUPER_A_BLOCK);
+}
+
+Test(journal, s1_mend_b)
+{
+    tear_mending(VM_SUPER_B_BLOCK);
 }
 
 /* ---- forged records ---- */
@@ -402,8 +453,8 @@ Test(journal, h16_poison)
     cr_expect_lt(vmfs_mknod(fs, "/b", 0600, 0), 0);
 }
 
-/* A lane that is full of records that cannot be retired would make a commit fail; it is emptied at the
- * beginning of each. */
+/* A lane that is full of records that cannot be retired would make a commit fail; it is emptied at
+ * the beginning of each. */
 Test(journal, h7_log_space)
 {
     static uint8_t bytes[2048];
@@ -466,7 +517,39 @@ Test(journal, h17_recovery)
     cr_expect_eq(unbacked_count, 0);
 }
 
-/* ---- what needs no crash in the middle ---- */
+/* ---- bytes ---- */
+
+/* Bytes that a block reads as although nobody made them durable. */
+Test(journal, n3_fresh)
+{
+    start();
+    struct vm_ctx ctx = begin(LANE_A);
+    struct vm_le64 stored = vm_put64(9);
+    vm_io_store(&ctx.io, HOME_X, &stored, sizeof stored);
+    vm_tx_write_fresh(&ctx, HOME_X, &stored, sizeof stored);
+    cr_assert_eq(commit(&ctx), 0);
+    crash(NULL);
+    attach(0);
+    cr_expect_eq(get_word(HOME_X), 9);
+}
+
+Test(journal, d2_tail)
+{
+    static uint8_t bytes[4096];
+    static const uint8_t zeros[1000];
+    struct vmfs_file *file;
+    start();
+    memset(bytes, 0x77, sizeof bytes);
+    cr_assert_eq(vmfs_file_open(fs, "/f", VMFS_O_CREAT | VMFS_O_RDWR, 0600, &file), 0);
+    cr_assert_eq(vmfs_file_pwrite(file, bytes, sizeof bytes, 0), (int64_t)sizeof bytes);
+    cr_assert_eq(vmfs_file_truncate(file, 1000), 0);
+    cr_assert_eq(vmfs_file_truncate(file, 2000), 0);
+    crash(NULL);
+    attach(0);
+    cr_assert_eq(vmfs_file_open(fs, "/f", VMFS_O_RDONLY, 0, &file), 0);
+    cr_assert_eq(vmfs_file_pread(file, bytes, 1000, 1000), 1000);
+    cr_expect(memcmp(bytes, zeros, sizeof zeros) == 0);
+}
 
 Test(journal, p2_in_place)
 {
