@@ -1,14 +1,14 @@
 /* vmfs.h -- a filesystem that is memory
  *
- * libvmfs turns a mapped region of memory into a journaled, byte-addressable filesystem. There is
- * no block layer, no page cache and no kernel call between a program and its files: a read is a
- * copy out of the region, a durable write is a copy into it and one fence.
+ * libvmfs turns a mapped region of memory into a journaled, byte-addressable filesystem. There is no
+ * block layer, no page cache and no kernel call between a program and its files: a read is a copy
+ * out of the region, a durable write is a copy into it and one fence.
  *
  * A tour
  * ------
  * A *region* is a run of bytes: a DAX file or device, a file on tmpfs, a plain file, or memory that
- * the program mapped itself. vmfs_open() finds a region by path, vmfs_attach() takes one by
- * address; both give a *handle*, `struct vmfs`, on which everything else works:
+ * the program mapped itself. vmfs_open() finds a region by path, vmfs_attach() takes one by address;
+ * both give a *handle*, `struct vmfs`, on which everything else works:
  *
  *     struct vmfs_options options = VMFS_OPTIONS_INIT;
  *     options.flags = VMFS_CREATE;
@@ -28,13 +28,14 @@
  * --------------------
  * P1  Every call that changes names or attributes is atomic, and durable when it returns. After a
  *     crash at any instant the region holds the old state or the new one, never a mix.
- * P2  A write that has returned is durable. A crash inside a write leaves each aligned 8 bytes old
- * or new and the size old or new; never bytes of another file, of freed space or of memory that was
- * never written. P3  A call that fails has changed nothing. "Durable" means what the region can
- * give, and vmfs_info() says which of the two it is: at VMFS_DURABILITY_POWER the bytes outlive the
- * loss of power, at VMFS_DURABILITY_PROCESS they outlive the process (SIGKILL included) and reach
- * the medium with vmfs_sync() or vmfs_file_sync(). Below, "durable at return" is not repeated for
- * each function; where something is not, it says so.
+ * P2  A write that has returned is durable. A crash inside a write leaves each aligned 8 bytes old or
+ *     new and the size old or new; never bytes of another file, of freed space or of memory that
+ *     was never written.
+ * P3  A call that fails has changed nothing.
+ * "Durable" means what the region can give, and vmfs_info() says which of the two it is: at
+ * VMFS_DURABILITY_POWER the bytes outlive the loss of power, at VMFS_DURABILITY_PROCESS they outlive
+ * the process (SIGKILL included) and reach the medium with vmfs_sync() or vmfs_file_sync().
+ * Below, "durable at return" is not repeated for each function; where something is not, it says so.
  *
  * Errors
  * ------
@@ -232,7 +233,8 @@ enum vmfs_durability {
 #define VMFS_RDONLY 0x1 /* store nothing; an unreplayed journal is replayed privately */
 #define VMFS_CREATE 0x2 /* format; by path: create the file, which must not exist (-EEXIST) */
 #define VMFS_FORCE  0x4 /* with VMFS_CREATE: format over whatever is there */
-#define VMFS_ZEROED 0x8 /* with VMFS_CREATE on vmfs_attach(): the memory is known to read as zero  \
+#define VMFS_ZEROED                                                                                \
+    0x8 /* with VMFS_CREATE on vmfs_attach(): the memory is known to read as zero  \
                          */
 
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
@@ -257,8 +259,8 @@ struct vmfs_options {
         .owner_gid = UINT32_MAX                                                                    \
     }
 
-/* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores
- * the handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
+/* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores the
+ * handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
  * Costs the same for ten files and for ten million: one scan of the journal (at most 4 MiB).
  *   -EBUSY            another process or handle has it; the log names the pid
  *   -EMEDIUMTYPE      not a vmfs region
@@ -274,8 +276,7 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
 /* The same over `length` bytes at `address`, mapped by the caller, who keeps them mapped and unmaps
  * them after vmfs_close(). `address` and `length` are multiples of VMFS_BLOCK_SIZE. A read-only
  * attach of a region with an unreplayed journal is -EROFS, as there is nowhere to replay to.
- * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory. Errors as vmfs_open().
- */
+ * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory. Errors as vmfs_open(). */
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
                 struct vmfs **out);
 
@@ -434,8 +435,8 @@ int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev);
  * -EEXIST; -ENOENT for an empty target; -ENAMETOOLONG. */
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path);
 
-/* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's
- * full length. -EINVAL if it is not a symbolic link. */
+/* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's full
+ * length. -EINVAL if it is not a symbolic link. */
 int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t size);
 
 /* Gives the file at `existing` a second name. A symbolic link is linked itself, not followed.
@@ -473,8 +474,8 @@ int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flag
 #define VMFS_O_APPEND   02000
 #define VMFS_O_NOFOLLOW 0400000
 
-/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new
- * file (no umask is applied). An unlinked file stays readable and writable while it is open.
+/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file
+ * (no umask is applied). An unlinked file stays readable and writable while it is open.
  *   -EEXIST   VMFS_O_CREAT | VMFS_O_EXCL, and the name exists
  *   -EISDIR   a directory
  *   -ELOOP    VMFS_O_NOFOLLOW and a symbolic link
@@ -555,7 +556,7 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
  * --------------------------------------------------------------------------------------------- */
 
 /* Names are "user.NAME" with 1 to 250 bytes after the dot, kept on files and directories; values
- * have up to VMFS_XATTR_MAX bytes. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also: */
+ * have up to VMFS_XATTR_MAX bytes. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also:        */
 #define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
 /* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM the object is

@@ -12,8 +12,8 @@
 
 #define VM_THREAD_SLOTS 256u
 
-/* What one thread's calls have cost. Written by that thread alone, but for the last slot, which
- * takes all threads that found no slot of their own. */
+/* What one thread's calls have cost. Written by that thread alone, but for the last slot, which takes
+ * all threads that found no slot of their own. */
 struct vm_thread_slot {
     _Alignas(64) _Atomic uintptr_t owner;
     _Atomic uint64_t ops;
@@ -59,8 +59,8 @@ bool vm_is_forked(const struct vmfs *fs);
 /* What a return means on this handle, in one line. */
 const char *vm_durability_text(const struct vmfs *fs);
 
-/* Runs `body` as one call. What vanished between looking and locking is looked for again; when
- * space runs out, what an earlier life left is cleaned up first. */
+/* Runs `body` as one call. What vanished between looking and locking is looked for again; when space
+ * runs out, what an earlier life left is cleaned up first. */
 typedef int64_t (*vm_call_fn)(struct vm_ctx *ctx, void *arg);
 int64_t vm_call(struct vmfs *fs, bool is_change, vm_call_fn body, void *arg);
 

@@ -1,8 +1,8 @@
 /* map.c -- the file behind a region
  *
- * A region is locked by an open-file-description lock on its range of the file: exclusive for
- * writers, shared for readers. The kernel drops it when the process dies, so it is never stale; the
- * owner line in the region only serves to name the owner. */
+ * A region is locked by an open-file-description lock on its range of the file: exclusive for writers,
+ * shared for readers. The kernel drops it when the process dies, so it is never stale; the owner
+ * line in the region only serves to name the owner. */
 #include "api/map.h"
 
 #include <errno.h>

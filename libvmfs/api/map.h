@@ -4,9 +4,8 @@
 
 #include "api/handle.h"
 
-/* Opens and maps what the options say into fs->fd, map, map_bytes and is_page_cache; sets
- * *is_zeroed where the bytes are known to read as zero. 0 or a negative errno, with the reason
- * raised. */
+/* Opens and maps what the options say into fs->fd, map, map_bytes and is_page_cache; sets *is_zeroed
+ * where the bytes are known to read as zero. 0 or a negative errno, with the reason raised. */
 int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
                     const struct vmfs_options *options, bool *is_zeroed);
 

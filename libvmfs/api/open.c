@@ -55,8 +55,8 @@ static struct vmfs *handle_new(const struct vmfs_options *options)
     return NULL;
 }
 
-/* Faults on the fast path would be the worst tail: the lanes are in memory, and stay there where
- * the system allows it. */
+/* Faults on the fast path would be the worst tail: the lanes are in memory, and stay there where the
+ * system allows it. */
 static void populate_lanes(struct vmfs *fs)
 {
     const struct vm_region *region = &fs->volume.region;

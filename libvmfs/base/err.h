@@ -1,8 +1,7 @@
 /* err.h -- where errors are born
  *
  * Below api/ a function returns 0 or a count, or a negated reason (enum vmfs_reason). vm_raise() is
- * the only source of reasons, each is raised at one place, and so it is the place for a breakpoint.
- */
+ * the only source of reasons, each is raised at one place, and so it is the place for a breakpoint. */
 #ifndef VM_BASE_ERR_H
 #define VM_BASE_ERR_H
 

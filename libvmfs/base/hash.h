@@ -1,7 +1,7 @@
 /* hash.h -- the one checksum of the medium: XXH3, 64 bits, seeded
  *
- * XXH3 is specified, portable and fast without vector registers; its seed carries the region's
- * secret so that bytes a user wrote cannot pass for ours. */
+ * XXH3 is specified, portable and fast without vector registers; its seed carries the region's secret
+ * so that bytes a user wrote cannot pass for ours. */
 #ifndef VM_BASE_HASH_H
 #define VM_BASE_HASH_H
 

@@ -68,8 +68,8 @@ static bool chunk_add(struct vm_check *check, uint64_t block)
     return true;
 }
 
-/* Gathers the chunks of one map block. Chunks are added in order, so the first entry without one
- * ends them: false then. */
+/* Gathers the chunks of one map block. Chunks are added in order, so the first entry without one ends
+ * them: false then. */
 static bool map_block_gather(struct vm_check *check, uint64_t map_block)
 {
     bool is_end = false;

@@ -5,8 +5,8 @@
 #include "media/ctx.h"
 #include "vmfs.h"
 
-/* Only the medium counts, so nothing else may run on the region meanwhile. Damage that is found is
- * a problem to report, not a failure: neither the log nor ctx->err hears of it. 0, or MEMORY. */
+/* Only the medium counts, so nothing else may run on the region meanwhile. Damage that is found is a
+ * problem to report, not a failure: neither the log nor ctx->err hears of it. 0, or MEMORY. */
 int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
                  struct vmfs_check_result *out);
 

@@ -1,7 +1,7 @@
 /* passes.h -- what the checker looks at, in the order in which it does
  *
- * The number of a pass is stable: it begins every problem that the pass reports and is never given
- * to another one. Later passes use what earlier ones have gathered. */
+ * The number of a pass is stable: it begins every problem that the pass reports and is never given to
+ * another one. Later passes use what earlier ones have gathered. */
 #ifndef VM_CHECK_PASSES_H
 #define VM_CHECK_PASSES_H
 

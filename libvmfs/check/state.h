@@ -1,9 +1,9 @@
 /* state.h -- what the passes of one check share
  *
- * F1  Nothing that is read from the medium bounds a loop or an allocation by itself: a node is
- * walked only when its block is met for the first time, and chunks that cannot all fit into the
- * region are not looked at. So a check of any bytes ends. F2  Memory is one bit for each block of
- * the region and nine bytes for each inode slot. */
+ * F1  Nothing that is read from the medium bounds a loop or an allocation by itself: a node is walked
+ *     only when its block is met for the first time, and chunks that cannot all fit into the region
+ *     are not looked at. So a check of any bytes ends.
+ * F2  Memory is one bit for each block of the region and nine bytes for each inode slot. */
 #ifndef VM_CHECK_STATE_H
 #define VM_CHECK_STATE_H
 

@@ -158,8 +158,8 @@ static int fill_tail(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t 
     return 0;
 }
 
-/* Stores into blocks that the file has. What lies behind the old end comes into view with the
- * record, so it is fenced before (D1), unless it is known to read as zero. */
+/* Stores into blocks that the file has. What lies behind the old end comes into view with the record, so
+ * it is fenced before (D1), unless it is known to read as zero. */
 static int write_in_place(struct write *write, const struct span *span)
 {
     struct vm_ctx *ctx = write->ctx;
@@ -240,8 +240,8 @@ static int write_hole(struct write *write, const struct span *span)
     return 0;
 }
 
-/* Publishes what is staged. In the middle of a long write the size stays old and the blocks lie
- * beyond it (D4). */
+/* Publishes what is staged. In the middle of a long write the size stays old and the blocks lie beyond
+ * it (D4). */
 static int publish(struct write *write, bool is_last)
 {
     struct vm_ctx *ctx = write->ctx;

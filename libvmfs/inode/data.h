@@ -1,11 +1,13 @@
 /* data.h -- the bytes of files
  *
- * D1  Bytes become visible, by a new extent or a larger size, only when they are durable or known
- * to read as zero (H9). D2  What lies behind the end in the last block may be anything of the
- * file's own: whoever moves the end over it makes it zero in the same record (FILL) or has stored
- * there. D3  A FILL of file data is an unretired image of it: a store in place over one of its
- * blocks waits until W has passed it (H3). D4  While blocks may lie behind the end (a long write or
- * truncation is under way) the inode says BEYOND, and whoever finds that cuts them off first.
+ * D1  Bytes become visible, by a new extent or a larger size, only when they are durable or known to
+ *     read as zero (H9).
+ * D2  What lies behind the end in the last block may be anything of the file's own: whoever moves the
+ *     end over it makes it zero in the same record (FILL) or has stored there.
+ * D3  A FILL of file data is an unretired image of it: a store in place over one of its blocks waits
+ *     until W has passed it (H3).
+ * D4  While blocks may lie behind the end (a long write or truncation is under way) the inode says
+ *     BEYOND, and whoever finds that cuts them off first.
  * D5  Stores in place become visible together, after their fence: past the cache they have no order
  *     of their own, so the stripe's window stays open until then. */
 #ifndef VM_INODE_DATA_H
@@ -28,9 +30,8 @@ struct vm_data_range {
 int64_t vm_data_write(struct vm_ctx *ctx, uint64_t id, struct vm_data_range range,
                       uint64_t *end_out);
 
-/* Within a transaction and under the inode's stripe: stages the new size and commits, in as many
- * steps as it takes; whatever else is staged goes with the first. The caller has touched the times.
- */
+/* Within a transaction and under the inode's stripe: stages the new size and commits, in as many steps
+ * as it takes; whatever else is staged goes with the first. The caller has touched the times. */
 int vm_data_resize(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size);
 
 /* The same for blocks beyond the end that an earlier life left (D4). */

@@ -10,8 +10,8 @@ int vm_file_floor(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t fil
 int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t file_block,
                     struct vm_extent *out);
 
-/* Adds blocks that were a hole, to the extent before them where they continue it. Changes the inode
- * in memory; the caller stores it. */
+/* Adds blocks that were a hole, to the extent before them where they continue it. Changes the inode in
+ * memory; the caller stores it. */
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent);
 
 /* Raised where extents that are sound each contradict each other. */

@@ -1,9 +1,9 @@
 /* inode.h -- one inode: loading, changing, storing
  *
- * N1  An inode is loaded whole, checked, changed in memory and staged whole under its stripe; both
- * of its hashes are in the record that changes what they cover (H18). N2  The orphan bit is set
- * exactly while a living inode has no name or may have blocks beyond its end: vm_inode_store()
- * keeps it so, in the same record. */
+ * N1  An inode is loaded whole, checked, changed in memory and staged whole under its stripe; both of
+ *     its hashes are in the record that changes what they cover (H18).
+ * N2  The orphan bit is set exactly while a living inode has no name or may have blocks beyond its end:
+ *     vm_inode_store() keeps it so, in the same record. */
 #ifndef VM_INODE_INODE_H
 #define VM_INODE_INODE_H
 

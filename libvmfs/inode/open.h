@@ -8,8 +8,8 @@
  * open. */
 int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh, bool *is_used);
 
-/* Takes one handle back. *freed_out is the entry to be freed, or null; *is_dead_out tells that
- * nothing holds the inode any more and vm_reap() is to be called. */
+/* Takes one handle back. *freed_out is the entry to be freed, or null; *is_dead_out tells that nothing
+ * holds the inode any more and vm_reap() is to be called. */
 int vm_open_release(struct vm_ctx *ctx, uint64_t id, struct vm_open **freed_out, bool *is_dead_out);
 
 #endif

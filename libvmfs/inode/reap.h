@@ -1,14 +1,14 @@
 /* reap.h -- freeing inodes that have lost their last name
  *
- * O1  A file goes in as many records as it needs: its orphan bit is set in the first and cleared in
- * the last, so that whoever opens the region after a crash goes on where it stopped. */
+ * O1  A file goes in as many records as it needs: its orphan bit is set in the first and cleared in the
+ *     last, so that whoever opens the region after a crash goes on where it stopped. */
 #ifndef VM_INODE_REAP_H
 #define VM_INODE_REAP_H
 
 #include "inode/inode.h"
 
-/* Stages as much of the freeing of a nameless inode as one record holds, and the inode: 1 if more
- * is left, 0 if it is free, or a reason. */
+/* Stages as much of the freeing of a nameless inode as one record holds, and the inode: 1 if more is
+ * left, 0 if it is free, or a reason. */
 int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode);
 
 /* After the first record is committed: does the rest, under the same locks. */

@@ -76,10 +76,10 @@ static int map_step(struct vm_ctx *ctx, uint64_t map_offset, uint32_t level, uin
     uint64_t block = vm_get64(entry.block);
     bool is_none = block == 0 && vm_get32(entry.hash) == 0;
     uint64_t need = level ? 1 : ctx->region->chunk_blocks;
-    bool is_sound = is_none || (vm_get32(entry.hash) == entry_hash(ctx, offset, &entry) &&
-                                vm_range_inside(block, need, ctx->region->blocks) &&
-                                vm_region_is_home(ctx->region, block * VM_BLOCK_BYTES,
-                                                  need * VM_BLOCK_BYTES));
+    bool is_sound =
+        is_none || (vm_get32(entry.hash) == entry_hash(ctx, offset, &entry) &&
+                    vm_range_inside(block, need, ctx->region->blocks) &&
+                    vm_region_is_home(ctx->region, block * VM_BLOCK_BYTES, need * VM_BLOCK_BYTES));
     if (!is_sound || !map_head_is_sound(ctx, map_offset, level))
         return vm_raise(&ctx->err, VMFS_R_INODE_MAP, offset);
     *block_out = block;
@@ -179,8 +179,8 @@ static void word_drop(struct vm_ctx *ctx, struct vm_slot_word *slots)
     slots->is_valid = false;
 }
 
-/* A slot that a running transaction took is not in the bitmap yet; looked for after the claim, as
- * no slot of this word can be taken from then on. */
+/* A slot that a running transaction took is not in the bitmap yet; looked for after the claim, as no
+ * slot of this word can be taken from then on. */
 static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t chunk,
                      uint64_t chunk_offset, unsigned word, unsigned free_min)
 {

@@ -9,8 +9,7 @@
  *     the checkpoint lock
  * T1  A slot is free again when its freeing record is in its home (H11), and its next inode has a
  *     higher generation: an id is never used twice.
- * T2  used and orphan words are shared by independent operations: they change by MASK only (H10).
- */
+ * T2  used and orphan words are shared by independent operations: they change by MASK only (H10). */
 #ifndef VM_INODE_TABLE_H
 #define VM_INODE_TABLE_H
 
@@ -103,8 +102,8 @@ struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id);
 /* The entry of an open inode at its locked stripe, or null. */
 struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id);
 
-/* Runs `body`, which only reads this inode and its maps, so that what it returns belongs to one
- * state of it (L1): without a lock as long as that succeeds. */
+/* Runs `body`, which only reads this inode and its maps, so that what it returns belongs to one state
+ * of it (L1): without a lock as long as that succeeds. */
 typedef int64_t (*vm_read_fn)(struct vm_ctx *ctx, void *arg);
 int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg);
 

@@ -1,7 +1,7 @@
 /* xattr.h -- extended attributes of one inode: a named map whose entries carry their value
  *
- * Small values lie behind the name in the leaf; larger ones in blocks of their own, checked by a
- * hash in the leaf and never changed in place. */
+ * Small values lie behind the name in the leaf; larger ones in blocks of their own, checked by a hash in
+ * the leaf and never changed in place. */
 #ifndef VM_INODE_XATTR_H
 #define VM_INODE_XATTR_H
 

@@ -1,19 +1,17 @@
 /* journal.h -- lanes, the watermark, checkpoint and recovery
  *
  * An operation stages its changes, writes them as one record into its lane, fences once, and is
- * durable; only then are the homes stored, with plain stores. The checkpoint flushes homes later
- * and raises the one watermark W. After a crash the valid records above W are applied again, in
- * sequence order. States of a lane's bytes: free -> record written (vm_tx_commit) -> homes stored
- * (mark cleared) -> homes durable (first fence of vm_checkpoint) -> W durable (second fence) ->
- * free.
+ * durable; only then are the homes stored, with plain stores. The checkpoint flushes homes later and
+ * raises the one watermark W. After a crash the valid records above W are applied again, in sequence
+ * order. States of a lane's bytes: free -> record written (vm_tx_commit) -> homes stored (mark
+ * cleared) -> homes durable (first fence of vm_checkpoint) -> W durable (second fence) -> free.
  *
  * H1  All lanes retire together under the one W: nothing at or below W is ever replayed.
  * H5  A fence orders its own thread's flushes only: the checkpointer flushes every line it claims.
  * H8  W stays below every sequence number handed out whose homes are not all stored: a lane's mark
  *     is set before its number is taken.
- * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are
- * released. H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the
- * largest applied. */
+ * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are released.
+ * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied. */
 #ifndef VM_JOURNAL_JOURNAL_H
 #define VM_JOURNAL_JOURNAL_H
 
@@ -100,8 +98,8 @@ int vm_journal_poison(struct vm_ctx *ctx);
 /* May records still follow? */
 int vm_journal_check(struct vm_ctx *ctx);
 
-/* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it
- * also returns 0 while another thread is at it. */
+/* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it also
+ * returns 0 while another thread is at it. */
 int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);
 
 /* Everything that had returned before the call is at or below W at its end. */

@@ -89,8 +89,8 @@ void vm_record_finish(struct vm_record_writer *writer, uint64_t nonce, uint64_t 
     memcpy(writer->bytes, &header, sizeof header);
 }
 
-/* The entries' hash needs no secret of its own: it takes the place of `check` in the header, and
- * that is hashed with the era's nonce and the record's place. */
+/* The entries' hash needs no secret of its own: it takes the place of `check` in the header, and that is
+ * hashed with the era's nonce and the record's place. */
 static uint64_t record_check(const uint8_t *bytes, uint32_t len_bytes, uint64_t nonce,
                              uint64_t offset)
 {

@@ -1,7 +1,7 @@
 /* record.h -- one redo record: building, checking, applying
  *
- * H15 A record checks only in its own place and era: the check is seeded with the era's secret
- * nonce and the record's offset, so bytes that a user wrote into a lane can never pass for one. All
+ * H15 A record checks only in its own place and era: the check is seeded with the era's secret nonce
+ *     and the record's offset, so bytes that a user wrote into a lane can never pass for one. All
  *     targets are validated before the first record is applied. */
 #ifndef VM_JOURNAL_RECORD_H
 #define VM_JOURNAL_RECORD_H

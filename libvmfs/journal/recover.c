@@ -1,9 +1,8 @@
 /* recover.c -- what is done with the records that a crash left
  *
- * Collect every valid record above W, validate all, apply in sequence order, fence, then begin a
- * new era in both watermark copies. Until that last step nothing on the medium says that recovery
- * ran, so it can be cut at any point and started again: applying a record twice gives the same
- * bytes.
+ * Collect every valid record above W, validate all, apply in sequence order, fence, then begin a new
+ * era in both watermark copies. Until that last step nothing on the medium says that recovery ran, so
+ * it can be cut at any point and started again: applying a record twice gives the same bytes.
  *
  * H14 The new nonce is stored after the homes are fenced: a record of this era, whole or torn, can
  *     never be taken for one of the next.
@@ -167,8 +166,8 @@ static int apply_found(struct recovery *recovery)
     return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0; /* H12: homes before W */
 }
 
-/* The copy that is older is overwritten first, so that a torn one leaves the other; both belong to
- * the new era before any record does. */
+/* The copy that is older is overwritten first, so that a torn one leaves the other; both belong to the
+ * new era before any record does. */
 static int begin_era(struct recovery *recovery, unsigned newest_copy)
 {
     struct vm_ctx *ctx = recovery->ctx;

@@ -35,8 +35,8 @@ static struct vm_lane *claim_lane(struct vm_ctx *ctx)
     return lane;
 }
 
-/* H7. Waiting here while locks are held (supply steps) is sound because an operation whose mark
- * holds W back never waits for a lock. */
+/* H7. Waiting here while locks are held (supply steps) is sound because an operation whose mark holds
+ * W back never waits for a lock. */
 static int reserve_log(struct vm_ctx *ctx, struct vm_lane *lane)
 {
     struct vm_journal *journal = ctx->journal;
@@ -217,7 +217,7 @@ void vm_tx_payload_zero(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
 /* What follows a long run of freeing in the same record: the inodes and directories concerned, and their
  * bits. */
 #define TAIL_ENTRIES 4u
-#define TAIL_LINES 16u
+#define TAIL_LINES   16u
 
 bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
 {
@@ -238,8 +238,8 @@ static unsigned word_differs(const uint8_t *staged, const uint8_t *home, unsigne
     return (unsigned)(after != before) << word;
 }
 
-/* A bit for each word of the line that differs from its home, or that lies alone between two that
- * do: a gap of one word costs less than a new entry. */
+/* A bit for each word of the line that differs from its home, or that lies alone between two that do: a
+ * gap of one word costs less than a new entry. */
 static unsigned changed_words(const struct vm_overlay_line *line, const uint8_t *home)
 {
     if (line->is_fresh)

@@ -15,9 +15,9 @@
  *     the record is written.
  * H16 Once a number is taken the operation is finished or the region is stopped: a failed fence
  *     poisons the journal.
- * H17 Between the number and the last home store nothing waits, allocates or takes a lock; every
- * home was backed when its block was handed out. H18 Every checksum lies in the same record as the
- * bytes that it covers, under the same lock. */
+ * H17 Between the number and the last home store nothing waits, allocates or takes a lock; every home
+ *     was backed when its block was handed out.
+ * H18 Every checksum lies in the same record as the bytes that it covers, under the same lock. */
 #ifndef VM_JOURNAL_TX_H
 #define VM_JOURNAL_TX_H
 
@@ -60,9 +60,9 @@ struct vm_tx {
     uint64_t inode_slot; /* slot + 1 of the inode that it took; the inode rank's business */
 };
 
-/* Lanes that only supply steps use: a running operation that needs a new group, or a new inode
- * chunk, has a record of its own written for it while it holds its lane. A step for inodes may need
- * one for space, never the other way round. */
+/* Lanes that only supply steps use: a running operation that needs a new group, or a new inode chunk,
+ * has a record of its own written for it while it holds its lane. A step for inodes may need one for
+ * space, never the other way round. */
 #define VM_LANE_SPACE   0u
 #define VM_LANE_INODES  1u
 #define VM_LANES_SUPPLY 2u
@@ -84,9 +84,9 @@ void vm_supply_end(struct vm_ctx *ctx, struct vm_ctx *sub);
 /* Stages bytes; they are visible to vm_read() of this context at once. Any alignment. */
 void vm_tx_write(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes);
 
-/* The same in blocks that hold nothing yet: whole lines are logged, zeros around the bytes,
- * whatever the home holds. What an aborted step or an earlier filesystem left there may look right
- * without being durable. */
+/* The same in blocks that hold nothing yet: whole lines are logged, zeros around the bytes, whatever
+ * the home holds. What an aborted step or an earlier filesystem left there may look right without
+ * being durable. */
 void vm_tx_write_fresh(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes);
 
 /* Stages word = (word & ~mask) | value. Not visible to vm_read(). */
@@ -102,8 +102,8 @@ void vm_tx_fill(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes, uint8_t
 void vm_tx_payload(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes);
 void vm_tx_payload_zero(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes);
 
-/* Makes the step durable and visible. A step with nothing staged costs no fence. After a failure
- * the journal is poisoned. */
+/* Makes the step durable and visible. A step with nothing staged costs no fence. After a failure the
+ * journal is poisoned. */
 int vm_tx_commit(struct vm_ctx *ctx);
 
 /* Room for `entries` more entries that are not bytes and for `lines` more staged lines? Long steps

@@ -6,8 +6,8 @@
 #include "base/check.h"
 #include "base/util.h"
 
-/* Whole words with acquire loads, so that a version read afterwards is read afterwards (L1). Under
- * a lock nothing changes meanwhile. */
+/* Whole words with acquire loads, so that a version read afterwards is read afterwards (L1). Under a lock
+ * nothing changes meanwhile. */
 static void copy_words(void *dst, const uint8_t *src, size_t len_bytes, bool is_racing)
 {
 #if !defined(VM_THREAD_SANITIZER)

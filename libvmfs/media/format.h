@@ -1,7 +1,7 @@
 /* format.h -- every structure of the medium, and nothing else
  *
- * Little-endian; offsets in bytes from the region's start; blocks of 4 KiB. `hash` fields are the
- * low 32 bits of XXH3-64, `check` fields all 64, seeded as told beside them; `seed` is the region's
+ * Little-endian; offsets in bytes from the region's start; blocks of 4 KiB. `hash` fields are the low
+ * 32 bits of XXH3-64, `check` fields all 64, seeded as told beside them; `seed` is the region's
  * hash_seed. zero_ fields are written as zero. Words marked [masked] are shared by independent
  * operations: they lie outside every hash and change by MASK and BITS entries only (H10).
  *
@@ -188,8 +188,8 @@ struct vm_owner_media {
  * 40  4  orphans_delta  signed
  * 44  4  zero_
  * 48  8  transaction    0
- * 56  8  check          XXH3 of the header with the XXH3 of the entries (seed 0) in this place,
- * seed nonce ^ offset of the record */
+ * 56  8  check          XXH3 of the header with the XXH3 of the entries (seed 0) in this place, seed
+ *                       nonce ^ offset of the record */
 struct vm_record_media {
     struct vm_le64 nonce;
     struct vm_le64 sequence;

@@ -65,8 +65,8 @@ struct vm_group_place vm_region_group(const struct vm_region *region, uint64_t g
 /* Blocks of a zone's head: state, descriptors, bitmaps. */
 uint64_t vm_zone_head_blocks(uint32_t group_count);
 
-/* May a journal record change the byte at `offset`? Superblocks, watermarks, owner and lanes are
- * never a home (H15). */
+/* May a journal record change the byte at `offset`? Superblocks, watermarks, owner and lanes are never
+ * a home (H15). */
 bool vm_region_is_home(const struct vm_region *region, uint64_t offset, uint64_t len_bytes);
 
 #endif

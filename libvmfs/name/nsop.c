@@ -192,8 +192,8 @@ struct unlinking {
     struct vm_named_hit hit;
 };
 
-/* Loads the directory, finds the name and locks what it means: 1, 0 with the id where that lock
- * cannot be had in this order, or a reason. */
+/* Loads the directory, finds the name and locks what it means: 1, 0 with the id where that lock cannot
+ * be had in this order, or a reason. */
 static int unlink_find(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                        struct unlinking *un)
 {

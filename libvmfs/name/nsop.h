@@ -1,8 +1,8 @@
 /* nsop.h -- operations on names: create, link, unlink, rename; one transaction each
  *
- * Names come from vm_path_walk(), so they have 1 to 255 bytes and no slash. What was found on the
- * way is only a hint: each operation looks again under its locks, and starts over if something else
- * is there by then. */
+ * Names come from vm_path_walk(), so they have 1 to 255 bytes and no slash. What was found on the way is
+ * only a hint: each operation looks again under its locks, and starts over if something else is
+ * there by then. */
 #ifndef VM_NAME_NSOP_H
 #define VM_NAME_NSOP_H
 
@@ -42,8 +42,8 @@ int vm_name_exists(struct vm_ctx *ctx, uint64_t id);
 /* Raised where a directory cannot be unlinked. */
 int vm_unlink_directory(struct vm_ctx *ctx, uint64_t id);
 
-/* Takes one link from an inode that was loaded under its stripe and stages what follows from that:
- * 1 if vm_reap_rest() is to be called after the commit, 0, or a reason. */
+/* Takes one link from an inode that was loaded under its stripe and stages what follows from that: 1 if
+ * vm_reap_rest() is to be called after the commit, 0, or a reason. */
 int vm_name_drop_link(struct vm_ctx *ctx, struct vm_inode *inode);
 
 /* Is a loaded directory without entries? Raises where it is not. */

@@ -1,7 +1,7 @@
 /* path.c -- walking paths
  *
- * A path is walked component by component without a lock; each lookup is consistent in itself. When
- * a symbolic link is met, its target and the rest of the path become the new path, in one of two
+ * A path is walked component by component without a lock; each lookup is consistent in itself. When a
+ * symbolic link is met, its target and the rest of the path become the new path, in one of two
  * buffers in turn. */
 #include "name/path.h"
 

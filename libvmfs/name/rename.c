@@ -1,7 +1,7 @@
 /* rename.c -- rename in all its forms
  *
- * R1  Directories change their parent only under the rename lock, so that the answer to "is one
- * above the other?" stays true until the step is done. */
+ * R1  Directories change their parent only under the rename lock, so that the answer to "is one above
+ *     the other?" stays true until the step is done. */
 #include "base/check.h"
 #include "inode/reap.h"
 #include "inode/table.h"
@@ -210,8 +210,8 @@ static int look_up(struct rename *rename)
     return 0;
 }
 
-/* What is moved must not be above where it goes; nor may the target of a replacement be above what
- * is moved, but then it is not empty. */
+/* What is moved must not be above where it goes; nor may the target of a replacement be above what is
+ * moved, but then it is not empty. */
 static int check_cycles(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;

@@ -21,8 +21,8 @@ struct vm_volume {
 /* Points a context at the volume. */
 void vm_volume_bind(struct vm_volume *volume, struct vm_ctx *ctx);
 
-/* Makes a filesystem in `len_bytes` at `base` and leaves it attached. `is_zeroed`: the bytes are
- * known to read as zero. A crash in here leaves a region that is not formatted, or a sound one. */
+/* Makes a filesystem in `len_bytes` at `base` and leaves it attached. `is_zeroed`: the bytes are known
+ * to read as zero. A crash in here leaves a region that is not formatted, or a sound one. */
 int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
                      uint64_t len_bytes, bool is_zeroed);
 

@@ -1,8 +1,8 @@
 /* persist.h -- how a store becomes durable
  *
  * The only code that stores into a region, flushes or fences. A backend is one table of operations,
- * chosen at attach; tests put a recording table in its place. Offsets count from the region's
- * start, so that stores can go through another mapping than loads. */
+ * chosen at attach; tests put a recording table in its place. Offsets count from the region's start,
+ * so that stores can go through another mapping than loads. */
 #ifndef VM_PERSIST_PERSIST_H
 #define VM_PERSIST_PERSIST_H
 

@@ -269,8 +269,8 @@ static int group_check(struct vm_ctx *ctx, const struct vm_group_place *place,
     return is_sound ? 0 : vm_raise(&ctx->err, VMFS_R_GROUP_DAMAGED, place->descriptor_offset);
 }
 
-/* The touched bit is durable before the first store into the chunk: after a crash a chunk without
- * it has never been stored to. */
+/* The touched bit is durable before the first store into the chunk: after a crash a chunk without it
+ * has never been stored to. */
 static int mark_touched(struct vm_ctx *ctx, uint64_t offset, uint64_t bit)
 {
     struct vm_space *space = ctx->space;

@@ -60,8 +60,8 @@ struct vm_chunk_want {
     uint32_t run_min;
 };
 
-/* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its
- * free bits. */
+/* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its free
+ * bits. */
 uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want want,
                         uint64_t *free_out);
 

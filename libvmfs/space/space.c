@@ -1,9 +1,9 @@
 /* space.c -- taking and freeing blocks
  *
- * Each lane has two pools, one for nodes and one for data, so that nothing is shared while both
- * have blocks and big files are not cut up by nodes. A pool that is empty claims another chunk;
- * when no chunk can be claimed, blocks come out of other lanes' pools; when those are empty too, a
- * checkpoint releases what is cooling. */
+ * Each lane has two pools, one for nodes and one for data, so that nothing is shared while both have
+ * blocks and big files are not cut up by nodes. A pool that is empty claims another chunk; when no
+ * chunk can be claimed, blocks come out of other lanes' pools; when those are empty too, a checkpoint
+ * releases what is cooling. */
 #include "space/space.h"
 
 #include "base/check.h"

@@ -1,12 +1,12 @@
 /* space.h -- who owns each block
  *
- * The bitmap in the region is the truth; what is volatile here only says which chunks (2 MiB, one
- * line of bitmap) a lane may take blocks from without asking anybody.
+ * The bitmap in the region is the truth; what is volatile here only says which chunks (2 MiB, one line
+ * of bitmap) a lane may take blocks from without asking anybody.
  *
- * H2, H11  A freed block cannot be taken before its record is fenced, as the home bit is cleared
- * only then, nor before W has passed that record: the chunk is counted as cooling until the
- * checkpoint has released it, and no cooling chunk is handed to a pool. H10 Bitmap words are shared
- * by independent operations and change by SET and CLEAR entries only. */
+ * H2, H11  A freed block cannot be taken before its record is fenced, as the home bit is cleared only
+ *     then, nor before W has passed that record: the chunk is counted as cooling until the checkpoint
+ *     has released it, and no cooling chunk is handed to a pool.
+ * H10 Bitmap words are shared by independent operations and change by SET and CLEAR entries only. */
 #ifndef VM_SPACE_SPACE_H
 #define VM_SPACE_SPACE_H
 
@@ -23,8 +23,8 @@ struct vm_run {
 };
 
 /* Takes one block for a node or other metadata; its offset. The running transaction owns it: it is
- * staged as used, and goes back if the transaction is not committed. NO_SPACE only after a
- * checkpoint has released what was cooling. */
+ * staged as used, and goes back if the transaction is not committed. NO_SPACE only after a checkpoint
+ * has released what was cooling. */
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out);
 
 /* Takes 1 to `want` contiguous blocks for data, from `goal` on if that is free (0: no goal). Large
