@@ -276,3 +276,27 @@ Test(full, a_hundred_rounds_of_names)
     }
     fixture_close(&fixture);
 }
+
+/* Freeing more blocks of attributes than one record has room for takes several. */
+Test(full, a_file_with_many_large_attributes_goes)
+{
+    static uint8_t value[2000];
+    char name[32];
+    struct vmfs_statfs before;
+    struct vmfs_statfs after;
+    fixture_open(&fixture, "attributes", 16 * REGION_MIB);
+    fs = fixture.fs;
+    expect_ok(vmfs_mknod(fs, "/other", 0644, 0));
+    expect_ok(vmfs_statfs(fs, &before));
+    for (unsigned turn = 0; turn < 2; turn++) {
+        expect_ok(vmfs_mknod(fs, "/file", 0644, 0));
+        for (unsigned i = 0; i < 300; i++) {
+            snprintf(name, sizeof(name), "user.%u", i);
+            expect_ok(vmfs_xattr_set(fs, "/file", 0, name, value, sizeof(value)));
+        }
+        expect_ok(turn ? vmfs_rename(fs, "/other", "/file", 0) : vmfs_unlink(fs, "/file"));
+    }
+    expect_ok(vmfs_statfs(fs, &after));
+    cr_assert(after.blocks_free == before.blocks_free && after.inodes_used == before.inodes_used);
+    fixture_close(&fixture);
+}

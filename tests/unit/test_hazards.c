@@ -926,3 +926,27 @@ Test(hazards, D2_write_behind)
     world_crash(&world, NULL);
     check_zeros(5, 30);
 }
+
+/* Each extent is sound, but between them no span of the file would ever end. */
+Test(hazards, I_extents_out_of_order)
+{
+    const struct vm_extent extents[2] = {
+        {.file_block = 5, .block = 3000, .blocks = 1, .birth = 1},
+        {.file_block = 0, .block = 3001, .blocks = 1, .birth = 1},
+    };
+    struct vm_inode inode = {.offset = world.home};
+    inode.m.form = VM_BODY_EXTENTS;
+    inode.m.size = vm_put64(8 * (uint64_t)VM_BLOCK_BYTES);
+    for (unsigned index = 0; index < 2; index++)
+        vm_extent_store(mine->region, &extents[index], &inode.m.body.extents[index]);
+    char byte;
+    cr_assert_eq(vm_data_read(mine, &inode, &byte, 1, 20580), -VMFS_R_EXTENT_ORDER);
+}
+
+/* A watermark that cannot rise any more is waited for by nobody. */
+Test(hazards, H16_checkpoint_after_poison)
+{
+    world.id = file_new(mine);
+    world.core.journal.is_poisoned = true;
+    cr_assert_eq(vm_checkpoint_all(mine), -VMFS_R_POISONED);
+}
