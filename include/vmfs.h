@@ -446,7 +446,8 @@ int vmfs_link(struct vmfs *fs, const char *existing, const char *path);
 /* Removes a name; the file lives on while it has other names or is open. -EPERM for a directory. */
 int vmfs_unlink(struct vmfs *fs, const char *path);
 
-/* Removes an empty directory. -ENOTEMPTY; -EBUSY for the root; -EINVAL for a last component '.'. */
+/* Removes an empty directory. -ENOTEMPTY; -EBUSY for the root; -EINVAL for a last component '.' or
+ * '..'. Only this gives back the space that a directory's names once took. */
 int vmfs_rmdir(struct vmfs *fs, const char *path);
 
 #define VMFS_RENAME_NOREPLACE 0x1 /* -EEXIST if `to` exists */
@@ -456,7 +457,7 @@ int vmfs_rmdir(struct vmfs *fs, const char *path);
  * replaces an empty directory only. Two names of one file: nothing happens.
  *   -EINVAL     a directory would move below itself; both flags
  *   -EISDIR, -ENOTDIR, -ENOTEMPTY   `to` cannot be replaced by `from`
- *   -EBUSY      the root */
+ *   -EBUSY      the root, or a last component '.' or '..' */
 int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flags);
 
 /* ------------------------------------------------------------------------------------------------
@@ -560,7 +561,7 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
 #define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
 /* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM the object is
- * neither file nor directory. */
+ * neither file nor directory (listing such an object finds nothing). */
 
 /* -E2BIG a value over VMFS_XATTR_MAX. Atomic: the old value or the new one. */
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
