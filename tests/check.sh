@@ -121,6 +121,11 @@ suite_crash() {
     run_suites gcc crash
 }
 
+suite_mutants() {
+    need python3 cc
+    python3 tests/crash/mutants.py
+}
+
 suite_asan() {
     need gcc
     CC=gcc configure asan -Db_sanitize=address,undefined -Db_lundef=false && compile asan || exit 1
@@ -191,7 +196,7 @@ chmod 711 "$VMFS_TEST_DIR" # one test opens a region as another user
 export VMFS_TEST_DIR
 chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
 trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
-for suite in packages build-gcc build-clang tidy units api scale model stress kill crash examples \
+for suite in packages build-gcc build-clang tidy units api scale model stress kill crash mutants examples \
     bench-smoke quickstart asan tsan; do
     run "$suite"
 done
