@@ -341,14 +341,16 @@ static void cell_byte(void)
 static void cell_fingerprint(void)
 {
     union node leaf = leaf_of("/many");
-    leaf.named.fp[first_cell(&leaf)] ^= 0x41;
+    uint8_t *fp = &leaf.named.fp[first_cell(&leaf)];
+    *fp ^= *fp == 0x41 ? 0x42 : 0x41; /* zero would say that no entry starts there */
     node_put(&leaf);
 }
 
 static void leaf_bitmap(void)
 {
     union node leaf = root_of("/dir");
-    leaf.named.bitmap = vm_put64(vm_get64(leaf.named.bitmap) ^ ((uint64_t)1 << 61));
+    uint64_t bitmap = vm_get64(leaf.named.bitmap);
+    leaf.named.bitmap = vm_put64(bitmap | (~bitmap & -~bitmap)); /* the lowest free cell */
     node_put(&leaf);
 }
 
