@@ -63,10 +63,13 @@
  * - Closing a handle with files still open is an error of the program: close them first.
  * - Whoever can map the region can change every byte of it: permissions are those of the region's
  *   own file. This library stores modes and owners, it does not enforce them.
- * - The backing file must not be truncated while it is open: touching the lost part raises SIGBUS.
- * - Access times are stored as given and are not updated by reads.
+ * - The backing file must not be truncated while it is open: touching the lost part raises SIGBUS,
+ *   or with VMFS_GUARD gives -EIO.
+ * - Access times are kept as with relatime: reading sets one that is not newer than the last change or
+ *   is a day old. They are seen at once and are durable with the next checkpoint, not at return.
  *
- * The library prints nothing, never exits, installs no signal handler and keeps no global state. */
+ * The library prints nothing, never exits, and but for VMFS_GUARD installs no signal handler and
+ * keeps no global state. */
 #ifndef VMFS_H
 #define VMFS_H
 
@@ -189,8 +192,10 @@ struct vmfs_dir;
     x(CREATE_DIRECTORY,    EISDIR,      80, "a file cannot get a name that ends in '/'")          \
     x(SEEK_RANGE,          EINVAL,      81, "a position before the start or beyond all")          \
     x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")                 \
-    x(EXTENT_ORDER, EUCLEAN, 84, "extents overlap or are out of order")                            \
-    x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")
+    x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")      \
+    x(EXTENT_ORDER,        EUCLEAN,     84, "extents overlap or are out of order")                 \
+    x(IMMUTABLE,           EPERM,       85, "the inode is immutable")                              \
+    x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")
 // clang-format on
 
 enum vmfs_reason {
@@ -233,9 +238,15 @@ enum vmfs_durability {
 #define VMFS_RDONLY 0x1 /* store nothing; an unreplayed journal is replayed privately */
 #define VMFS_CREATE 0x2 /* format; by path: create the file, which must not exist (-EEXIST) */
 #define VMFS_FORCE  0x4 /* with VMFS_CREATE: format over whatever is there */
-#define VMFS_ZEROED                                                                                \
-    0x8 /* with VMFS_CREATE on vmfs_attach(): the memory is known to read as zero  \
-                         */
+#define VMFS_ZEROED 0x8 /* VMFS_CREATE on vmfs_attach(): the memory is known to read as zero */
+/* With VMFS_RDONLY on vmfs_open(): looks at a region although somebody else may have it open for
+ * writing. Nothing is locked and nothing replayed, so what is read may be a mixture of two states,
+ * and an error may be gone at the next try. For tools that watch. */
+#define VMFS_PEEK 0x10
+/* Touching a part of the region that its backing has lost (a truncated file, a media error) makes the
+ * call return -EIO and the handle read-only, instead of raising SIGBUS in the caller. Installs one
+ * SIGBUS handler for the process, which passes on what is not its own. */
+#define VMFS_GUARD 0x20
 
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
  * size that the caller was compiled with and take their defaults. */
@@ -336,6 +347,7 @@ struct vmfs_counters {
     uint64_t fences; /* ordering points issued */
     uint64_t lines;  /* 64-byte lines flushed or written past the cache */
     uint64_t bytes;  /* bytes stored into the region */
+    uint64_t shared; /* locks taken and words written that threads on other objects share, too */
 };
 
 enum vmfs_counters_scope {
@@ -346,6 +358,28 @@ enum vmfs_counters_scope {
 
 /* Exact for THREAD and OPEN; HANDLE is exact while no other thread is inside a call. */
 int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_counters *out);
+
+/* ------------------------------------------------------------------------------------------------
+ * Places
+ * --------------------------------------------------------------------------------------------- */
+
+/* Every call that takes a path exists a second time, named ..._at(), with a place instead. `dir` is an
+ * inode id, from vmfs_dir_ino(), vmfs_file_ino() or vmfs_stat.ino; an id is never used twice, so it
+ * cannot come to mean another object: at worst it is -ESTALE. 0 means the root. A path with a leading
+ * '/' starts at the root whatever `dir` is; the empty path means the object `dir` itself, of any
+ * type, and needs no lookup. */
+struct vmfs_at {
+    uint64_t dir;
+    const char *path;
+    uint32_t uid; /* who calls: owner of what is created, and judged by sticky directories; */
+    uint32_t gid; /*   UINT32_MAX means the handle's owner_uid and owner_gid */
+};
+
+static inline struct vmfs_at vmfs_at(uint64_t dir, const char *path)
+{
+    struct vmfs_at at = {dir, path, UINT32_MAX, UINT32_MAX};
+    return at;
+}
 
 /* ------------------------------------------------------------------------------------------------
  * Attributes
@@ -375,12 +409,20 @@ struct vmfs_stat {
     int64_t mtime_ns;
     int64_t ctime_ns;
     int64_t btime_ns; /* birth */
+    uint32_t flags;   /* VMFS_INODE_... */
 };
+
+/* Inode flags, enforced by the library whoever calls. */
+#define VMFS_INODE_IMMUTABLE 0x1 /* -EPERM for every change but of these flags */
+#define VMFS_INODE_APPEND    0x2 /* data and names are only added */
+#define VMFS_INODE_NOATIME   0x4 /* reading leaves the access time */
+#define VMFS_INODE_NODUMP    0x8 /* kept for backup programs */
 
 #define VMFS_NOFOLLOW 0x1 /* act on a symbolic link itself */
 
 /* Attributes of what `path` names. flags: 0 or VMFS_NOFOLLOW. No fence. */
 int vmfs_stat(struct vmfs *fs, const char *path, int flags, struct vmfs_stat *out);
+int vmfs_stat_at(struct vmfs *fs, struct vmfs_at at, int flags, struct vmfs_stat *out);
 
 /* Which fields of vmfs_attr are to be set. */
 #define VMFS_ATTR_MODE  0x01
@@ -389,6 +431,7 @@ int vmfs_stat(struct vmfs *fs, const char *path, int flags, struct vmfs_stat *ou
 #define VMFS_ATTR_SIZE  0x08
 #define VMFS_ATTR_ATIME 0x10
 #define VMFS_ATTR_MTIME 0x20
+#define VMFS_ATTR_FLAGS 0x40
 
 /* A time that means "now". */
 #define VMFS_TIME_NOW INT64_MIN
@@ -402,6 +445,7 @@ struct vmfs_attr {
     uint64_t size;
     int64_t atime_ns;
     int64_t mtime_ns;
+    uint32_t flags; /* VMFS_INODE_... */
 };
 
 /* Sets several attributes in one atomic step. A changed owner clears the set-id bits of a regular
@@ -409,6 +453,7 @@ struct vmfs_attr {
  *   -EISDIR, -EINVAL  a size for a directory, or for what is not a regular file
  *   -EFBIG            a size over VMFS_FILE_MAX */
 int vmfs_setattr(struct vmfs *fs, const char *path, int flags, const struct vmfs_attr *attr);
+int vmfs_setattr_at(struct vmfs *fs, struct vmfs_at at, int flags, const struct vmfs_attr *attr);
 
 /* Shorthands for vmfs_setattr(), following symbolic links. In vmfs_chown() UINT32_MAX keeps an id.
  */
@@ -426,29 +471,38 @@ int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
 
 /* -EEXIST  the name exists (as any type, a dangling symbolic link included) */
 int vmfs_mkdir(struct vmfs *fs, const char *path, uint32_t mode);
+int vmfs_mkdir_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode);
 
 /* Creates a regular file, device node, fifo or socket; the type is in `mode` (0 means regular),
  * `rdev` counts for devices. -EEXIST; -EINVAL for another type. */
 int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev);
+int vmfs_mknod_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode, uint64_t rdev);
 
 /* Creates a symbolic link at `path`. `target` is stored as it is, 1 to 4,095 bytes, unchecked.
  * -EEXIST; -ENOENT for an empty target; -ENAMETOOLONG. */
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path);
+int vmfs_symlink_at(struct vmfs *fs, const char *target, struct vmfs_at at);
 
 /* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's full
  * length. -EINVAL if it is not a symbolic link. */
 int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t size);
+int64_t vmfs_readlink_at(struct vmfs *fs, struct vmfs_at at, char *buffer, size_t size);
 
 /* Gives the file at `existing` a second name. A symbolic link is linked itself, not followed.
  * -EEXIST; -EPERM for a directory; -EMLINK beyond VMFS_LINK_MAX. */
 int vmfs_link(struct vmfs *fs, const char *existing, const char *path);
+/* flags: 0, or VMFS_FOLLOW to link what a symbolic link at `existing` means. */
+#define VMFS_FOLLOW 0x2
+int vmfs_link_at(struct vmfs *fs, struct vmfs_at existing, struct vmfs_at at, int flags);
 
 /* Removes a name; the file lives on while it has other names or is open. -EPERM for a directory. */
 int vmfs_unlink(struct vmfs *fs, const char *path);
+int vmfs_unlink_at(struct vmfs *fs, struct vmfs_at at);
 
 /* Removes an empty directory. -ENOTEMPTY; -EBUSY for the root; -EINVAL for a last component '.' or
  * '..'. Only this gives back the space that a directory's names once took. */
 int vmfs_rmdir(struct vmfs *fs, const char *path);
+int vmfs_rmdir_at(struct vmfs *fs, struct vmfs_at at);
 
 #define VMFS_RENAME_NOREPLACE 0x1 /* -EEXIST if `to` exists */
 #define VMFS_RENAME_EXCHANGE  0x2 /* both exist, and change places */
@@ -459,6 +513,7 @@ int vmfs_rmdir(struct vmfs *fs, const char *path);
  *   -EISDIR, -ENOTDIR, -ENOTEMPTY   `to` cannot be replaced by `from`
  *   -EBUSY      the root, or a last component '.' or '..' */
 int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flags);
+int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint32_t flags);
 
 /* ------------------------------------------------------------------------------------------------
  * Files
@@ -474,15 +529,44 @@ int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flag
 #define VMFS_O_TRUNC    01000
 #define VMFS_O_APPEND   02000
 #define VMFS_O_NOFOLLOW 0400000
+/* Each write is followed by vmfs_file_sync(), which costs nothing at VMFS_DURABILITY_POWER. */
+#define VMFS_O_DSYNC 010000
+#define VMFS_O_SYNC  04010000
+/* Reading leaves the access time. */
+#define VMFS_O_NOATIME 01000000
+/* A new file without a name; the path is a directory's. */
+#define VMFS_O_TMPFILE 020200000
+/* Each write is all or nothing after a crash, and at most VMFS_ATOMIC_MAX bytes. */
+#define VMFS_O_ATOMIC 0100000000
+/* These say nothing here, and are accepted. */
+#define VMFS_O_NOCTTY    0400
+#define VMFS_O_NONBLOCK  04000
+#define VMFS_O_DIRECT    040000
+#define VMFS_O_LARGEFILE 0100000
+#define VMFS_O_CLOEXEC   02000000
+
+/* Largest write that VMFS_O_ATOMIC takes, in bytes; more is -EMSGSIZE. */
+#define VMFS_ATOMIC_MAX ((uint64_t)1 << 20)
 
 /* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file
- * (no umask is applied). An unlinked file stays readable and writable while it is open.
+ * (no umask is applied). An unlinked file stays readable and writable while it is open. A
+ * VMFS_O_TMPFILE file is gone when it is closed, unless vmfs_file_link() has named it; with
+ * VMFS_O_EXCL it can never be named.
  *   -EEXIST   VMFS_O_CREAT | VMFS_O_EXCL, and the name exists
  *   -EISDIR   a directory
  *   -ELOOP    VMFS_O_NOFOLLOW and a symbolic link
  *   -ENXIO    a device, fifo or socket */
 int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
                    struct vmfs_file **out);
+int vmfs_file_open_at(struct vmfs *fs, struct vmfs_at at, int flags, uint32_t mode,
+                      struct vmfs_file **out);
+
+/* The id of the open file: vmfs_stat.ino. Any thread. */
+uint64_t vmfs_file_ino(const struct vmfs_file *file);
+
+/* Gives an open file a name, also one that has none. -ENOENT for a file whose last name was removed or
+ * that was opened with VMFS_O_TMPFILE | VMFS_O_EXCL; else as vmfs_link(). */
+int vmfs_file_link(struct vmfs_file *file, struct vmfs_at at);
 
 /* Frees the handle; the last close of an unlinked file frees its space. Exclusive. The handle is
  * gone whatever is returned. */
@@ -504,6 +588,45 @@ int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t leng
 /* The same at the file position, which they advance. One thread at a time per handle. */
 int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length);
 int64_t vmfs_file_write(struct vmfs_file *file, const void *buffer, size_t length);
+
+/* The same from and into several buffers, in order, as one read or write: others see all of it or
+ * nothing. count: 0 to VMFS_IOV_MAX; the lengths must not add up to more than INT64_MAX. */
+struct vmfs_iovec {
+    void *base;
+    size_t length;
+};
+#define VMFS_IOV_MAX 1024
+int64_t vmfs_file_preadv(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                         uint64_t offset);
+int64_t vmfs_file_pwritev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                          uint64_t offset);
+int64_t vmfs_file_readv(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count);
+int64_t vmfs_file_writev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count);
+
+/* Modes of vmfs_file_allocate(), with Linux's values. */
+#define VMFS_ALLOC_KEEP_SIZE 0x01 /* may be added to RESERVE (mode 0) and ZERO */
+#define VMFS_ALLOC_PUNCH     0x02 /* the range becomes a hole; needs KEEP_SIZE, as on Linux */
+#define VMFS_ALLOC_COLLAPSE  0x08 /* takes the range out; what is behind it moves down */
+#define VMFS_ALLOC_ZERO      0x10 /* the range reads as zero and has blocks */
+#define VMFS_ALLOC_INSERT    0x20 /* makes room: what is behind `offset` moves up, over a hole */
+
+/* Mode 0 gives the range blocks, so that writing there cannot fail for want of space, and extends the
+ * file to it; data that is there stays. RESERVE, PUNCH and ZERO are like writes: durable at return, a
+ * crash inside leaves each byte as it was or zero. COLLAPSE and INSERT are atomic.
+ *   -EINVAL      length 0; another combination; COLLAPSE or INSERT not in whole blocks, or COLLAPSE
+ *                up to the end, or INSERT at or behind it
+ *   -EBADF       not opened for writing
+ *   -EFBIG       beyond VMFS_FILE_MAX
+ *   -EPERM       immutable, or append-only and not mode 0
+ *   -ENOSPC      the region is full; RESERVE may have given some of the range its blocks */
+int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64_t length);
+
+/* Copies bytes between two files, or within one where the ranges do not overlap (-EINVAL), inside the
+ * region and without a buffer. Holes stay holes. Returns how many: fewer than `length` at the end of
+ * `from`, when the region becomes full, or after a few MiB, so that others get their turn; 0 at the
+ * end. -EBADF, -EFBIG, -ENOSPC as read and write; -EXDEV between two handles. */
+int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
+                             uint64_t to_offset, uint64_t length);
 
 #define VMFS_SEEK_SET  0
 #define VMFS_SEEK_CUR  1
@@ -540,6 +663,9 @@ struct vmfs_dirent {
 
 /* -ENOTDIR */
 int vmfs_dir_open(struct vmfs *fs, const char *path, struct vmfs_dir **out);
+int vmfs_dir_open_at(struct vmfs *fs, struct vmfs_at at, struct vmfs_dir **out);
+/* The id of the open directory, for vmfs_at(). Any thread. */
+uint64_t vmfs_dir_ino(const struct vmfs_dir *dir);
 /* Exclusive. */
 int vmfs_dir_close(struct vmfs_dir *dir);
 
@@ -556,27 +682,35 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
  * Extended attributes
  * --------------------------------------------------------------------------------------------- */
 
-/* Names are "user.NAME" with 1 to 250 bytes after the dot, kept on files and directories; values
- * have up to VMFS_XATTR_MAX bytes. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also:        */
+/* Names are "user.NAME", "trusted.NAME" or "security.NAME" with at least one byte after the dot and
+ * VMFS_NAME_MAX in all, or "system.posix_acl_access" and "system.posix_acl_default". user attributes
+ * are kept on files and directories only, the others on everything. Values have up to VMFS_XATTR_MAX
+ * bytes and mean nothing to the library. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also: */
 #define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
-/* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM the object is
- * neither file nor directory (listing such an object finds nothing). */
+/* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM a user attribute of
+ * what is neither file nor directory, or an immutable inode. */
 
 /* -E2BIG a value over VMFS_XATTR_MAX. Atomic: the old value or the new one. */
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
                    const void *value, size_t size);
+int vmfs_xattr_set_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name,
+                      const void *value, size_t size);
 
 /* Returns the value's size; copies it if `size` is not 0. -ENODATA; -ERANGE if `size` is too small.
  */
 int64_t vmfs_xattr_get(struct vmfs *fs, const char *path, int flags, const char *name, void *value,
                        size_t size);
+int64_t vmfs_xattr_get_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name,
+                          void *value, size_t size);
 
 /* Returns the bytes of all names, each with its NUL; copies them if `size` is not 0. -ERANGE. */
 int64_t vmfs_xattr_list(struct vmfs *fs, const char *path, int flags, char *names, size_t size);
+int64_t vmfs_xattr_list_at(struct vmfs *fs, struct vmfs_at at, int flags, char *names, size_t size);
 
 /* -ENODATA */
 int vmfs_xattr_remove(struct vmfs *fs, const char *path, int flags, const char *name);
+int vmfs_xattr_remove_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name);
 
 /* ------------------------------------------------------------------------------------------------
  * Checking

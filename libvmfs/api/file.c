@@ -1,10 +1,9 @@
-/* file.c -- open files */
+/* file.c -- opening and closing files, and calls on a whole open file */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "api/map.h"
 #include "api/public.h"
-#include "inode/data.h"
 #include "inode/open.h"
 #include "inode/reap.h"
 #include "name/nsop.h"
@@ -21,16 +20,6 @@ struct open_call {
     bool is_fresh_used;
     uint64_t id;
 };
-
-static bool may_write(int flags)
-{
-    return (flags & VMFS_O_ACCMODE) != VMFS_O_RDONLY;
-}
-
-static bool may_read(int flags)
-{
-    return (flags & VMFS_O_ACCMODE) != VMFS_O_WRONLY;
-}
 
 /* Finds the file, or makes it: 1 if it was made. */
 static int find_or_create(struct vm_ctx *ctx, struct open_call *call)
@@ -90,7 +79,7 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
 static bool open_flags_are_sound(int flags, uint32_t mode)
 {
     bool is_mode = !(flags & VMFS_O_CREAT) || !(mode & ~VM_MODE_BITS);
-    bool is_truncating_reader = (flags & VMFS_O_TRUNC) && !may_write(flags);
+    bool is_truncating_reader = (flags & VMFS_O_TRUNC) && !vm_may_write(flags);
     return !(flags & ~OPEN_FLAGS) && (flags & VMFS_O_ACCMODE) != VMFS_O_ACCMODE && is_mode &&
            !is_truncating_reader;
 }
@@ -103,7 +92,7 @@ int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
     struct vmfs_file *file = calloc(1, sizeof *file);
     struct vm_open *fresh = calloc(1, sizeof *fresh);
     struct open_call call = {.path = path, .flags = flags, .mode = mode, .fresh = fresh};
-    bool is_change = may_write(flags) || (flags & VMFS_O_CREAT);
+    bool is_change = vm_may_write(flags) || (flags & VMFS_O_CREAT);
     int64_t result = -ENOMEM;
     if (file && fresh)
         result = vm_call(fs, is_change, open_call_body, &call);
@@ -152,141 +141,6 @@ int vmfs_file_close(struct vmfs_file *file)
     return (int)result;
 }
 
-struct io_call {
-    struct vmfs_file *file;
-    void *buffer;
-    struct vm_data_range range;
-    uint64_t end;
-    int64_t offset;
-    int whence;
-    struct vm_inode inode;
-};
-
-static int bad_handle(struct vm_ctx *ctx, const struct vmfs_file *file)
-{
-    return vm_raise(&ctx->err, VMFS_R_BAD_HANDLE, file->id);
-}
-
-static int64_t read_body(struct vm_ctx *ctx, void *arg)
-{
-    struct io_call *call = arg;
-    int result = vm_inode_load(ctx, call->file->id, &call->inode);
-    if (result)
-        return result;
-    return vm_data_read(ctx, &call->inode, call->buffer, call->range.len_bytes, call->range.offset);
-}
-
-static int64_t read_call(struct vm_ctx *ctx, void *arg)
-{
-    struct io_call *call = arg;
-    if (!may_read(call->file->flags))
-        return bad_handle(ctx, call->file);
-    return vm_read_stable(ctx, call->file->id, read_body, call);
-}
-
-int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uint64_t offset)
-{
-    if (!file || (!buffer && length) || length > INT64_MAX)
-        return vm_bad_argument();
-    struct io_call call = {
-        .file = file, .buffer = buffer, .range = {.len_bytes = length, .offset = offset}};
-    return vm_call(file->fs, false, read_call, &call);
-}
-
-static int64_t write_call(struct vm_ctx *ctx, void *arg)
-{
-    struct io_call *call = arg;
-    if (!may_write(call->file->flags))
-        return bad_handle(ctx, call->file);
-    if (call->range.len_bytes == 0)
-        return 0;
-    return vm_data_write(ctx, call->file->id, call->range, &call->end);
-}
-
-static int64_t write_at(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset,
-                        uint64_t *end_out)
-{
-    if (!file || (!buffer && length) || length > INT64_MAX)
-        return vm_bad_argument();
-    struct io_call call = {.file = file,
-                           .range = {.bytes = buffer,
-                                     .len_bytes = length,
-                                     .offset = offset,
-                                     .is_append = file->flags & VMFS_O_APPEND},
-                           .end = offset};
-    int64_t result = vm_call(file->fs, true, write_call, &call);
-    *end_out = call.end;
-    return result;
-}
-
-int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset)
-{
-    uint64_t end;
-    return write_at(file, buffer, length, offset, &end);
-}
-
-int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length)
-{
-    if (!file)
-        return vm_bad_argument();
-    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
-    int64_t result = vmfs_file_pread(file, buffer, length, position);
-    if (result > 0)
-        atomic_store_explicit(&file->position, position + (uint64_t)result, memory_order_relaxed);
-    return result;
-}
-
-int64_t vmfs_file_write(struct vmfs_file *file, const void *buffer, size_t length)
-{
-    if (!file)
-        return vm_bad_argument();
-    uint64_t end;
-    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
-    int64_t result = write_at(file, buffer, length, position, &end);
-    if (result > 0)
-        atomic_store_explicit(&file->position, end, memory_order_relaxed);
-    return result;
-}
-
-static int64_t seek_body(struct vm_ctx *ctx, void *arg)
-{
-    struct io_call *call = arg;
-    int result = vm_inode_load(ctx, call->file->id, &call->inode);
-    if (result)
-        return result;
-    if (call->whence == VMFS_SEEK_END)
-        return (int64_t)vm_inode_size(&call->inode);
-    return vm_data_seek(ctx, &call->inode, (uint64_t)call->offset, call->whence == VMFS_SEEK_HOLE);
-}
-
-static int64_t seek_call(struct vm_ctx *ctx, void *arg)
-{
-    struct io_call *call = arg;
-    int64_t base = 0;
-    int64_t target = call->offset;
-    if (call->whence == VMFS_SEEK_CUR)
-        base = (int64_t)atomic_load(&call->file->position);
-    bool is_search = call->whence == VMFS_SEEK_DATA || call->whence == VMFS_SEEK_HOLE;
-    if (call->whence == VMFS_SEEK_END || (is_search && call->offset >= 0)) {
-        base = vm_read_stable(ctx, call->file->id, seek_body, call);
-        if (base < 0)
-            return base;
-        target = is_search ? 0 : call->offset;
-    }
-    if (__builtin_add_overflow(base, target, &target) || target < 0)
-        return vm_raise(&ctx->err, VMFS_R_SEEK_RANGE, (uint64_t)call->offset);
-    atomic_store(&call->file->position, (uint64_t)target);
-    return target;
-}
-
-int64_t vmfs_file_seek(struct vmfs_file *file, int64_t offset, int whence)
-{
-    if (!file || whence < VMFS_SEEK_SET || whence > VMFS_SEEK_HOLE)
-        return vm_bad_argument();
-    struct io_call call = {.file = file, .offset = offset, .whence = whence};
-    return vm_call(file->fs, false, seek_call, &call);
-}
-
 struct attr_call {
     struct vmfs_file *file;
     struct vmfs_stat *stat;
@@ -312,8 +166,8 @@ static int64_t file_setattr_call(struct vm_ctx *ctx, void *arg)
     const struct attr_call *call = arg;
     struct vm_attr attr;
     int result = vm_public_attr(ctx, call->attr, &attr);
-    if (result == 0 && (attr.mask & VM_ATTR_SIZE) && !may_write(call->file->flags))
-        result = bad_handle(ctx, call->file);
+    if (result == 0 && (attr.mask & VM_ATTR_SIZE) && !vm_may_write(call->file->flags))
+        result = vm_bad_handle(ctx, call->file);
     return result ? result : vm_attr_set(ctx, call->file->id, &attr);
 }
 

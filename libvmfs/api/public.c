@@ -1,6 +1,11 @@
 /* public.c -- stat and attributes in their public form */
 #include "api/public.h"
 
+int vm_bad_handle(struct vm_ctx *ctx, const struct vmfs_file *file)
+{
+    return vm_raise(&ctx->err, VMFS_R_BAD_HANDLE, file->id);
+}
+
 struct stat_read {
     uint64_t id;
     struct vm_stat stat;

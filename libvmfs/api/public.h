@@ -12,6 +12,19 @@ struct vmfs_file {
     _Atomic uint64_t position;
 };
 
+static inline bool vm_may_read(int flags)
+{
+    return (flags & VMFS_O_ACCMODE) != VMFS_O_WRONLY;
+}
+
+static inline bool vm_may_write(int flags)
+{
+    return (flags & VMFS_O_ACCMODE) != VMFS_O_RDONLY;
+}
+
+/* Raised where a file was not opened for what is asked. */
+int vm_bad_handle(struct vm_ctx *ctx, const struct vmfs_file *file);
+
 /* Attributes of an inode, read without a lock. */
 int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out);
 

@@ -205,6 +205,27 @@ void vm_inode_add_blocks(struct vm_inode *inode, int64_t change)
     inode->m.blocks = vm_put64((stored & ~BLOCKS_MASK) | blocks);
 }
 
+uint32_t vm_inode_flags(const struct vm_inode *inode)
+{
+    return (uint32_t)(vm_get64(inode->m.blocks) >> 48);
+}
+
+void vm_inode_set_flags(struct vm_inode *inode, uint32_t flags)
+{
+    uint64_t blocks = vm_inode_blocks(inode);
+    inode->m.blocks = vm_put64((uint64_t)flags << 48 | blocks);
+}
+
+int vm_inode_check_change(struct vm_ctx *ctx, const struct vm_inode *inode, bool is_adding)
+{
+    uint32_t flags = vm_inode_flags(inode);
+    if (flags & VM_INODE_FLAG_IMMUTABLE)
+        return vm_raise(&ctx->err, VMFS_R_IMMUTABLE, inode->id);
+    if ((flags & VM_INODE_FLAG_APPEND) && !is_adding)
+        return vm_raise(&ctx->err, VMFS_R_APPEND_ONLY, inode->id);
+    return 0;
+}
+
 bool vm_inode_is_beyond(const struct vm_inode *inode)
 {
     return vm_get32(inode->m.generation) >> 24 & VM_STATE_BEYOND;

@@ -91,6 +91,13 @@ void vm_inode_touch_change(struct vm_ctx *ctx, struct vm_inode *inode);
 uint64_t vm_inode_blocks(const struct vm_inode *inode);
 void vm_inode_add_blocks(struct vm_inode *inode, int64_t change);
 
+/* VM_INODE_FLAG_* */
+uint32_t vm_inode_flags(const struct vm_inode *inode);
+void vm_inode_set_flags(struct vm_inode *inode, uint32_t flags);
+
+/* May the inode be changed, by adding only or in any way? Raises IMMUTABLE or APPEND_ONLY. */
+int vm_inode_check_change(struct vm_ctx *ctx, const struct vm_inode *inode, bool is_adding);
+
 bool vm_inode_is_beyond(const struct vm_inode *inode);
 void vm_inode_set_beyond(struct vm_inode *inode, bool is_beyond);
 

@@ -384,7 +384,8 @@ struct vm_extent_media {
 };
 
 #define VM_EXTENT_PLACE_BITS 48u
-/* Reserved flags: 1 unwritten, 2 refcounted. */
+#define VM_EXTENT_UNWRITTEN  0x1u /* has blocks and reads as zero */
+/* Reserved flag: 2 refcounted. */
 
 #define VM_SEGMENTS      7u
 #define VM_SEGMENT_SLOTS 16u
@@ -489,7 +490,7 @@ struct vm_chunk_media {
  *  16  4  uid
  *  20  4  gid
  *  24  8  size           directory: entries
- *  32  8  blocks         bits 0..47 blocks of all kinds; 48..63 inode flags, none defined
+ *  32  8  blocks         bits 0..47 blocks of all kinds; 48..63 VM_INODE_FLAG_*
  *  40  8  mtime_ns
  *  48  8  ctime_ns
  *  56  8  atime_ns       outside the hash: it may be stored alone
@@ -546,6 +547,12 @@ struct vm_inode_media {
 #define VM_BODY_TREE    2u /* word[0]: root node of the map */
 #define VM_BODY_BYTES   3u /* symlink target */
 #define VM_BODY_DEVICE  4u /* word[0]: device number */
+
+#define VM_INODE_FLAG_IMMUTABLE 0x1u
+#define VM_INODE_FLAG_APPEND    0x2u
+#define VM_INODE_FLAG_NOATIME   0x4u
+#define VM_INODE_FLAG_NODUMP    0x8u
+#define VM_INODE_FLAGS_ALL      0xfu
 
 #define VM_STATE_BEYOND 0x1u /* blocks may lie beyond the end: trim before growing */
 

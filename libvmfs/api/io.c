@@ -1,0 +1,133 @@
+/* io.c -- reading and writing open files */
+#include "api/public.h"
+#include "inode/data.h"
+
+struct io_call {
+    struct vmfs_file *file;
+    void *buffer;
+    struct vm_data_range range;
+    uint64_t end;
+    int64_t offset;
+    int whence;
+    struct vm_inode inode;
+};
+
+static int64_t read_body(struct vm_ctx *ctx, void *arg)
+{
+    struct io_call *call = arg;
+    int result = vm_inode_load(ctx, call->file->id, &call->inode);
+    if (result)
+        return result;
+    return vm_data_read(ctx, &call->inode, call->buffer, call->range.len_bytes, call->range.offset);
+}
+
+static int64_t read_call(struct vm_ctx *ctx, void *arg)
+{
+    struct io_call *call = arg;
+    if (!vm_may_read(call->file->flags))
+        return vm_bad_handle(ctx, call->file);
+    return vm_read_stable(ctx, call->file->id, read_body, call);
+}
+
+int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uint64_t offset)
+{
+    if (!file || (!buffer && length) || length > INT64_MAX)
+        return vm_bad_argument();
+    struct io_call call = {
+        .file = file, .buffer = buffer, .range = {.len_bytes = length, .offset = offset}};
+    return vm_call(file->fs, false, read_call, &call);
+}
+
+static int64_t write_call(struct vm_ctx *ctx, void *arg)
+{
+    struct io_call *call = arg;
+    if (!vm_may_write(call->file->flags))
+        return vm_bad_handle(ctx, call->file);
+    if (call->range.len_bytes == 0)
+        return 0;
+    return vm_data_write(ctx, call->file->id, call->range, &call->end);
+}
+
+static int64_t write_at(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset,
+                        uint64_t *end_out)
+{
+    if (!file || (!buffer && length) || length > INT64_MAX)
+        return vm_bad_argument();
+    struct io_call call = {.file = file,
+                           .range = {.bytes = buffer,
+                                     .len_bytes = length,
+                                     .offset = offset,
+                                     .is_append = file->flags & VMFS_O_APPEND},
+                           .end = offset};
+    int64_t result = vm_call(file->fs, true, write_call, &call);
+    *end_out = call.end;
+    return result;
+}
+
+int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset)
+{
+    uint64_t end;
+    return write_at(file, buffer, length, offset, &end);
+}
+
+int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length)
+{
+    if (!file)
+        return vm_bad_argument();
+    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
+    int64_t result = vmfs_file_pread(file, buffer, length, position);
+    if (result > 0)
+        atomic_store_explicit(&file->position, position + (uint64_t)result, memory_order_relaxed);
+    return result;
+}
+
+int64_t vmfs_file_write(struct vmfs_file *file, const void *buffer, size_t length)
+{
+    if (!file)
+        return vm_bad_argument();
+    uint64_t end;
+    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
+    int64_t result = write_at(file, buffer, length, position, &end);
+    if (result > 0)
+        atomic_store_explicit(&file->position, end, memory_order_relaxed);
+    return result;
+}
+
+static int64_t seek_body(struct vm_ctx *ctx, void *arg)
+{
+    struct io_call *call = arg;
+    int result = vm_inode_load(ctx, call->file->id, &call->inode);
+    if (result)
+        return result;
+    if (call->whence == VMFS_SEEK_END)
+        return (int64_t)vm_inode_size(&call->inode);
+    return vm_data_seek(ctx, &call->inode, (uint64_t)call->offset, call->whence == VMFS_SEEK_HOLE);
+}
+
+static int64_t seek_call(struct vm_ctx *ctx, void *arg)
+{
+    struct io_call *call = arg;
+    int64_t base = 0;
+    int64_t target = call->offset;
+    if (call->whence == VMFS_SEEK_CUR)
+        base = (int64_t)atomic_load(&call->file->position);
+    bool is_search = call->whence == VMFS_SEEK_DATA || call->whence == VMFS_SEEK_HOLE;
+    if (call->whence == VMFS_SEEK_END || (is_search && call->offset >= 0)) {
+        base = vm_read_stable(ctx, call->file->id, seek_body, call);
+        if (base < 0)
+            return base;
+        target = is_search ? 0 : call->offset;
+    }
+    if (__builtin_add_overflow(base, target, &target) || target < 0)
+        return vm_raise(&ctx->err, VMFS_R_SEEK_RANGE, (uint64_t)call->offset);
+    atomic_store(&call->file->position, (uint64_t)target);
+    return target;
+}
+
+int64_t vmfs_file_seek(struct vmfs_file *file, int64_t offset, int whence)
+{
+    if (!file || whence < VMFS_SEEK_SET || whence > VMFS_SEEK_HOLE)
+        return vm_bad_argument();
+    struct io_call call = {.file = file, .offset = offset, .whence = whence};
+    return vm_call(file->fs, false, seek_call, &call);
+}
