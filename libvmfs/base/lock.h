@@ -13,12 +13,20 @@
 #include "base/platform.h"
 
 struct vm_lock {
-    _Atomic uint32_t state; /* 0 free, 1 held, 2 held and somebody sleeps */
+    _Atomic uint32_t state;   /* 0 free, 1 held, 2 held and somebody sleeps */
+    _Atomic uint32_t waiting; /* threads that may sleep until they have it */
+    _Atomic uint32_t served;  /* how many of them have had it */
+    _Atomic uint32_t polite;  /* threads that sleep until `served` changes */
 };
 
 bool vm_lock_try(struct vm_lock *lock);
 void vm_lock_take(struct vm_lock *lock, const struct vm_platform *platform);
 void vm_lock_release(struct vm_lock *lock, const struct vm_platform *platform);
+
+/* For a thread that has released the lock and is about to take it again: returns when one of those who
+ * wait for it, if there are any, has had it. Waking takes much longer than taking, so without this they
+ * would find it held again and again. */
+void vm_lock_yield(struct vm_lock *lock, const struct vm_platform *platform);
 
 struct vm_stripe {
     _Alignas(64) struct vm_lock lock;

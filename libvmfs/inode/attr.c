@@ -71,6 +71,8 @@ static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *att
     int result = vm_inode_load(ctx, id, &inode);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE))
         result = check_resizable(ctx, &inode);
+    if (result == 0 && (attr->mask & VM_ATTR_SIZE) && vm_inode_is_beyond(&inode))
+        result = vm_data_trim_beyond(ctx, &inode); /* D4 */
     if (result)
         return result;
     set_fields(ctx, &inode, attr);

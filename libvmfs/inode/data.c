@@ -1,4 +1,4 @@
-/* data.c -- reading, writing and resizing files */
+/* data.c -- reading and writing files */
 #include "inode/data.h"
 
 #include <string.h>
@@ -9,7 +9,6 @@
 #include "inode/table.h"
 #include "space/space.h"
 
-#define CUT_BUDGET    16u
 #define RUNS_PER_STEP 4u
 
 static uint64_t block_of(uint64_t offset)
@@ -95,7 +94,7 @@ static _Atomic uint64_t *logged_slot(struct vm_ctx *ctx, uint64_t block)
     return &ctx->itable->logged[vm_mix64(block) % VM_LOGGED_SLOTS];
 }
 
-static void note_logged(struct vm_ctx *ctx, uint64_t block)
+void vm_data_note_logged(struct vm_ctx *ctx, uint64_t block)
 {
     uint64_t sequence = atomic_load(&ctx->journal->sequence);
     atomic_store(logged_slot(ctx, block), sequence);
@@ -141,8 +140,8 @@ static uint64_t zero_end(const struct write *write)
 }
 
 /* D2: bytes between the old end and `to` in the block of the old end become zero. */
-static int fill_tail(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t to,
-                     uint64_t *block_out)
+int vm_data_fill_tail(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t to,
+                      uint64_t *block_out)
 {
     uint64_t size = vm_inode_size(inode);
     uint64_t stop = vm_min(to, vm_align_up(size, VM_BLOCK_BYTES));
@@ -265,7 +264,7 @@ static int publish(struct write *write, bool is_last)
         return result;
     vm_stripe_close(vm_stripe_of(ctx, inode->id)); /* D5 */
     if (write->filled_block)
-        note_logged(ctx, write->filled_block);
+        vm_data_note_logged(ctx, write->filled_block);
     write->filled_block = 0;
     return 0;
 }
@@ -308,7 +307,7 @@ static int64_t write_cut_short(struct write *write, int reason)
         if (result == 0)
             result = vm_inode_load(ctx, write->inode.id, &write->inode);
         if (result == 0 && write->filled_block)
-            result = fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
+            result = vm_data_fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
         if (result)
             return result;
         write->at = write->hole_at;
@@ -324,11 +323,9 @@ static int64_t write_locked(struct write *write)
 {
     struct vm_ctx *ctx = write->ctx;
     int result = 0;
-    if (vm_inode_is_beyond(&write->inode))
-        result = vm_data_trim_beyond(ctx, &write->inode);
     uint64_t gap_end = vm_min(write->offset, vm_align_up(write->old_size, VM_BLOCK_BYTES));
     if (result == 0 && write->offset > write->old_size && zero_end(write) < gap_end)
-        result = fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
+        result = vm_data_fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
     while (result == 0 && write->at < write->end)
         result = write_piece(write);
     if (result == 0)
@@ -338,7 +335,7 @@ static int64_t write_locked(struct write *write)
     return (int64_t)(write->end - write->offset);
 }
 
-static int check_size(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
+int vm_data_check_size(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
 {
     if (vm_range_inside(offset, len_bytes, VMFS_FILE_MAX))
         return 0;
@@ -350,12 +347,14 @@ static int64_t write_begun(struct vm_ctx *ctx, uint64_t id, const struct vm_data
 {
     struct write write = {.ctx = ctx, .bytes = range->bytes, .is_step_whole = true};
     int result = vm_inode_load(ctx, id, &write.inode);
+    if (result == 0 && vm_inode_is_beyond(&write.inode))
+        result = vm_data_trim_beyond(ctx, &write.inode); /* D4 */
     if (result)
         return result;
     write.open = vm_open_find(ctx, id);
     write.old_size = vm_inode_size(&write.inode);
     write.offset = range->is_append ? write.old_size : range->offset;
-    result = check_size(ctx, write.offset, range->len_bytes);
+    result = vm_data_check_size(ctx, write.offset, range->len_bytes);
     if (result)
         return result;
     write.end = write.offset + range->len_bytes;
@@ -380,59 +379,4 @@ int64_t vm_data_write(struct vm_ctx *ctx, uint64_t id, struct vm_data_range rang
     vm_unlock_inodes(ctx);
     vm_tx_end(ctx);
     return result;
-}
-
-static int cut_and_commit(struct vm_ctx *ctx, struct vm_inode *inode)
-{
-    for (;;) {
-        uint64_t keep = vm_div_up(vm_inode_size(inode), VM_BLOCK_BYTES);
-        int more = vm_file_cut(ctx, inode, keep);
-        if (more < 0)
-            return more;
-        vm_inode_set_beyond(inode, more);
-        int result = vm_inode_store(ctx, inode);
-        if (result == 0)
-            result = vm_tx_commit(ctx);
-        if (result == 0)
-            result = vm_tx_renew(ctx);
-        if (result || !more)
-            return result;
-    }
-}
-
-int vm_data_trim_beyond(struct vm_ctx *ctx, struct vm_inode *inode)
-{
-    return cut_and_commit(ctx, inode);
-}
-
-static int grow(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
-{
-    uint64_t filled_block;
-    int result = fill_tail(ctx, inode, size, &filled_block);
-    if (result)
-        return result;
-    vm_inode_set_size(inode, size);
-    result = vm_inode_store(ctx, inode);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
-    if (result == 0 && filled_block)
-        note_logged(ctx, filled_block);
-    return result;
-}
-
-int vm_data_resize(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
-{
-    int result = check_size(ctx, size, 0);
-    if (result)
-        return result;
-    struct vm_open *open = vm_open_find(ctx, inode->id);
-    if (open)
-        open->zero_end = 0;
-    if (size > vm_inode_size(inode)) {
-        if (vm_inode_is_beyond(inode))
-            result = vm_data_trim_beyond(ctx, inode);
-        return result ? result : grow(ctx, inode, size);
-    }
-    vm_inode_set_size(inode, size);
-    return cut_and_commit(ctx, inode);
 }

@@ -30,15 +30,32 @@ struct vm_data_range {
 int64_t vm_data_write(struct vm_ctx *ctx, uint64_t id, struct vm_data_range range,
                       uint64_t *end_out);
 
-/* Within a transaction and under the inode's stripe: stages the new size and commits, in as many steps
- * as it takes; whatever else is staged goes with the first. The caller has touched the times. */
+/* Within a transaction and under the inode's stripe alone: stages the new size and commits; whatever else
+ * is staged goes with it. What lies beyond the end is freed in as many records as it takes, between
+ * which the stripe is let go (O2). The caller has touched the times; a file that grows is not BEYOND. */
 int vm_data_resize(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size);
 
-/* The same for blocks beyond the end that an earlier life left (D4). */
+/* The same for blocks beyond the end that an earlier life left, or another thread is freeing (D4). The inode
+ * is loaded again. */
 int vm_data_trim_beyond(struct vm_ctx *ctx, struct vm_inode *inode);
+
+/* One record of it: 1 if more is left, 0 if not, or a reason. */
+int vm_data_trim_step(struct vm_ctx *ctx, struct vm_inode *inode);
 
 /* The next data, or hole, at or after `offset`: an offset, or a reason. */
 int64_t vm_data_seek(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t offset,
                      bool is_hole);
+
+/* ---- what writing and resizing share ---- */
+
+int vm_data_check_size(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes);
+
+/* D2: bytes between the old end and `to` in the block of the old end become zero; tells which block got an
+ * image, or 0. */
+int vm_data_fill_tail(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t to,
+                      uint64_t *block_out);
+
+/* D3: after the commit: records hold images of a block's bytes. */
+void vm_data_note_logged(struct vm_ctx *ctx, uint64_t block);
 
 #endif

@@ -71,6 +71,11 @@ static bool is_orphan(const struct vm_inode *inode)
            (vm_inode_nlink(inode) == 0 || vm_inode_is_beyond(inode));
 }
 
+int vm_inode_stale(struct vm_ctx *ctx, uint64_t id)
+{
+    return vm_raise(&ctx->err, VMFS_R_INODE_STALE, id);
+}
+
 int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
 {
     uint64_t offset;
@@ -87,7 +92,7 @@ int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
     bool is_alive = offset && out->m.kind != VM_INODE_FREE &&
                     (vm_get32(out->m.generation) & GENERATION_MASK) == vm_id_generation(id);
     if (!is_alive)
-        return vm_raise(&ctx->err, VMFS_R_INODE_STALE, id);
+        return vm_inode_stale(ctx, id);
     out->id = id;
     out->offset = offset;
     out->was_orphan = is_orphan(out);

@@ -44,6 +44,9 @@ static inline uint32_t vm_id_generation(uint64_t id)
 /* Loads and checks a living inode. */
 int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
 
+/* Raised where an id names no inode that anybody may use. */
+int vm_inode_stale(struct vm_ctx *ctx, uint64_t id);
+
 /* Checks the bytes of a slot: 0 for a sound inode of any kind, free ones included. */
 int vm_inode_check(struct vm_ctx *ctx, uint64_t slot, uint64_t offset,
                    const struct vm_inode_media *media);

@@ -4,12 +4,15 @@
 #include "base/check.h"
 #include "inode/inode.h"
 
+/* A nameless inode that nobody has open is being freed, step by step (O1): it is as good as gone. */
 static int check_openable(struct vm_ctx *ctx, uint64_t id)
 {
     struct vm_inode inode;
     int result = vm_inode_load(ctx, id, &inode);
     if (result)
         return result;
+    if (vm_inode_nlink(&inode) == 0 && !vm_open_find(ctx, id))
+        return vm_inode_stale(ctx, id);
     if (vm_inode_is_directory(&inode))
         return vm_raise(&ctx->err, VMFS_R_OPEN_DIRECTORY, id);
     if (inode.m.kind == VM_INODE_SYMLINK)

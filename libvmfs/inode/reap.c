@@ -9,9 +9,6 @@
 #include "inode/xattr.h"
 #include "space/space.h"
 
-#define EXTENTS_PER_STEP 16u
-#define NODES_PER_STEP   16u
-
 static int reap_nodes(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     struct vm_map map = vm_inode_data_map(inode);
@@ -38,24 +35,8 @@ int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode)
     return result ? result : more;
 }
 
-int vm_reap_rest(struct vm_ctx *ctx, struct vm_inode *inode)
-{
-    int more = 1;
-    while (more > 0) {
-        int result = vm_tx_renew(ctx);
-        if (result)
-            return result;
-        more = vm_reap_stage(ctx, inode);
-        if (more < 0)
-            return more;
-        result = vm_tx_commit(ctx); /* O1 */
-        if (result)
-            return result;
-    }
-    return 0;
-}
-
-static int reap_locked(struct vm_ctx *ctx, uint64_t id)
+/* One record: 1 if there is more to do, 0 if not, or a reason. */
+static int reap_step(struct vm_ctx *ctx, uint64_t id)
 {
     struct vm_inode inode;
     int result = vm_inode_load(ctx, id, &inode);
@@ -63,11 +44,17 @@ static int reap_locked(struct vm_ctx *ctx, uint64_t id)
         return 0;
     if (result)
         return result;
+    if (vm_inode_nlink(&inode) > 0)
+        return vm_inode_is_beyond(&inode) ? vm_data_trim_step(ctx, &inode) : 0;
     if (vm_open_find(ctx, id))
         return 0;
-    if (vm_inode_nlink(&inode) == 0)
-        return vm_reap_rest(ctx, &inode);
-    return vm_inode_is_beyond(&inode) ? vm_data_trim_beyond(ctx, &inode) : 0;
+    int more = vm_reap_stage(ctx, &inode);
+    if (more < 0)
+        return more;
+    result = vm_tx_commit(ctx); /* O1 */
+    if (result == 0)
+        result = vm_tx_renew(ctx);
+    return result ? result : more;
 }
 
 int vm_reap(struct vm_ctx *ctx, uint64_t id)
@@ -76,10 +63,14 @@ int vm_reap(struct vm_ctx *ctx, uint64_t id)
     if (result)
         return result;
     vm_lock_inodes(ctx, &id, 1);
-    result = reap_locked(ctx, id);
+    int more = reap_step(ctx, id);
+    while (more > 0) {
+        vm_pause_inodes(ctx); /* O2 */
+        more = reap_step(ctx, id);
+    }
     vm_unlock_inodes(ctx);
     vm_tx_end(ctx);
-    return result;
+    return more;
 }
 
 static int reap_slot(struct vm_ctx *ctx, uint64_t slot, uint64_t offset)

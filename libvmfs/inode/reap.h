@@ -1,7 +1,9 @@
 /* reap.h -- freeing inodes that have lost their last name
  *
  * O1  A file goes in as many records as it needs: its orphan bit is set in the first and cleared in the
- *     last, so that whoever opens the region after a crash goes on where it stopped. */
+ *     last, so that whoever opens the region after a crash goes on where it stopped.
+ * O2  Between two of these records the inode's stripe is free for those who wait for it, and the inode is
+ *     loaded again: others may open, extend or free it meanwhile. */
 #ifndef VM_INODE_REAP_H
 #define VM_INODE_REAP_H
 
@@ -11,10 +13,8 @@
  * left, 0 if it is free, or a reason. */
 int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode);
 
-/* After the first record is committed: does the rest, under the same locks. */
-int vm_reap_rest(struct vm_ctx *ctx, struct vm_inode *inode);
-
-/* Frees an inode that has neither names nor handles; nothing if it has. */
+/* Frees an inode that has neither names nor handles, and of another one what lies beyond its end (D4). No
+ * lock is held. */
 int vm_reap(struct vm_ctx *ctx, uint64_t id);
 
 /* One bounded step of cleaning what an earlier life left: 1 if there may be more, 0, or a reason.

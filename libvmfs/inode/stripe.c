@@ -55,6 +55,18 @@ void vm_unlock_inodes(struct vm_ctx *ctx)
     ctx->held_count = 0;
 }
 
+void vm_pause_inodes(struct vm_ctx *ctx)
+{
+    VM_ASSERT(!ctx->overlay || ctx->overlay->count == 0);
+    const struct vm_platform *platform = ctx->region->platform;
+    for (unsigned index = ctx->held_count; index-- > 0;)
+        vm_lock_release(&ctx->held[index]->lock, platform);
+    for (unsigned index = 0; index < ctx->held_count; index++)
+        vm_lock_yield(&ctx->held[index]->lock, platform);
+    for (unsigned index = 0; index < ctx->held_count; index++)
+        vm_lock_take(&ctx->held[index]->lock, platform);
+}
+
 struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)
 {
     struct vm_open *open = vm_stripe_of(ctx, id)->owner_list;

@@ -97,6 +97,9 @@ void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count);
  * it. */
 bool vm_lock_another(struct vm_ctx *ctx, uint64_t id);
 void vm_unlock_inodes(struct vm_ctx *ctx);
+/* Between two records of a long step: lets go of what is locked, lets those who wait have their turn, and
+ * locks it again. What was loaded must be loaded again. */
+void vm_pause_inodes(struct vm_ctx *ctx);
 struct vm_stripe *vm_stripe_of(const struct vm_ctx *ctx, uint64_t id);
 
 /* The entry of an open inode at its locked stripe, or null. */

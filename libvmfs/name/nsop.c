@@ -206,6 +206,7 @@ static int unlink_find(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
     return vm_lock_another(ctx, un->hit.entry.value);
 }
 
+/* 1 if the rest of the inode is to be freed, without locks. */
 static int unlink_staged(struct vm_ctx *ctx, struct unlinking *un, bool is_rmdir)
 {
     int result = vm_inode_load(ctx, un->hit.entry.value, &un->child);
@@ -221,12 +222,12 @@ static int unlink_staged(struct vm_ctx *ctx, struct unlinking *un, bool is_rmdir
     result = more < 0 ? more : vm_inode_store(ctx, &un->dir);
     if (result == 0)
         result = vm_tx_commit(ctx);
-    if (result == 0 && more)
-        result = vm_reap_rest(ctx, &un->child);
-    return result;
+    return result ? result : more;
 }
 
-static int unlink_begun(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir)
+/* 1, and the id of an inode to be freed. */
+static int unlink_begun(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, bool is_rmdir,
+                        uint64_t *rest_out)
 {
     struct unlinking un;
     uint64_t id = 0;
@@ -242,6 +243,8 @@ static int unlink_begun(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name
     }
     int result = found < 0 ? found : unlink_staged(ctx, &un, is_rmdir);
     vm_unlock_inodes(ctx);
+    if (result > 0)
+        *rest_out = un.child.id;
     return result;
 }
 
@@ -250,7 +253,8 @@ int vm_name_unlink(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, boo
     int result = vm_tx_begin(ctx);
     if (result)
         return result;
-    result = unlink_begun(ctx, dir_id, name, is_rmdir);
+    uint64_t rest;
+    result = unlink_begun(ctx, dir_id, name, is_rmdir, &rest);
     vm_tx_end(ctx);
-    return result;
+    return result > 0 ? vm_reap(ctx, rest) : result; /* O2 */
 }

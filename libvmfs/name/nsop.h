@@ -43,7 +43,7 @@ int vm_name_exists(struct vm_ctx *ctx, uint64_t id);
 int vm_unlink_directory(struct vm_ctx *ctx, uint64_t id);
 
 /* Takes one link from an inode that was loaded under its stripe and stages what follows from that: 1 if
- * vm_reap_rest() is to be called after the commit, 0, or a reason. */
+ * vm_reap() is to be called after the commit, without locks, 0, or a reason. */
 int vm_name_drop_link(struct vm_ctx *ctx, struct vm_inode *inode);
 
 /* Is a loaded directory without entries? Raises where it is not. */

@@ -20,7 +20,7 @@ struct rename {
     struct vm_inode child[2];
     struct vm_named_hit hits[2];
     bool has_target;
-    int rest; /* vm_reap_rest() is to be called for child[1] */
+    int rest; /* child[1] is to be freed without locks */
 };
 
 static bool moves_directory(const struct rename *rename)
@@ -187,11 +187,7 @@ static int rename_locked(struct rename *rename)
     if (is_same && !(rename->flags & VM_RENAME_NOREPLACE))
         return 0;
     result = stage(rename);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
-    if (result == 0 && rename->rest)
-        result = vm_reap_rest(ctx, &rename->child[1]);
-    return result;
+    return result ? result : vm_tx_commit(ctx);
 }
 
 static int look_up(struct rename *rename)
@@ -259,5 +255,7 @@ int vm_name_rename(struct vm_ctx *ctx, struct vm_end from, struct vm_end to, uin
         result = rename_begun(&rename);
         vm_tx_end(ctx);
     }
+    if (result == 0 && rename.rest)
+        result = vm_reap(ctx, rename.child[1].id); /* O2 */
     return result;
 }
