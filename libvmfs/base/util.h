@@ -44,6 +44,19 @@ static inline uint64_t vm_bit_run(unsigned first, unsigned count)
     return (count == 64 ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1) << first;
 }
 
+/* Ones in a word; without the instruction the compiler's own goes to a runtime library. */
+static inline unsigned vm_popcount64(uint64_t word)
+{
+#if defined(__POPCNT__)
+    return (unsigned)__builtin_popcountll(word);
+#else
+    word -= word >> 1 & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (unsigned)(word * 0x0101010101010101u >> 56);
+#endif
+}
+
 /* A 64-bit mixer (Stafford's variant 13 of MurmurHash3's finalizer). */
 static inline uint64_t vm_mix64(uint64_t value)
 {

@@ -140,7 +140,7 @@ static void check_chunk_head(struct vm_check *check, uint64_t chunk,
         if ((vm_get64(head->used[word]) | vm_get64(head->orphan[word])) & ~valid)
             vm_problem(check, INODES, "word # of the chunk at block # has bits behind its end",
                        word, check->chunk_blocks[chunk]);
-        check->counted.orphans += (unsigned)__builtin_popcountll(vm_get64(head->orphan[word]));
+        check->counted.orphans += vm_popcount64(vm_get64(head->orphan[word]));
     }
 }
 

@@ -185,7 +185,7 @@ static void compare_group(struct vm_check *check, const struct vm_zone *zone, ui
         uint64_t valid = valid_bits(&place, word);
         uint64_t stored = is_ready ? bitmap_word(check, &place, word) & valid : 0;
         uint64_t block = place.first_block + word * 64;
-        used += (unsigned)__builtin_popcountll(stored);
+        used += vm_popcount64(stored);
         compare_word(check, &difference, block, stored, (met_word(check, block) & valid) ^ stored);
     }
     difference_report(check, &difference);

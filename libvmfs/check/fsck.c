@@ -58,7 +58,7 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint
         check->met[block / 64] |= run;
         if (again && again_count == 0)
             first_again = block - bit + (unsigned)__builtin_ctzll(again);
-        uint64_t again_here = (unsigned)__builtin_popcountll(again);
+        uint64_t again_here = vm_popcount64(again);
         again_count += again_here;
         if (check->overlap_left < again_here) /* F1 */
             break;

@@ -194,7 +194,7 @@ static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t ch
     if (atomic_load_explicit(&state->pending, memory_order_acquire) == 0)
         free_bits = ~vm_load64_home(ctx->region, used_offset(chunk_offset, word)) &
                     word_valid_bits(ctx->itable, word);
-    if ((unsigned)__builtin_popcountll(free_bits) < free_min) {
+    if (vm_popcount64(free_bits) < free_min) {
         atomic_fetch_and_explicit(&state->claimed, ~bit, memory_order_release);
         return false;
     }

@@ -1,6 +1,21 @@
 /* volume.h -- a whole filesystem: formatting a region, attaching it, letting go of it
  *
- * This is where an embedder without libc enters the core; api/ adds files, mappings and handles. */
+ * This is where an embedder without libc enters the core; api/ adds files, mappings and handles. What
+ * it does, and tests/freestanding/embed_test.c shows all of it:
+ *
+ *     fill in a struct vm_platform (base/platform.h) and choose a struct vm_persist_ops, its own or
+ *     vm_persist_none(); both outlive the volume
+ *     zero a struct vm_volume; volume.region.platform = &platform
+ *     for each call a struct vm_ctx on the stack, zeroed: io.ops, io.arg, io.base = the region,
+ *     err.log if wanted; vm_volume_bind(); hint = platform.hint(); now_ns = platform.now()
+ *     vm_volume_format(), or vm_volume_probe() and vm_volume_attach()
+ *     vm_path_walk() and vm_name_...(), vm_data_write(), vm_attr_set(); vm_read_stable() around
+ *     whatever only reads
+ *     vm_volume_settle() if the next attach shall find nothing to replay; vm_volume_fini()
+ *
+ * The region is aligned to a page and stays where it is while it is attached. A context is used by one
+ * thread; the volume by any number. Once ctx.err.is_damaged is set after a call, the embedder stores
+ * nothing more. Nobody stops two embedders from attaching one region: that is theirs to prevent. */
 #ifndef VM_NAME_VOLUME_H
 #define VM_NAME_VOLUME_H
 

@@ -144,7 +144,7 @@ static unsigned count_bits(const uint64_t *words)
 {
     unsigned total = 0;
     for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE; word++)
-        total += (unsigned)__builtin_popcountll(words[word]);
+        total += vm_popcount64(words[word]);
     return total;
 }
 
