@@ -199,6 +199,7 @@ struct vmfs_dir;
 // clang-format on
 
 enum vmfs_reason {
+    VMFS_R_NONE = 0, /* plain information */
 #define VMFS_REASON_ENUM(name, err, number, text) VMFS_R_##name = number,
     VMFS_REASONS(VMFS_REASON_ENUM)
 #undef VMFS_REASON_ENUM
@@ -724,8 +725,31 @@ struct vmfs_check_result {
     uint64_t blocks; /* blocks in use by them */
 };
 
-/* Called once for each problem, with a line for a person: no newline, alive until it returns. */
-typedef void (*vmfs_check_fn)(void *arg, const char *problem);
+/* One problem, alive until the function that gets it returns. */
+#define VMFS_NO_OFFSET UINT64_MAX
+struct vmfs_problem {
+    uint32_t pass;         /* stable id of the pass that found it */
+    int reason;            /* what a call fails with that meets it: a vmfs_reason, or 0 where each
+                              structure is sound by itself but contradicts another */
+    const char *pass_name; /* a word */
+    uint64_t ino;          /* the inode it is about, 0 for none */
+    uint64_t offset;       /* the byte of the region where it lies, or VMFS_NO_OFFSET */
+    const char *text;      /* a line for a person, without newline, pass or reason */
+};
+
+/* Called for each problem, but for those beyond the first thousand of a pass. */
+typedef void (*vmfs_check_fn)(void *arg, const struct vmfs_problem *problem);
+
+/* One of the passes of which a check consists. */
+struct vmfs_check_pass {
+    uint32_t id;       /* never given to another pass */
+    const char *name;  /* a word */
+    const char *prose; /* what holds on a sound region, in one line */
+};
+
+/* Stores the pass with this index, in the order in which they run, and returns 1; 0 behind the last.
+ * Static strings. Any thread. */
+int vmfs_check_pass(unsigned index, struct vmfs_check_pass *out);
 
 /* Walks every structure and compares them with each other; stores nothing. Exclusive: no other call
  * may run on the handle. Memory: about 1 bit per block and 10 bytes per inode of the region.

@@ -37,6 +37,11 @@ int tool_open(struct tool *tool, uint32_t flags)
     return err;
 }
 
+uint32_t tool_peek(const struct tool *tool)
+{
+    return tool->is_set[OPTION_PEEK] ? VMFS_PEEK : 0;
+}
+
 static void counters_print(struct tool *tool)
 {
     struct vmfs_counters opened, worked, synced;

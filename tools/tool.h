@@ -20,6 +20,9 @@ enum {
     OPTION_FORCE,
     OPTION_EXCHANGE,
     OPTION_REPAIR,
+    OPTION_JSON,
+    OPTION_PASS,
+    OPTION_PEEK,
     OPTION_COUNTERS,
     OPTION_DURABILITY,
     OPTION_OFFSET,
@@ -76,6 +79,9 @@ extern const struct verb verb_format, verb_info, verb_fsck, verb_ls, verb_cat, v
 
 /* Opens the region with `flags` of vmfs_open() and the common options. Reports nothing. */
 int tool_open(struct tool *tool, uint32_t flags);
+
+/* VMFS_PEEK if --peek was given. */
+uint32_t tool_peek(const struct tool *tool);
 
 /* Prints the counters if they were asked for, then closes the region. */
 void tool_close(struct tool *tool);

@@ -27,6 +27,9 @@ static const struct option option_rows[] = {
     {"force", no_argument, NULL, OPTION_FORCE},
     {"exchange", no_argument, NULL, OPTION_EXCHANGE},
     {"repair", no_argument, NULL, OPTION_REPAIR},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"pass", required_argument, NULL, OPTION_PASS},
+    {"peek", no_argument, NULL, OPTION_PEEK},
     {"counters", no_argument, NULL, OPTION_COUNTERS},
     {"durability", required_argument, NULL, OPTION_DURABILITY},
     {"offset", required_argument, NULL, OPTION_OFFSET},
@@ -176,7 +179,7 @@ static void verb_run(struct tool *tool)
 
     progress_start(&tool->progress, verb->name);
     if (verb->opens != OPENS_ITSELF) {
-        int err = tool_open(tool, verb->opens == OPENS_READ ? VMFS_RDONLY : 0);
+        int err = tool_open(tool, verb->opens == OPENS_READ ? VMFS_RDONLY | tool_peek(tool) : 0);
         if (err) {
             tool_fail(tool, err, tool->region);
             return;

@@ -1,4 +1,4 @@
-/* check.c -- vmfs_check() */
+/* check.c -- looking at a whole region: vmfs_check() and its relatives */
 #include "check/fsck.h"
 
 #include "api/handle.h"
@@ -12,4 +12,15 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
     if (reason)
         return (int)vm_errno(reason);
     return (int)vm_leave(fs, &ctx, vm_check_run(&ctx, report, arg, out));
+}
+
+int vmfs_check_pass(unsigned index, struct vmfs_check_pass *out)
+{
+    const struct vmfs_check_pass *pass = vm_check_pass_at(index);
+    if (!out)
+        return (int)vm_bad_argument();
+    if (!pass)
+        return 0;
+    *out = *pass;
+    return 1;
 }

@@ -24,7 +24,7 @@ static void check_map_head(struct vm_check *check, uint64_t block, uint32_t leve
                     vm_get64(head.birth) <= check->region->epoch &&
                     vm_get32(head.hash) == vm_hash32(seed, bytes + 8, HASHED_BYTES);
     if (!is_sound)
-        vm_problem(check, INODES, "the head of the map block # fails its check", block);
+        vm_problem(check, INODES, INODE_MAP, "the head of the map block %b fails its check", block);
 }
 
 /* What an entry of the inode map leads to. */
@@ -51,7 +51,8 @@ static enum found map_entry(struct vm_check *check, uint64_t map_block, uint64_t
     if (result == 0 && vm_get32(entry.hash) == expected && block > 0 &&
         vm_range_inside(block, need, check->region->blocks))
         return FOUND_BLOCK;
-    vm_problem(check, INODES, "entry # of the map block # fails its check", index, map_block);
+    vm_problem(check, INODES, INODE_MAP, "entry %n of the map block %b fails its check", index,
+               map_block);
     return FOUND_DAMAGED;
 }
 
@@ -59,8 +60,8 @@ static enum found map_entry(struct vm_check *check, uint64_t map_block, uint64_t
 static bool chunk_add(struct vm_check *check, uint64_t block)
 {
     if (check->chunk_count == check->chunk_max) {
-        vm_problem(check, INODES, "the map has more than # chunks, for which there is no room",
-                   check->chunk_max);
+        vm_problem(check, INODES, INODE_MAP,
+                   "the map has more than %n chunks, for which there is no room", check->chunk_max);
         return false;
     }
     bool is_usable = block && vm_blocks_meet(check, block, check->region->chunk_blocks, 0);
@@ -82,8 +83,8 @@ static bool map_block_gather(struct vm_check *check, uint64_t map_block)
             continue;
         }
         if (is_end) {
-            vm_problem(check, INODES, "entry # of the map block # is behind the last chunk", index,
-                       map_block);
+            vm_problem(check, INODES, INODE_MAP,
+                       "entry %n of the map block %b is behind the last chunk", index, map_block);
             break;
         }
         if (!chunk_add(check, found == FOUND_BLOCK ? block : 0))
@@ -105,7 +106,8 @@ static void chunks_gather(struct vm_check *check)
             continue;
         }
         if (is_end) {
-            vm_problem(check, INODES, "entry # of the map's root is behind the last chunk", index);
+            vm_problem(check, INODES, INODE_MAP,
+                       "entry %n of the map's root is behind the last chunk", index);
             return;
         }
         bool is_usable = found == FOUND_BLOCK && vm_blocks_meet(check, block, 1, 0);
@@ -130,7 +132,8 @@ static void check_chunk_head(struct vm_check *check, uint64_t chunk,
                     vm_get64(head->birth) <= check->region->epoch &&
                     vm_get32(head->hash) == vm_hash32(seed, &head->self, HASHED_BYTES);
     if (!is_sound)
-        vm_problem(check, INODES, "the head of the inode chunk at block # fails its check",
+        vm_problem(check, INODES, CHUNK_DAMAGED,
+                   "the head of the inode chunk at block %b fails its check",
                    check->chunk_blocks[chunk]);
     for (unsigned word = 0; word < VM_CHUNK_WORDS; word++) {
         uint64_t first = (uint64_t)word * 64;
@@ -138,8 +141,9 @@ static void check_chunk_head(struct vm_check *check, uint64_t chunk,
         if (first < table->slots_per_chunk)
             valid = vm_bit_run(0, (unsigned)vm_min(64, table->slots_per_chunk - first));
         if ((vm_get64(head->used[word]) | vm_get64(head->orphan[word])) & ~valid)
-            vm_problem(check, INODES, "word # of the chunk at block # has bits behind its end",
-                       word, check->chunk_blocks[chunk]);
+            vm_problem(check, INODES, NONE,
+                       "word %n of the chunk at block %b has bits behind its end", word,
+                       check->chunk_blocks[chunk]);
         check->counted.orphans += vm_popcount64(vm_get64(head->orphan[word]));
     }
 }
@@ -151,7 +155,7 @@ static void check_free(struct vm_check *check, const struct vm_inode *inode)
                    vm_get64(m->size) == 0 && vm_get64(m->blocks) == 0 &&
                    vm_get64(m->xattr_root) == 0;
     if (!is_bare)
-        vm_problem(check, INODES, "slot # is free but not empty", vm_id_slot(inode->id));
+        vm_problem(check, INODES, NONE, "slot %n is free but not empty", vm_id_slot(inode->id));
 }
 
 /* vm_inode_check() has compared kind, type and form; what is left of them. */
@@ -177,13 +181,14 @@ static void check_living(struct vm_check *check, const struct vm_inode *inode)
     const struct vm_inode_media *m = &inode->m;
     uint64_t state = vm_get32(m->generation) >> STATE_SHIFT;
     if (!kind_is_sound(inode))
-        vm_problem(check, INODES, "inode # has what its type cannot have", inode->id);
+        vm_problem(check, INODES, NONE, "inode %i has what its type cannot have", inode->id);
     if ((state & ~(uint64_t)VM_STATE_BEYOND) || vm_get64(m->blocks) >> FLAGS_SHIFT)
-        vm_problem(check, INODES, "inode # has undefined flags", inode->id);
+        vm_problem(check, INODES, NONE, "inode %i has undefined flags", inode->id);
     if (vm_inode_is_beyond(inode) && !vm_inode_is_file(inode))
-        vm_problem(check, INODES, "inode # has blocks beyond its end and is no file", inode->id);
+        vm_problem(check, INODES, NONE, "inode %i has blocks beyond its end and is no file",
+                   inode->id);
     if (vm_get64(m->birth) > check->region->epoch || vm_get64(m->base_epoch) != 0)
-        vm_problem(check, INODES, "inode # was not born yet, or is a clone", inode->id);
+        vm_problem(check, INODES, NONE, "inode %i was not born yet, or is a clone", inode->id);
 }
 
 static bool bit_is_set(const struct vm_le64 *words, uint64_t index)
@@ -195,13 +200,9 @@ static void check_bits(struct vm_check *check, const struct vm_inode *inode,
                        const struct vm_chunk_media *head, uint64_t index)
 {
     bool is_living = inode->m.kind != VM_INODE_FREE;
-    bool is_orphan = is_living && (vm_inode_nlink(inode) == 0 || vm_inode_is_beyond(inode));
     if (bit_is_set(head->used, index) != is_living)
-        vm_problem(check, INODES, "the used bit of slot # is #, its inode is of kind #",
+        vm_problem(check, INODES, NONE, "the used bit of slot %n is %n, its inode is of kind %n",
                    vm_id_slot(inode->id), bit_is_set(head->used, index), inode->m.kind);
-    if (bit_is_set(head->orphan, index) != is_orphan)
-        vm_problem(check, INODES, "the orphan bit of slot # is #, its inode has # links",
-                   vm_id_slot(inode->id), bit_is_set(head->orphan, index), vm_inode_nlink(inode));
 }
 
 static void check_slot(struct vm_check *check, uint64_t slot, const struct vm_chunk_media *head,
@@ -211,11 +212,11 @@ static void check_slot(struct vm_check *check, uint64_t slot, const struct vm_ch
     vm_slot_load(check, slot, &inode);
     if (slot == 0) {
         if (inode.m.kind != VM_INODE_FREE || !bit_is_set(head->used, 0))
-            vm_problem(check, INODES, "slot # is somebody's", slot);
+            vm_problem(check, INODES, NONE, "slot %n is somebody's", slot);
         return;
     }
     if (vm_inode_check(check->ctx, slot, inode.offset, &inode.m)) {
-        vm_problem(check, INODES, "the inode in slot # fails its check", slot);
+        vm_problem(check, INODES, INODE_DAMAGED, "the inode in slot %n fails its check", slot);
         check->counted.inodes_used += bit_is_set(head->used, index);
         return;
     }
@@ -248,12 +249,12 @@ static void check_root(struct vm_check *check)
     struct vm_inode root;
     const uint8_t wanted = VM_SLOT_LIVING | VM_SLOT_DIRECTORY;
     if (check->slot_count <= VM_ROOT_ID || (check->flags[VM_ROOT_ID] & wanted) != wanted) {
-        vm_problem(check, INODES, "inode #, the root, is no directory", VM_ROOT_ID);
+        vm_problem(check, INODES, NONE, "inode %i, the root, is no directory", VM_ROOT_ID);
         return;
     }
     vm_slot_load(check, VM_ROOT_ID, &root);
     if (root.id != VM_ROOT_ID || vm_get64(root.m.parent) != VM_ROOT_ID || vm_inode_nlink(&root) < 2)
-        vm_problem(check, INODES, "the root has generation #, parent # and # links",
+        vm_problem(check, INODES, NONE, "the root has generation %n, parent %n and %n links",
                    vm_id_generation(root.id), vm_get64(root.m.parent), vm_inode_nlink(&root));
 }
 
@@ -284,5 +285,40 @@ int vm_check_inodes(struct vm_check *check)
         if (check->chunk_blocks[chunk])
             check_chunk(check, chunk);
     check_root(check);
+    return 0;
+}
+
+/* What an inode says of itself decides; the bit is what makes the next attach look at it. */
+static void check_orphan(struct vm_check *check, uint64_t slot, const struct vm_chunk_media *head,
+                         uint64_t index)
+{
+    struct vm_inode inode = {.id = slot};
+    bool is_orphan = false;
+    if (check->flags[slot] & VM_SLOT_LIVING) {
+        vm_slot_load(check, slot, &inode);
+        is_orphan = vm_inode_nlink(&inode) == 0 || vm_inode_is_beyond(&inode);
+    }
+    if (bit_is_set(head->orphan, index) == is_orphan)
+        return;
+    if (is_orphan)
+        vm_problem(check, ORPHANS, NONE, "inode %i has %n links but no orphan bit", inode.id,
+                   vm_inode_nlink(&inode));
+    else
+        vm_problem(check, ORPHANS, NONE, "the orphan bit of inode %i is set, which is none",
+                   inode.id);
+}
+
+int vm_check_orphans(struct vm_check *check)
+{
+    const struct vm_itable *table = check->ctx->itable;
+    for (uint64_t chunk = 0; chunk < check->chunk_count; chunk++) {
+        struct vm_chunk_media head;
+        if (!check->chunk_blocks[chunk])
+            continue;
+        uint64_t offset = check->chunk_blocks[chunk] * VM_BLOCK_BYTES;
+        (void)vm_read(check->ctx, offset, &head, sizeof head); /* lies inside the region */
+        for (uint64_t index = 0; index < table->slots_per_chunk; index++)
+            check_orphan(check, (chunk << table->chunk_stride_log2) + index, &head, index);
+    }
     return 0;
 }

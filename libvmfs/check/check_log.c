@@ -22,7 +22,7 @@ static bool super_load(struct vm_check *check, unsigned copy, struct vm_super_me
     bool is_sound = vm_get64(out->magic) == VM_MAGIC_SUPER && vm_get64(out->check) == expected &&
                     vm_get64(out->self) == super_offsets[copy];
     if (!is_sound)
-        vm_problem(check, SUPERBLOCKS, "the copy in block # fails its check",
+        vm_problem(check, SUPERBLOCKS, SUPER_DAMAGED, "the copy in block %b fails its check",
                    super_offsets[copy] / VM_BLOCK_BYTES);
     return is_sound;
 }
@@ -37,15 +37,15 @@ int vm_check_superblocks(struct vm_check *check)
         copies[copy].self = vm_put64(0);
     }
     if (is_sound[0] && is_sound[1] && memcmp(&copies[0], &copies[1], sizeof copies[0]) != 0)
-        vm_problem(check, SUPERBLOCKS, "the copies differ; their generations are # and #",
+        vm_problem(check, SUPERBLOCKS, NONE, "the copies differ; their generations are %n and %n",
                    vm_get64(copies[0].generation), vm_get64(copies[1].generation));
     const struct vm_super_media *super = is_sound[0] ? &copies[0] : &copies[1];
     bool is_any = is_sound[0] || is_sound[1];
     if (is_any && vm_get64(super->epoch) >= vm_get64(super->epoch_limit))
-        vm_problem(check, SUPERBLOCKS, "the clock, #, is not below its limit, #",
+        vm_problem(check, SUPERBLOCKS, NONE, "the clock, %n, is not below its limit, %n",
                    vm_get64(super->epoch), vm_get64(super->epoch_limit));
     if (is_any && vm_get64(super->share.root_inode) != VM_ROOT_ID)
-        vm_problem(check, SUPERBLOCKS, "inode # cannot be the root",
+        vm_problem(check, SUPERBLOCKS, NONE, "inode %i cannot be the root",
                    vm_get64(super->share.root_inode));
     return 0;
 }
@@ -66,7 +66,7 @@ static bool line_load(struct vm_check *check, unsigned copy, struct vm_watermark
     };
     bool is_sound = vm_get64(media.check) == expected && out->era > 0;
     if (!is_sound)
-        vm_problem(check, WATERMARK, "the line in block # fails its check",
+        vm_problem(check, WATERMARK, WATERMARK_DAMAGED, "the line in block %b fails its check",
                    line_offsets[copy] / VM_BLOCK_BYTES);
     return is_sound;
 }
@@ -77,7 +77,7 @@ int vm_check_watermark(struct vm_check *check)
     bool is_sound[2] = {line_load(check, 0, &lines[0]), line_load(check, 1, &lines[1])};
     bool are_sound = is_sound[0] && is_sound[1];
     if (are_sound && (lines[0].era != lines[1].era || lines[0].nonce != lines[1].nonce))
-        vm_problem(check, WATERMARK, "the lines are of two eras, # and #", lines[0].era,
+        vm_problem(check, WATERMARK, NONE, "the lines are of two eras, %n and %n", lines[0].era,
                    lines[1].era);
     bool is_second_newer = lines[0].era != lines[1].era ? lines[1].era > lines[0].era
                                                         : lines[1].watermark > lines[0].watermark;
@@ -87,7 +87,7 @@ int vm_check_watermark(struct vm_check *check)
         check->line = lines[is_sound[1]];
     uint64_t sequence = atomic_load(&check->ctx->journal->sequence);
     if (check->line.watermark > sequence)
-        vm_problem(check, WATERMARK, "the watermark, #, is above the last record, #",
+        vm_problem(check, WATERMARK, NONE, "the watermark, %n, is above the last record, %n",
                    check->line.watermark, sequence);
     return 0;
 }
@@ -107,12 +107,12 @@ static unsigned check_record(struct vm_check *check, uint64_t offset, uint64_t r
         vm_get64(header.sequence) <= check->line.watermark)
         return 0;
     if (!vm_record_is_valid(bytes, room, check->line.nonce, offset)) {
-        vm_problem(check, JOURNAL, "the record at offset # fails its check", offset);
+        vm_problem(check, JOURNAL, NONE, "the record at offset %o fails its check", offset);
         return 0;
     }
     if (vm_record_validate(&check->ctx->err, check->region, bytes))
-        vm_problem(check, JOURNAL, "the record at offset # is malformed or changes no home",
-                   offset);
+        vm_problem(check, JOURNAL, RECORD_SHAPE,
+                   "the record at offset %o is malformed or changes no home", offset);
     check->logged.blocks_free += widen(header.blocks_delta);
     check->logged.inodes_used += widen(header.inodes_delta);
     check->logged.orphans += widen(header.orphans_delta);
@@ -132,36 +132,36 @@ int vm_check_journal(struct vm_check *check)
     }
     uint64_t expected = atomic_load(&check->ctx->journal->sequence) - check->line.watermark;
     if (count != expected)
-        vm_problem(check, JOURNAL, "# records are above the watermark, there should be #", count,
-                   expected);
+        vm_problem(check, JOURNAL, NONE, "%n records are above the watermark, there should be %n",
+                   count, expected);
     return 0;
 }
 
 static void compare_total(struct vm_check *check, const char *text, uint64_t counted, uint64_t told)
 {
     if (counted != told)
-        vm_problem(check, TOTALS, text, counted, told);
+        vm_problem(check, TOTALS, NONE, text, counted, told);
 }
 
 int vm_check_totals(struct vm_check *check)
 {
     const struct vm_check_totals *counted = &check->counted;
     struct vm_totals now = vm_journal_totals(check->ctx->journal);
-    compare_total(check, "# blocks are free, the handle says #", counted->blocks_free,
+    compare_total(check, "%n blocks are free, the handle says %n", counted->blocks_free,
                   (uint64_t)now.blocks_free);
-    compare_total(check, "# inodes are used, the handle says #", counted->inodes_used,
+    compare_total(check, "%n inodes are used, the handle says %n", counted->inodes_used,
                   (uint64_t)now.inodes_used);
-    compare_total(check, "# inodes are orphans, the handle says #", counted->orphans,
+    compare_total(check, "%n inodes are orphans, the handle says %n", counted->orphans,
                   (uint64_t)now.orphans);
     const struct vm_watermark *line = &check->line;
     const struct vm_check_totals *logged = &check->logged;
     if (line->era == 0)
         return 0;
-    compare_total(check, "# blocks are free, watermark and journal say #", counted->blocks_free,
+    compare_total(check, "%n blocks are free, watermark and journal say %n", counted->blocks_free,
                   line->blocks_free + logged->blocks_free);
-    compare_total(check, "# inodes are used, watermark and journal say #", counted->inodes_used,
+    compare_total(check, "%n inodes are used, watermark and journal say %n", counted->inodes_used,
                   line->inodes_used + logged->inodes_used);
-    compare_total(check, "# inodes are orphans, watermark and journal say #", counted->orphans,
+    compare_total(check, "%n inodes are orphans, watermark and journal say %n", counted->orphans,
                   line->orphans + logged->orphans);
     return 0;
 }

@@ -31,9 +31,10 @@ struct named_leaf {
     bool is_broken;
 };
 
-static void body_damaged(struct body *body, const char *text, uint64_t where)
+static void body_damaged(struct body *body, int reason, const char *text, uint64_t where)
 {
-    vm_problem(body->check, MAPS, text, body->inode->id, where);
+    const uint64_t numbers[] = {body->inode->id, where};
+    vm_problem_report(body->check, (struct vm_kind){VM_PASS_MAPS, reason}, text, numbers);
     body->is_broken = true;
 }
 
@@ -62,8 +63,9 @@ static void check_key(struct named_leaf *leaf, const struct vm_named_hit *hit, c
                    vm_entry_has_name(&other, key, wanted));
     }
     if (is_same)
-        vm_problem(body->check, MAPS, "inode #: a name or its key is in the leaf at block # twice",
-                   body->inode->id, hit->leaf / VM_BLOCK_BYTES);
+        vm_problem(body->check, MAPS, NONE,
+                   "inode %i: a name or its key is in the leaf at block %b twice", body->inode->id,
+                   hit->leaf / VM_BLOCK_BYTES);
 }
 
 static void check_value_blocks(struct body *body, const struct vm_named_hit *hit,
@@ -80,7 +82,8 @@ static void check_value_blocks(struct body *body, const struct vm_named_hit *hit
                     count == vm_div_up(len_bytes, VM_BLOCK_BYTES) &&
                     vm_range_inside(block, count, region->blocks);
     if (!is_sound) {
-        body_damaged(body, "inode #: an attribute in block # points nowhere",
+        body_damaged(body, VMFS_R_XATTR_DAMAGED,
+                     "inode %i: an attribute in block %b points nowhere",
                      hit->leaf / VM_BLOCK_BYTES);
         return;
     }
@@ -88,20 +91,22 @@ static void check_value_blocks(struct body *body, const struct vm_named_hit *hit
         return;
     const uint8_t *value = region->base + block * VM_BLOCK_BYTES;
     if (vm_get64(media.check) != vm_hash64(region->hash_seed ^ block, value, len_bytes))
-        vm_problem(body->check, MAPS, "inode #: the attribute value at block # fails its check",
-                   body->inode->id, block);
+        vm_problem(body->check, MAPS, XATTR_DAMAGED,
+                   "inode %i: the attribute value at block %b fails its check", body->inode->id,
+                   block);
 }
 
 static void check_attribute(struct body *body, const struct vm_named_hit *hit, const uint8_t *name)
 {
     const struct vm_named_entry *entry = &hit->entry;
     if (memchr(name, '\0', entry->name_bytes))
-        vm_problem(body->check, MAPS, "inode #: an attribute in block # has a NUL in its name",
-                   body->inode->id, hit->leaf / VM_BLOCK_BYTES);
+        vm_problem(body->check, MAPS, XATTR_DAMAGED,
+                   "inode %i: an attribute in block %b has a NUL in its name", body->inode->id,
+                   hit->leaf / VM_BLOCK_BYTES);
     if (entry->type == XATTR_BLOCKS)
         check_value_blocks(body, hit, name + entry->name_bytes);
     else if (entry->type != XATTR_INLINE || entry->value > entry->payload_bytes)
-        body_damaged(body, "inode #: an attribute in block # has no value",
+        body_damaged(body, VMFS_R_XATTR_DAMAGED, "inode %i: an attribute in block %b has no value",
                      hit->leaf / VM_BLOCK_BYTES);
 }
 
@@ -110,7 +115,8 @@ static int count_named(void *arg, const struct vm_named_hit *hit, const uint8_t 
     struct named_leaf *leaf = arg;
     uint64_t run = vm_cell_run(hit->cell, hit->cells);
     if (leaf->cells & run)
-        body_damaged(leaf->body, "inode #: names lie over each other in the leaf at block #",
+        body_damaged(leaf->body, VMFS_R_NONE,
+                     "inode %i: names lie over each other in the leaf at block %b",
                      hit->leaf / VM_BLOCK_BYTES);
     check_key(leaf, hit, name);
     leaf->cells |= run;
@@ -139,7 +145,8 @@ static void bad_entry(void *arg, uint64_t offset, int reason)
     struct named_leaf *leaf = arg;
     (void)reason;
     leaf->is_broken = true;
-    body_damaged(leaf->body, "inode #: the entry at offset # fails its check", offset);
+    body_damaged(leaf->body, VMFS_R_SLOT_DAMAGED,
+                 "inode %i: the entry at offset %o fails its check", offset);
 }
 
 static void check_named_leaf(struct body *body, const union vm_head *head, vm_named_fn each)
@@ -150,7 +157,8 @@ static void check_named_leaf(struct body *body, const union vm_head *head, vm_na
     if (leaf.is_broken)
         return;
     if (leaf.cells != vm_get64(head->named.bitmap) || leaf.count != vm_head_count(head))
-        body_damaged(body, "inode #: the leaf at block # counts other cells than it has",
+        body_damaged(body, VMFS_R_NODE_DAMAGED,
+                     "inode %i: the leaf at block %b counts other cells than it has",
                      self / VM_BLOCK_BYTES);
 }
 
@@ -173,15 +181,17 @@ static int each_extent(void *arg, const struct vm_extent *extent)
     uint64_t id = body->inode->id;
     uint64_t end = extent->file_block + extent->blocks;
     if (extent->file_block < body->floor)
-        vm_problem(check, MAPS, "inode #: the extent at file block # lies over the one before it",
-                   id, extent->file_block);
+        vm_problem(check, MAPS, EXTENT_ORDER,
+                   "inode %i: the extent at file block %n lies over the one before it", id,
+                   extent->file_block);
     if (extent->flags || extent->birth > check->region->epoch)
-        vm_problem(check, MAPS, "inode #: the extent at file block # has undefined flags or birth",
-                   id, extent->file_block);
+        vm_problem(check, MAPS, NONE,
+                   "inode %i: the extent at file block %n has undefined flags or birth", id,
+                   extent->file_block);
     if (end > vm_div_up(vm_inode_size(body->inode), VM_BLOCK_BYTES) &&
         !vm_inode_is_beyond(body->inode))
-        vm_problem(check, MAPS, "inode #: the extent at file block # lies beyond the end", id,
-                   extent->file_block);
+        vm_problem(check, MAPS, NONE, "inode %i: the extent at file block %n lies beyond the end",
+                   id, extent->file_block);
     body->floor = vm_max(body->floor, end);
     body_meet(body, extent->block, extent->blocks);
     return 0;
@@ -190,7 +200,8 @@ static int each_extent(void *arg, const struct vm_extent *extent)
 static void bad_extent(void *arg, uint64_t offset, int reason)
 {
     (void)reason;
-    body_damaged(arg, "inode #: the extent at offset # fails its check", offset);
+    body_damaged(arg, VMFS_R_EXTENT_DAMAGED, "inode %i: the extent at offset %o fails its check",
+                 offset);
 }
 
 static void leaf_of_extents(struct body *body, const union vm_head *head)
@@ -236,7 +247,7 @@ static bool node_enter(struct body *body, const struct vm_map *map, const struct
     struct vm_check *check = body->check;
     frame->next = 0;
     if (vm_node_load(check->ctx, map, place, &frame->head)) {
-        body_damaged(body, "inode #: the node at block # fails its check",
+        body_damaged(body, VMFS_R_NODE_DAMAGED, "inode %i: the node at block %b fails its check",
                      place->offset / VM_BLOCK_BYTES);
         return false;
     }
@@ -246,8 +257,9 @@ static bool node_enter(struct body *body, const struct vm_map *map, const struct
     }
     uint64_t keys = place->offset + offsetof(struct vm_inner_media, key);
     if (frame->head.node.level > 0 && vm_load64(check->ctx, keys) != place->low)
-        vm_problem(check, MAPS, "inode #: the first key of the node at block # is wrong",
-                   body->inode->id, place->offset / VM_BLOCK_BYTES);
+        vm_problem(check, MAPS, NODE_DAMAGED,
+                   "inode %i: the first key of the node at block %b is wrong", body->inode->id,
+                   place->offset / VM_BLOCK_BYTES);
     return true;
 }
 
@@ -256,7 +268,8 @@ static void check_leaf(struct body *body, const union vm_head *head, uint8_t kin
     if (head->node.kind == kind)
         leaf(body, head);
     else
-        body_damaged(body, "inode #: the leaf at block # is of the wrong kind",
+        body_damaged(body, VMFS_R_NODE_DAMAGED,
+                     "inode %i: the leaf at block %b is of the wrong kind",
                      vm_head_self(head) / VM_BLOCK_BYTES);
 }
 
@@ -306,10 +319,10 @@ static void check_body(struct vm_check *check, const struct vm_inode *inode)
     if (body.is_broken)
         return;
     if (body.blocks != vm_inode_blocks(inode))
-        vm_problem(check, MAPS, "inode # says it has # blocks, it has #", inode->id,
+        vm_problem(check, MAPS, NONE, "inode %i says it has %n blocks, it has %n", inode->id,
                    vm_inode_blocks(inode), body.blocks);
     if (vm_inode_is_directory(inode) && body.names != vm_inode_size(inode))
-        vm_problem(check, MAPS, "inode # says it has # names, it has #", inode->id,
+        vm_problem(check, MAPS, NONE, "inode %i says it has %n names, it has %n", inode->id,
                    vm_inode_size(inode), body.names);
 }
 

@@ -17,14 +17,12 @@ static void check_subdirectory(struct vm_check *check, const struct vm_inode *di
     uint64_t slot = vm_id_slot(child->id);
     check->links[vm_id_slot(dir->id)]++;
     if ((check->flags[slot] & VM_SLOT_NAMED) || slot == VM_ROOT_ID) {
-        vm_problem(check, NAMES, "directory # is named again, in directory #", child->id, dir->id);
+        vm_problem(check, NAMES, NONE, "directory %i is named again, in directory %i", child->id,
+                   dir->id);
         return;
     }
     check->flags[slot] |= VM_SLOT_NAMED;
     check->parents[slot] = (uint32_t)vm_id_slot(dir->id);
-    if (vm_get64(child->m.parent) != dir->id)
-        vm_problem(check, NAMES, "directory # is named in # but has # as '..'", child->id, dir->id,
-                   vm_get64(child->m.parent));
 }
 
 void vm_check_entry(struct vm_check *check, const struct vm_inode *dir,
@@ -34,21 +32,39 @@ void vm_check_entry(struct vm_check *check, const struct vm_inode *dir,
     uint64_t slot = vm_id_slot(id);
     struct vm_inode child = {.id = 0};
     if (!name_is_allowed(name, hit->entry.name_bytes))
-        vm_problem(check, NAMES, "directory # has a name for inode # that no name may be", dir->id,
-                   id);
+        vm_problem(check, NAMES, NONE, "directory %i has a name for inode %i that no name may be",
+                   dir->id, id);
     if (slot < check->slot_count && (check->flags[slot] & VM_SLOT_LIVING))
         vm_slot_load(check, slot, &child);
     if (child.id != id || id == 0) {
-        vm_problem(check, NAMES, "directory # names inode #, which does not live", dir->id, id);
+        vm_problem(check, NAMES, NONE, "directory %i names inode %i, which does not live", dir->id,
+                   id);
         return;
     }
     if (vm_inode_mode(&child) >> TYPE_SHIFT != hit->entry.type)
-        vm_problem(check, NAMES, "directory # says that inode # is of type #", dir->id, id,
+        vm_problem(check, NAMES, NONE, "directory %i says that inode %i is of type %n", dir->id, id,
                    hit->entry.type);
     if (vm_inode_is_directory(&child))
         check_subdirectory(check, dir, &child);
     else
         check->links[slot]++;
+}
+
+/* Entries are looked at where the maps are walked; what they say together is looked at here. */
+int vm_check_names(struct vm_check *check)
+{
+    for (uint64_t slot = 0; slot < check->slot_count; slot++) {
+        struct vm_inode dir;
+        struct vm_inode parent;
+        if (!(check->flags[slot] & VM_SLOT_NAMED))
+            continue;
+        vm_slot_load(check, slot, &dir);
+        vm_slot_load(check, check->parents[slot], &parent);
+        if (vm_get64(dir.m.parent) != parent.id)
+            vm_problem(check, NAMES, NONE, "directory %i is named in %n but has %n as '..'", dir.id,
+                       parent.id, vm_get64(dir.m.parent));
+    }
+    return 0;
 }
 
 /* What has links and no name is the next pass's business. */
@@ -60,18 +76,19 @@ static void check_links(struct vm_check *check, const struct vm_inode *inode)
     bool is_named = check->flags[slot] & VM_SLOT_NAMED;
     if (!vm_inode_is_directory(inode)) {
         if (links != met && met > 0)
-            vm_problem(check, NAMES, "inode # has # links but # names", inode->id, links, met);
+            vm_problem(check, LINKS, NONE, "inode %i has %n links but %n names", inode->id, links,
+                       met);
         return;
     }
     if (links == 0 && (is_named || met))
-        vm_problem(check, NAMES, "directory # was removed but has a name or # subdirectories",
-                   inode->id, met);
+        vm_problem(check, LINKS, NONE,
+                   "directory %i was removed but has a name or %n subdirectories", inode->id, met);
     if (links != 0 && links != met + 2)
-        vm_problem(check, NAMES, "directory # has # links but # subdirectories", inode->id, links,
-                   met);
+        vm_problem(check, LINKS, NONE, "directory %i has %n links but %n subdirectories", inode->id,
+                   links, met);
 }
 
-int vm_check_names(struct vm_check *check)
+int vm_check_links(struct vm_check *check)
 {
     for (uint64_t slot = 0; slot < check->slot_count; slot++) {
         struct vm_inode inode;
@@ -118,7 +135,7 @@ int vm_check_reach(struct vm_check *check)
             continue;
         vm_slot_load(check, slot, &inode);
         if (vm_inode_nlink(&inode) > 0)
-            vm_problem(check, REACH, "inode # has # links but cannot be reached", inode.id,
+            vm_problem(check, REACH, NONE, "inode %i has %n links but cannot be reached", inode.id,
                        vm_inode_nlink(&inode));
     }
     return 0;

@@ -25,7 +25,8 @@ static uint32_t zone_ready(struct vm_check *check, const struct vm_zone *zone)
         vm_get32(state.hash) == vm_hash32(seed, &state.self, HASHED_BYTES) &&
         vm_get32(state.groups_ready) <= zone->group_count)
         return vm_get32(state.groups_ready);
-    vm_problem(check, GROUPS, "the zone state in block # fails its check", zone->head_block);
+    vm_problem(check, GROUPS, ZONE_DAMAGED, "the zone state in block %b fails its check",
+               zone->head_block);
     uint64_t known = check->ctx->space->ready;
     uint64_t behind = known > zone->first_group ? known - zone->first_group : 0;
     return (uint32_t)vm_min(behind, zone->group_count);
@@ -68,11 +69,11 @@ static void check_touched(struct vm_check *check, const struct vm_group_place *p
 {
     unsigned chunks = (unsigned)vm_div_up(place->block_count, VM_CHUNK_BLOCKS);
     if (touched & ~vm_bit_run(0, chunks))
-        vm_problem(check, GROUPS, "the group at block # has touched chunks behind its end",
+        vm_problem(check, GROUPS, NONE, "the group at block %b has touched chunks behind its end",
                    place->first_block);
     for (unsigned chunk = 0; check->region->is_zeroed && chunk < chunks; chunk++)
         if (!(touched >> chunk & 1) && chunk_is_used(check, place, chunk, reserved))
-            vm_problem(check, GROUPS, "the chunk at block # is in use and was never touched",
+            vm_problem(check, GROUPS, NONE, "the chunk at block %b is in use and was never touched",
                        place->first_block + (uint64_t)chunk * VM_CHUNK_BLOCKS);
 }
 
@@ -92,11 +93,11 @@ static void check_group(struct vm_check *check, const struct vm_group_place *pla
     if (is_sound)
         check_touched(check, place, vm_get64(media.touched), reserved);
     else
-        vm_problem(check, GROUPS, "the descriptor of the group at block # fails its check",
-                   place->first_block);
+        vm_problem(check, GROUPS, GROUP_DAMAGED,
+                   "the descriptor of the group at block %b fails its check", place->first_block);
     for (uint64_t word = 0; word < VM_GROUP_BLOCKS / 64; word++)
         if (bitmap_word(check, place, word) & ~valid_bits(place, word)) {
-            vm_problem(check, GROUPS, "the bitmap in block # has bits set behind its end",
+            vm_problem(check, GROUPS, NONE, "the bitmap in block %b has bits set behind its end",
                        place->bitmap_offset / VM_BLOCK_BYTES);
             break;
         }
@@ -110,8 +111,8 @@ int vm_check_groups(struct vm_check *check)
         const struct vm_zone *zone = &region->zones[number];
         check->ready[number] = zone_ready(check, zone);
         if (is_end && check->ready[number] > 0)
-            vm_problem(check, GROUPS, "zone # was begun before the one in front of it was ready",
-                       number);
+            vm_problem(check, GROUPS, NONE,
+                       "zone %n was begun before the one in front of it was ready", number);
         is_end = is_end || check->ready[number] < zone->group_count;
         for (uint32_t index = 0; index < check->ready[number]; index++) {
             struct vm_group_place place = vm_region_group(region, zone->first_group + index);
@@ -135,9 +136,9 @@ static void difference_report(struct vm_check *check, const struct difference *d
 {
     if (difference->count == 0)
         return;
-    vm_problem(check, BLOCKS,
-               difference->is_leak ? "block # is set in its bitmap but not used (# such in a row)"
-                                   : "block # is used but clear in its bitmap (# such in a row)",
+    vm_problem(check, BLOCKS, NONE,
+               difference->is_leak ? "block %b is set in its bitmap but not used (%n such in a row)"
+                                   : "block %b is used but clear in its bitmap (%n such in a row)",
                difference->block, difference->count);
 }
 

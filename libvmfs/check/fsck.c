@@ -1,49 +1,80 @@
 /* fsck.c -- running the passes, and what they all need */
 #include "check/fsck.h"
 
+#include "base/check.h"
 #include "base/text.h"
 #include "base/util.h"
 #include "check/state.h"
 #include "inode/table.h"
 
 #define LINE_BYTES 200u
-/* Problems behind these are counted only: one broken block can be the cause of millions. */
+/* Problems of a pass behind these are counted only: one broken block can be the cause of millions. */
 #define LINES_MAX 1000u
 
 struct pass {
-    const char *name;
+    struct vmfs_check_pass told;
     int (*run)(struct vm_check *check);
 };
 
 static const struct pass passes[] = {
-#define PASS_ROW(NAME, number, name, run, prose) [number] = {name, run},
+#define PASS_ROW(NAME, number, name, run, prose) {{number, name, prose}, run},
     VM_CHECK_PASSES(PASS_ROW)
 #undef PASS_ROW
 };
 
-#define PASS_FIRST 1u
-#define PASS_END   (sizeof passes / sizeof passes[0])
+#define PASS_COUNT (sizeof passes / sizeof passes[0])
 
-void vm_problem_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
+const struct vmfs_check_pass *vm_check_pass_at(unsigned index)
+{
+    return index < PASS_COUNT ? &passes[index].told : NULL;
+}
+
+static const char *pass_name(enum vm_check_pass pass)
+{
+    unsigned index = 0;
+    while (passes[index].told.id != pass)
+        index++;
+    return passes[index].told.name;
+}
+
+/* The text with its numbers in it; where it is goes into the problem. */
+static void problem_fill(struct vmfs_problem *problem, struct vm_text *line, const char *text,
+                         const uint64_t *numbers)
+{
+    for (; *text; text++) {
+        const char letter[2] = {*text, '\0'};
+        if (*text != '%') {
+            vm_text_str(line, letter);
+            continue;
+        }
+        uint64_t number = *numbers++;
+        vm_text_u64(line, number);
+        text++;
+        VM_ASSERT(*text == 'n' || *text == 'i' || *text == 'b' || *text == 'o');
+        if (*text == 'i' && problem->ino == 0)
+            problem->ino = number;
+        if (*text == 'b')
+            problem->offset = number * VM_BLOCK_BYTES;
+        if (*text == 'o')
+            problem->offset = number;
+    }
+}
+
+void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *text,
                        const uint64_t *numbers)
 {
-    if (check->result.problems++ >= LINES_MAX || !check->report)
+    check->result.problems++;
+    if (check->lines[kind.pass]++ >= LINES_MAX || !check->report)
         return;
     char bytes[LINE_BYTES];
     struct vm_text line = vm_text_init(bytes, sizeof bytes);
-    vm_text_str(&line, "P");
-    vm_text_u64(&line, pass);
-    vm_text_str(&line, " ");
-    vm_text_str(&line, passes[pass].name);
-    vm_text_str(&line, ": ");
-    for (; *text; text++) {
-        const char letter[2] = {*text, '\0'};
-        if (*text == '#')
-            vm_text_u64(&line, *numbers++);
-        else
-            vm_text_str(&line, letter);
-    }
-    check->report(check->arg, bytes);
+    struct vmfs_problem problem = {.pass = kind.pass,
+                                   .pass_name = pass_name(kind.pass),
+                                   .reason = kind.reason,
+                                   .offset = VMFS_NO_OFFSET,
+                                   .text = bytes};
+    problem_fill(&problem, &line, text, numbers);
+    check->report(check->arg, &problem);
 }
 
 bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint64_t owner)
@@ -68,8 +99,9 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint
     }
     if (again_count == 0)
         return true;
-    vm_problem(check, BLOCKS, "block # is used twice, again by inode # (# blocks of one run)",
-               first_again, owner, again_count);
+    vm_problem(check, BLOCKS, NONE,
+               "block %b is used twice, again by inode %i (%n blocks of one run)", first_again,
+               owner, again_count);
     return false;
 }
 
@@ -124,7 +156,7 @@ int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg, struct vmf
     ctx->err.is_speculative =
         true; /* what the lower ranks find wrong is not raised, but reported */
     int result = blocks_prepare(&check);
-    for (unsigned pass = PASS_FIRST; result == 0 && pass < PASS_END; pass++)
+    for (unsigned pass = 0; result == 0 && pass < PASS_COUNT; pass++)
         result = passes[pass].run(&check);
     ctx->err.is_speculative = was_speculative;
     parts_free(&check);

@@ -10,4 +10,7 @@
 int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
                  struct vmfs_check_result *out);
 
+/* The passes in their order; null behind the last. */
+const struct vmfs_check_pass *vm_check_pass_at(unsigned index);
+
 #endif

@@ -37,6 +37,7 @@ struct vm_check {
     vmfs_check_fn report;
     void *arg;
     struct vmfs_check_result result;
+    unsigned lines[VM_PASS_END]; /* told, of each pass */
     struct vm_check_totals counted;
 
     struct vm_watermark line;      /* the newest valid one; era 0: there is none */
@@ -56,11 +57,20 @@ struct vm_check {
     uint8_t *flags;    /* VM_SLOT_* */
 };
 
-/* Reports a problem; each '#' in the text stands for the next of the numbers. */
-#define vm_problem(check, pass, text, ...)                                                         \
-    vm_problem_report((check), VM_PASS_##pass, (text), (const uint64_t[]){__VA_ARGS__})
+/* Which pass found it, and the reason with which a call fails that meets it: NONE where each
+ * structure is sound by itself, but not with the others. */
+struct vm_kind {
+    enum vm_check_pass pass;
+    int reason;
+};
 
-void vm_problem_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
+/* Reports a problem. In the text %n stands for the next of the numbers; so do %i, the inode it is
+ * about, and %b and %o, the block or offset where it lies, which also become fields of the report. */
+#define vm_problem(check, pass, reason, text, ...)                                                 \
+    vm_problem_report((check), (struct vm_kind){VM_PASS_##pass, VMFS_R_##reason}, (text),          \
+                      (const uint64_t[]){__VA_ARGS__})
+
+void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *text,
                        const uint64_t *numbers);
 
 /* Notes that blocks inside the region are used by `owner`, an inode id or 0 for the filesystem

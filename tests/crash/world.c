@@ -319,10 +319,10 @@ void world_dump(struct vmfs *fs, struct dump *dump)
     dump_object(&walk);
 }
 
-static void print_problem(void *arg, const char *problem)
+static void print_problem(void *arg, const struct vmfs_problem *problem)
 {
     if (arg)
-        fprintf(arg, "    check: %s\n", problem);
+        fprintf(arg, "    check: P%u %s: %s\n", problem->pass, problem->pass_name, problem->text);
 }
 
 bool world_is_sound(struct vmfs *fs, FILE *out)

@@ -214,11 +214,11 @@ uint64_t region_digest(struct vmfs *fs, const char *path)
     }
 }
 
-static void print_problem(void *arg, const char *problem)
+static void print_problem(void *arg, const struct vmfs_problem *problem)
 {
     unsigned *printed = arg;
     if ((*printed)++ < 10)
-        fprintf(stderr, "check: %s\n", problem);
+        fprintf(stderr, "check: P%u %s: %s\n", problem->pass, problem->pass_name, problem->text);
 }
 
 int64_t region_check(struct vmfs *fs)

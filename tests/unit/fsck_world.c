@@ -92,19 +92,22 @@ uint64_t seeded(uint64_t salt)
 
 /* ---- what the checker says ---- */
 
-static void note_problem(void *arg, const char *problem)
+static void note_problem(void *arg, const struct vmfs_problem *problem)
 {
     struct findings *findings = arg;
-    unsigned pass = 0;
-    int used = 0;
-    cr_assert_eq(sscanf(problem, "P%u %*[a-z]: %n", &pass, &used), 1, "%s", problem);
-    cr_assert(pass > 0 && pass < PASS_MAX && used > 0, "%s", problem);
-    cr_assert_null(strpbrk(problem, "#\n"), "%s", problem);
+    unsigned pass = problem->pass;
+    cr_assert(pass > 0 && pass < PASS_MAX, "%s", problem->text);
+    cr_assert_null(strpbrk(problem->text, "%#\n"), "%s", problem->text);
+    cr_assert(problem->offset == VMFS_NO_OFFSET || strstr(problem->text, "block") ||
+                  strstr(problem->text, "offset"),
+              "%s", problem->text);
     findings->lines++;
-    if (findings->wanted && pass == findings->wanted_pass && strstr(problem, findings->wanted))
+    if (findings->wanted && pass == findings->wanted_pass &&
+        strstr(problem->text, findings->wanted))
         findings->wanted_count++;
     if (findings->by_pass[pass]++ == 0)
-        snprintf(findings->first[pass], sizeof findings->first[pass], "%s", problem);
+        snprintf(findings->first[pass], sizeof findings->first[pass], "P%u %s: %s", pass,
+                 problem->pass_name, problem->text);
 }
 
 unsigned check_for(unsigned pass, const char *text, struct findings *findings)

@@ -14,7 +14,7 @@
 #include "seed.h"
 
 #define REGION_BYTES (48 * REGION_MIB)
-#define PASS_MAX     11u
+#define PASS_MAX     VM_PASS_END
 
 struct change {
     uint64_t offset;

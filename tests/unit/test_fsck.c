@@ -217,9 +217,58 @@ Test(fsck, lines_are_capped_and_problems_are_not)
         for (uint64_t slot = 0; slot < slots; slot++)
             poke_flip((chunk_block(chunk) + 1) * VM_BLOCK_BYTES + slot * VM_INODE_BYTES + 30, 1);
     struct findings findings = check();
-    cr_expect_eq(findings.lines, 1000);
+    cr_expect_eq(findings.by_pass[VM_PASS_INODES], 1000);
     cr_expect(findings.result.problems > 1000);
     cr_expect_eq(findings.result.inodes, 0);
+}
+
+/* ---- what is told beside the text ---- */
+
+static void keep_problem(void *arg, const struct vmfs_problem *problem)
+{
+    struct vmfs_problem *kept = arg;
+    if (kept->pass == 0)
+        *kept = *problem;
+}
+
+Test(fsck, problems_say_where_and_why)
+{
+    struct vmfs_check_result result;
+    struct vmfs_problem problem = {.pass = 0};
+    struct vm_inode inode = inode_of("/few");
+    poke_flip(VM_SUPER_B_BLOCK * VM_BLOCK_BYTES + 4000, 1);
+    must(vmfs_check(world.fs, keep_problem, &problem, &result), "check");
+    cr_expect_eq(problem.pass, VM_PASS_SUPERBLOCKS);
+    cr_expect_str_eq(problem.pass_name, "superblocks");
+    cr_expect_eq(problem.reason, VMFS_R_SUPER_DAMAGED);
+    cr_expect_eq(problem.offset, VM_SUPER_B_BLOCK * VM_BLOCK_BYTES);
+    cr_expect_eq(problem.ino, 0);
+    undo_all();
+
+    problem.pass = 0;
+    vm_inode_set_nlink(&inode, 5);
+    inode_put(&inode);
+    must(vmfs_check(world.fs, keep_problem, &problem, &result), "check");
+    cr_expect_eq(problem.pass, VM_PASS_LINKS);
+    cr_expect_eq(problem.ino, inode.id);
+    cr_expect_eq(problem.reason, VMFS_R_NONE);
+    cr_expect_eq(problem.offset, VMFS_NO_OFFSET);
+    undo_all();
+}
+
+Test(fsck, passes_have_ids_of_their_own)
+{
+    struct vmfs_check_pass pass;
+    uint64_t seen = 0;
+    unsigned count = 0;
+    for (; vmfs_check_pass(count, &pass) == 1; count++) {
+        cr_assert(pass.id > 0 && pass.id < VM_PASS_END);
+        cr_expect_eq(seen >> pass.id & 1, 0);
+        cr_expect(pass.name[0] && pass.prose[0]);
+        seen |= (uint64_t)1 << pass.id;
+    }
+    cr_expect_eq(count, 12);
+    cr_expect_eq(vmfs_check_pass(0, NULL), -EINVAL);
 }
 
 /* ---- no memory ---- */
