@@ -195,7 +195,10 @@ struct vmfs_dir;
     x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")      \
     x(EXTENT_ORDER,        EUCLEAN,     84, "extents overlap or are out of order")                 \
     x(IMMUTABLE,           EPERM,       85, "the inode is immutable")                              \
-    x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")
+    x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")                            \
+    x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
+    x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
+    x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")
 // clang-format on
 
 enum vmfs_reason {
@@ -244,9 +247,15 @@ enum vmfs_durability {
  * writing. Nothing is locked and nothing replayed, so what is read may be a mixture of two states,
  * and an error may be gone at the next try. For tools that watch. */
 #define VMFS_PEEK 0x10
-/* Touching a part of the region that its backing has lost (a truncated file, a media error) makes the
- * call return -EIO and the handle read-only, instead of raising SIGBUS in the caller. Installs one
- * SIGBUS handler for the process, which passes on what is not its own. */
+/* vmfs_open() only: touching a part of the region that its backing has lost (a truncated file, a media
+ * error, no memory behind a sparse file) makes the call return -EIO and the handle read-only, instead of
+ * raising SIGBUS in the caller. What is not lost can be read on. Other calls in progress at that moment
+ * return -EIO too; what a failed call stored in output parameters and buffers is then undefined, and
+ * whether a change that failed so has happened shows at the next open. vmfs_sync(), and vmfs_close() of a
+ * handle that was writable, return -EIO from then on. Needs a regular file (-EOPNOTSUPP). The bytes
+ * between the end of a truncated file and the end of its last page read as zeros, which nobody can tell
+ * from a loss. Installs one SIGBUS handler for the process, from the first guarded open to the last
+ * close; it passes on what is not its own, and a handler installed later must pass on to it. */
 #define VMFS_GUARD 0x20
 
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
@@ -281,6 +290,7 @@ struct vmfs_options {
  *   -EOPNOTSUPP       the durability asked for cannot be given here
  *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists
  *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN
+ *   -EIO              VMFS_GUARD, and the file was cut off meanwhile
  *   -EACCES, -ENOENT, -EROFS, -ENOMEM, ... as the system returned them for the file
  * Durable at return: the format, and whatever recovery completed. Any thread. */
 int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs **out);

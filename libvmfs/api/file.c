@@ -18,6 +18,7 @@ struct open_call {
     uint32_t mode;
     struct vm_open *fresh;
     bool is_fresh_used;
+    bool is_acquired;
     uint64_t id;
 };
 
@@ -60,6 +61,13 @@ static void open_undo(struct vm_ctx *ctx, struct open_call *call)
         (void)vm_reap(ctx, call->id);
 }
 
+/* The call failed although its body did not: a guard saw a loss. */
+static int64_t undo_body(struct vm_ctx *ctx, void *arg)
+{
+    open_undo(ctx, arg);
+    return 0;
+}
+
 static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
 {
     struct open_call *call = arg;
@@ -67,12 +75,14 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
     if (made < 0)
         return made;
     int result = vm_open_acquire(ctx, call->id, call->fresh, &call->is_fresh_used);
+    call->is_acquired = result == 0;
     if (result || made || !(call->flags & VMFS_O_TRUNC))
         return result;
     const struct vm_attr empty = {.mask = VM_ATTR_SIZE};
     result = vm_attr_set(ctx, call->id, &empty);
     if (result)
         open_undo(ctx, call);
+    call->is_acquired = result == 0;
     return result;
 }
 
@@ -96,6 +106,8 @@ int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
     int64_t result = -ENOMEM;
     if (file && fresh)
         result = vm_call(fs, is_change, open_call_body, &call);
+    if (result && call.is_acquired)
+        (void)vm_call(fs, false, undo_body, &call);
     if (!call.is_fresh_used)
         free(fresh);
     if (result) {

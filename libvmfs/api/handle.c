@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "api/guard.h"
 #include "inode/reap.h"
 #include "name/path.h"
 
@@ -44,6 +45,7 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->uid = fs->owner_uid;
     ctx->gid = fs->owner_gid;
     ctx->now_ns = 0;
+    ctx->losses = 0;
 }
 
 int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
@@ -54,8 +56,9 @@ int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
     }
     vm_ctx_init(fs, ctx);
     ctx->hint = slot_of_thread(fs);
-    if (!is_change)
-        return 0;
+    int reason = fs->guard ? vm_guard_enter(fs, ctx) : 0;
+    if (reason || !is_change)
+        return reason;
     if (fs->is_read_only || atomic_load_explicit(&fs->is_damaged, memory_order_relaxed))
         return vm_raise(&ctx->err, VMFS_R_READ_ONLY, 0);
     ctx->now_ns = fs->platform.now(fs->platform.arg);
@@ -83,6 +86,8 @@ int64_t vm_leave(struct vmfs *fs, struct vm_ctx *ctx, int64_t result)
     }
     if (ctx->err.is_damaged)
         atomic_store(&fs->is_damaged, true);
+    if (fs->guard)
+        result = vm_guard_leave(fs, ctx, result);
     return vm_errno(result);
 }
 

@@ -22,6 +22,8 @@ struct vm_thread_slot {
     _Atomic uint64_t bytes;
 };
 
+struct vm_guard;
+
 struct vmfs {
     struct vm_volume volume;
     struct vm_platform platform;
@@ -40,9 +42,11 @@ struct vmfs {
     struct vm_thread_slot *slots;
     uint8_t *map; /* the region's bytes */
     uint64_t map_bytes;
-    uint64_t file_offset; /* of the region in the file */
-    int fd;               /* -1: memory of the caller */
-    bool is_page_cache;   /* msync is what reaches the medium */
+    uint64_t file_offset;   /* of the region in the file */
+    int map_flags;          /* of the mapping, but MAP_FIXED */
+    int fd;                 /* -1: memory of the caller */
+    bool is_page_cache;     /* msync is what reaches the medium */
+    struct vm_guard *guard; /* null: SIGBUS is the caller's matter */
 };
 
 /* Begins a call: 0 and a context, or a reason. */

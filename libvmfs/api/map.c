@@ -16,6 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "api/guard.h"
 #include "base/hash.h"
 
 #define HUGE_BYTES   ((uint64_t)2 << 20)
@@ -174,7 +175,8 @@ static int64_t find_bytes(struct mapping *mapping)
 
 static void *map_at(const struct mapping *mapping, void *address, int flags)
 {
-    const struct vmfs *fs = mapping->fs;
+    struct vmfs *fs = mapping->fs;
+    fs->map_flags = flags;
     return mmap(address, fs->map_bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fs->fd,
                 (off_t)fs->file_offset);
 }
@@ -248,6 +250,14 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
     return 0;
 }
 
+/* A device's pages are larger than those that the guard puts in their place. */
+static int64_t guard_map(struct mapping *mapping)
+{
+    if (!S_ISREG(mapping->st.st_mode))
+        return vm_errno(vm_raise(mapping->err, VMFS_R_GUARD_PLACE, 0));
+    return vm_errno(vm_guard_start(mapping->fs, mapping->err));
+}
+
 static int64_t map_steps(struct mapping *mapping)
 {
     bool is_dax = false;
@@ -260,6 +270,8 @@ static int64_t map_steps(struct mapping *mapping)
         result = find_bytes(mapping);
     if (result == 0)
         result = map_file(mapping, &is_dax);
+    if (result == 0 && wants(mapping, VMFS_GUARD))
+        result = guard_map(mapping);
     if (result == 0)
         result = choose_durability(mapping, is_dax);
     return result;
@@ -278,6 +290,7 @@ int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
 
 void vm_map_close(struct vmfs *fs)
 {
+    vm_guard_stop(fs);
     if (fs->fd < 0)
         return;
     if (fs->map)

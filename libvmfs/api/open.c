@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "api/guard.h"
 #include "api/map.h"
 #include "api/platform.h"
 
@@ -19,7 +20,7 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
         return false;
     size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
     memcpy(out, options, known);
-    const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED;
+    const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD;
     bool is_both = (out->flags & VMFS_RDONLY) && (out->flags & VMFS_CREATE);
     return !(out->flags & ~flags) && !is_both && out->durability <= VMFS_DURABILITY_PROCESS;
 }
@@ -115,6 +116,9 @@ static int64_t finish_open(struct vmfs *fs, int64_t result, const struct vmfs_op
     vm_ctx_init(fs, &ctx);
     if (result == 0)
         result = attach_region(fs, &ctx, options, is_zeroed);
+    int lost = vm_guard_check(fs, &ctx);
+    if (lost)
+        result = vm_errno(lost);
     if (result == 0) {
         *out = fs;
         return 0;
@@ -174,7 +178,8 @@ static int64_t check_overwrite(struct vmfs *fs, const struct vmfs_options *optio
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options, struct vmfs **out)
 {
     struct vmfs_options opts;
-    if (!address || !out || !options_load(options, &opts) || opts.offset_bytes || opts.length_bytes)
+    if (!address || !out || !options_load(options, &opts) || opts.offset_bytes ||
+        opts.length_bytes || (opts.flags & VMFS_GUARD))
         return (int)vm_bad_argument();
     struct vmfs *fs = handle_new(&opts);
     if (!fs)
@@ -208,6 +213,9 @@ int vmfs_close(struct vmfs *fs)
         if (atomic_load(&fs->handles))
             return (int)vm_errno(vm_raise(&ctx.err, VMFS_R_OPEN_FILES, atomic_load(&fs->handles)));
         result = settle_and_release(fs, &ctx);
+        int lost = fs->is_read_only ? 0 : vm_guard_check(fs, &ctx);
+        if (lost)
+            result = vm_errno(lost);
     }
     vm_volume_fini(&fs->volume, &ctx);
     vm_map_close(fs);
@@ -218,7 +226,9 @@ int vmfs_close(struct vmfs *fs)
 static int64_t sync_all(struct vmfs *fs, struct vm_ctx *ctx)
 {
     bool is_damaged = atomic_load(&fs->is_damaged);
-    int64_t result = is_damaged ? vm_checkpoint_all(ctx) : vm_volume_settle(ctx);
+    int64_t result = vm_guard_check(fs, ctx);
+    if (result == 0)
+        result = is_damaged ? vm_checkpoint_all(ctx) : vm_volume_settle(ctx);
     return vm_leave(fs, ctx, result);
 }
 

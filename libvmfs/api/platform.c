@@ -77,13 +77,15 @@ static uintptr_t linux_hint(void *arg)
     return (uintptr_t)pthread_self();
 }
 
-/* A filesystem without fallocate gives its memory at the first store; then this cannot help. */
+/* A filesystem without fallocate gives its memory at the first store; then this cannot help. The size is
+ * kept: growing a file that somebody has cut off would put zeros in the place of what was lost. */
 static int linux_back(void *arg, uint64_t offset, uint64_t len_bytes)
 {
     const struct vmfs *fs = arg;
     if (fs->fd < 0 || fs->is_read_only)
         return 0;
-    if (fallocate(fs->fd, 0, (off_t)(fs->file_offset + offset), (off_t)len_bytes) == 0)
+    if (fallocate(fs->fd, FALLOC_FL_KEEP_SIZE, (off_t)(fs->file_offset + offset),
+                  (off_t)len_bytes) == 0)
         return 0;
     return errno == ENOSPC || errno == EDQUOT || errno == EIO;
 }

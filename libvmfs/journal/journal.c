@@ -128,7 +128,7 @@ int vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
     };
     vm_watermark_store(&ctx->io, 0, &line);
     vm_watermark_store(&ctx->io, 1, &line);
-    return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0;
+    return vm_journal_fence(ctx);
 }
 
 /* Below every number whose homes are not all stored (H8). The counter is read before the marks. */
@@ -242,10 +242,17 @@ int vm_journal_check(struct vm_ctx *ctx)
     return 0;
 }
 
+int vm_journal_fence(struct vm_ctx *ctx)
+{
+    if (vm_io_fence(&ctx->io))
+        return vm_journal_poison(ctx);
+    return ctx->journal ? vm_journal_check(ctx) : 0; /* H16 */
+}
+
 static int fence_counted(struct vm_ctx *ctx)
 {
     atomic_fetch_add_explicit(&ctx->journal->checkpoint_fences, 1, memory_order_relaxed);
-    return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0;
+    return vm_journal_fence(ctx);
 }
 
 static int checkpoint_slice(struct vm_ctx *ctx)

@@ -98,6 +98,10 @@ int vm_journal_poison(struct vm_ctx *ctx);
 /* May records still follow? */
 int vm_journal_check(struct vm_ctx *ctx);
 
+/* An ordering point on which a later store depends. It fails also where the journal was poisoned before
+ * its end: what this thread stored may have gone nowhere, too (H16). */
+int vm_journal_fence(struct vm_ctx *ctx);
+
 /* One bounded slice: 1 if W rose, 0 if there was nothing, or a reason. With `may_wait` false it also
  * returns 0 while another thread is at it. */
 int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);

@@ -163,7 +163,7 @@ static int apply_found(struct recovery *recovery)
         vm_record_flush(ctx, ctx->journal, record_at(recovery, recovery->found[index].offset));
     if (recovery->found_count == 0)
         return 0;
-    return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0; /* H12: homes before W */
+    return vm_journal_fence(ctx); /* H12: homes before W */
 }
 
 /* The copy that is older is overwritten first, so that a torn one leaves the other; both belong to the
@@ -177,8 +177,9 @@ static int begin_era(struct recovery *recovery, unsigned newest_copy)
     for (unsigned turn = 0; turn < 2; turn++) {
         vm_watermark_store(&ctx->io, turn ? newest_copy : newest_copy ^ 1,
                            &recovery->line); /* S2 */
-        if (vm_io_fence(&ctx->io))           /* H14, H22 */
-            return vm_journal_poison(ctx);
+        int result = vm_journal_fence(ctx);  /* H14, H22 */
+        if (result)
+            return result;
     }
     return 0;
 }

@@ -284,11 +284,6 @@ static void encode_entries(const struct vm_tx *tx, struct vm_record_writer *writ
     }
 }
 
-static int fence(struct vm_ctx *ctx)
-{
-    return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0;
-}
-
 static void tell_freeing(struct vm_ctx *ctx)
 {
     const struct vm_tx *tx = ctx->tx;
@@ -345,9 +340,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
                      atomic_load_explicit(&journal->watermark, memory_order_acquire), &totals);
     vm_record_seal(writer->bytes, lane->medium_offset + at);
     vm_io_copy(&ctx->io, lane->medium_offset + at, writer->bytes, writer->used);
-    int result = fence(ctx); /* H4, H6: durable from here on */
-    if (result == 0)
-        result = vm_journal_check(ctx); /* H16: nothing may build on what another fence lost */
+    int result = vm_journal_fence(ctx); /* H4, H6: durable from here on */
     if (result)
         return result;
     tell_freeing(ctx);
@@ -376,11 +369,11 @@ int vm_tx_commit(struct vm_ctx *ctx)
     encode_lines(ctx, &writer);
     encode_entries(tx, &writer, false);
     if (tx->has_payload && writer.entries)
-        result = fence(ctx); /* H9 */
+        result = vm_journal_fence(ctx); /* H9 */
     if (result == 0 && writer.entries)
         result = write_record(ctx, lane, &writer, at);
     else if (result == 0 && (tx->has_payload || tx->has_in_place))
-        result = fence(ctx);
+        result = vm_journal_fence(ctx);
     if (result == 0)
         end_tx(ctx, true);
     return result;

@@ -33,6 +33,7 @@ struct vm_ctx {
     uint32_t uid;  /* owner of what is created */
     uint32_t gid;
     int64_t now_ns;
+    uint64_t losses; /* of pages, when the call began; for the guard */
 };
 
 /* Copies out `len_bytes` at `offset`, both multiples of 8, as the running transaction sees them. */

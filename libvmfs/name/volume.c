@@ -96,7 +96,7 @@ static int erase_supers(struct vm_ctx *ctx)
 {
     vm_io_set(&ctx->io, (uint64_t)VM_SUPER_A_BLOCK * VM_BLOCK_BYTES, 0, VM_BLOCK_BYTES);
     vm_io_set(&ctx->io, (uint64_t)VM_SUPER_B_BLOCK * VM_BLOCK_BYTES, 0, VM_BLOCK_BYTES);
-    return vm_io_fence(&ctx->io) ? vm_journal_poison(ctx) : 0;
+    return vm_journal_fence(ctx);
 }
 
 static int write_structures(struct vm_volume *volume, struct vm_ctx *ctx)
