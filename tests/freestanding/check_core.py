@@ -40,7 +40,12 @@ def breaches(path):
         if is_state and size:
             found.append(f"has {size} bytes in {section}")
     for line in run("objdump", "-d", "--no-show-raw-insn", path).splitlines():
-        if re.match(r"\s+[0-9a-f]+:", line) and REGISTERS.search(line):
+        address = re.match(r"\s+[0-9a-f]+:", line)
+        if not address:
+            continue
+        # Addresses are hexadecimal: "fadd" may be one.
+        instruction = re.sub(r"\b[0-9a-f]+ <[^>]*>", "", line[address.end():])
+        if REGISTERS.search(instruction):
             found.append("touches a vector or floating-point register: " + line.strip())
     return found
 
