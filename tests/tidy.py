@@ -23,6 +23,10 @@ RUNTIME_CALLS = re.compile(r"\b(__thread|_Thread_local|float|double|__builtin_(p
 # What the core may include: the compiler's own headers, and these files theirs.
 CORE_INCLUDES = {"stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
 CORE_INCLUDES_OF = {"base/err.c": "errno.h", "base/hash.c": "xxhash.h", "persist/persist_pmem.c": "libpmem.h"}
+# Everything that other threads may meet: stands inside VM_SHARED() or VM_OWN() (base/lock.h).
+MEETING = re.compile(r"\b(atomic_(?:fetch|exchange|compare|store|flag)\w*|vm_lock_(?:take|try)"
+                     r"|__(?:atomic_(?:fetch|exchange|compare|store|add|sub|and|or)|sync)_\w+)\s*\(")
+MEETING_INSIDE = re.compile(r"(\bVM_SHARED\(\s*&[\w>.-]+,|\bVM_OWN\()\s*$")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 FUNCTION_HEAD = re.compile(r"^[A-Za-z_][^;{}=]*?\b([A-Za-z_]\w*)\s*\(([^;{}]*)\)\s*$", re.S)
 
@@ -133,6 +137,15 @@ def check_layer(report, path, layer, text, code):
             report.add(path, line_of(code, match.start()), f"{match.group(0)} below api/")
 
 
+def check_meetings(report, path, layer, code):
+    if layer in ("base", "persist", "api"):
+        return
+    for match in MEETING.finditer(code):
+        if not MEETING_INSIDE.search(code[max(0, match.start() - 120):match.start()]):
+            report.add(path, line_of(code, match.start()),
+                       f"{match.group(1)}() stands neither in VM_SHARED() nor in VM_OWN()")
+
+
 def check_reasons(report, header, sources):
     reasons = re.findall(r"^\s*x\((\w+),", header.read_text(), re.M)
     places = {reason: [] for reason in reasons}
@@ -170,6 +183,7 @@ def check_sources(root):
         parts = path.relative_to(root).parts
         if parts[0] == "libvmfs" and len(parts) == 3 and parts[1] in RANKS:
             check_layer(report, path, parts[1], text, code)
+            check_meetings(report, path, parts[1], code)
             library.append((path, code))
         elif parts[:2] == ("libvmfs", "freestanding") and path.suffix == ".h":
             continue  # stands in for the system's headers

@@ -46,7 +46,7 @@ int vmfs_dir_open(struct vmfs *fs, const char *path, struct vmfs_dir **out)
     if (!dir)
         return -ENOMEM;
     *dir = (struct vmfs_dir){.fs = fs, .id = call.id};
-    atomic_fetch_add(&fs->handles, 1);
+    vm_handles_add(fs, 1);
     *out = dir;
     return 0;
 }
@@ -56,7 +56,7 @@ int vmfs_dir_close(struct vmfs_dir *dir)
     if (!dir)
         return (int)vm_bad_argument();
     if (!vm_is_forked(dir->fs))
-        atomic_fetch_sub(&dir->fs->handles, 1);
+        vm_handles_add(dir->fs, (uint64_t)-1);
     free(dir);
     return 0;
 }

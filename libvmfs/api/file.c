@@ -117,7 +117,7 @@ int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
     file->fs = fs;
     file->id = call.id;
     file->flags = flags;
-    atomic_fetch_add(&fs->handles, 1);
+    vm_handles_add(fs, 1);
     *out = file;
     return 0;
 }
@@ -146,7 +146,7 @@ int vmfs_file_close(struct vmfs_file *file)
     int64_t result = 0;
     if (!vm_is_forked(fs)) {
         result = vm_call(fs, false, close_body, &call);
-        atomic_fetch_sub(&fs->handles, 1);
+        vm_handles_add(fs, (uint64_t)-1);
     }
     free(call.freed);
     free(file);

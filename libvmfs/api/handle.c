@@ -27,8 +27,10 @@ static unsigned slot_of_thread(struct vmfs *fs)
         uintptr_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
         if (owner == self)
             return index;
-        if (owner == 0 && atomic_compare_exchange_strong(&slot->owner, &owner, self))
+        if (owner == 0 && atomic_compare_exchange_strong(&slot->owner, &owner, self)) {
+            slot->lane_hint = atomic_fetch_add(&fs->thread_count, 1);
             return index;
+        }
     }
     return VM_THREAD_SLOTS - 1;
 }
@@ -42,6 +44,7 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->tx = NULL;
     ctx->held_count = 0;
     ctx->hint = 0;
+    ctx->lane_hint = 0;
     ctx->uid = fs->owner_uid;
     ctx->gid = fs->owner_gid;
     ctx->now_ns = 0;
@@ -56,6 +59,7 @@ int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
     }
     vm_ctx_init(fs, ctx);
     ctx->hint = slot_of_thread(fs);
+    ctx->lane_hint = fs->slots[ctx->hint].lane_hint;
     int reason = fs->guard ? vm_guard_enter(fs, ctx) : 0;
     if (reason || !is_change)
         return reason;
@@ -74,6 +78,20 @@ static void add(_Atomic uint64_t *counter, uint64_t amount, bool is_shared)
                               memory_order_relaxed);
 }
 
+void vm_handles_add(struct vmfs *fs, uint64_t change)
+{
+    unsigned index = slot_of_thread(fs);
+    add(&fs->slots[index].handles, change, index == VM_THREAD_SLOTS - 1);
+}
+
+uint64_t vm_handles_count(const struct vmfs *fs)
+{
+    uint64_t sum = 0;
+    for (unsigned index = 0; index < VM_THREAD_SLOTS; index++)
+        sum += atomic_load_explicit(&fs->slots[index].handles, memory_order_acquire);
+    return sum;
+}
+
 int64_t vm_leave(struct vmfs *fs, struct vm_ctx *ctx, int64_t result)
 {
     struct vm_thread_slot *slot = &fs->slots[ctx->hint];
@@ -84,6 +102,8 @@ int64_t vm_leave(struct vmfs *fs, struct vm_ctx *ctx, int64_t result)
         add(&slot->lines, ctx->io.lines, is_shared);
         add(&slot->bytes, ctx->io.bytes, is_shared);
     }
+    if (ctx->io.shared)
+        add(&slot->shared, ctx->io.shared, is_shared);
     if (ctx->err.is_damaged)
         atomic_store(&fs->is_damaged, true);
     if (fs->guard)

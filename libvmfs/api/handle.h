@@ -20,6 +20,9 @@ struct vm_thread_slot {
     _Atomic uint64_t fences;
     _Atomic uint64_t lines;
     _Atomic uint64_t bytes;
+    _Atomic uint64_t shared;
+    _Atomic uint64_t handles; /* opened minus closed by this thread; may wrap */
+    uint32_t lane_hint;       /* dense over threads, so that few share a lane */
 };
 
 struct vm_guard;
@@ -36,7 +39,7 @@ struct vmfs {
     bool is_read_only;
     _Atomic bool is_damaged;
     uint32_t durability;
-    _Atomic uint64_t handles; /* open files and directories */
+    _Atomic uint32_t thread_count; /* slots ever claimed */
     struct vmfs_counters open_cost;
     const uint32_t *fork_guard; /* a page that reads as zero in a forked child */
     struct vm_thread_slot *slots;
@@ -59,6 +62,11 @@ int64_t vm_leave(struct vmfs *fs, struct vm_ctx *ctx, int64_t result);
 void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx);
 
 bool vm_is_forked(const struct vmfs *fs);
+
+/* Counts files and directories that are open; the sum over all threads is exact while none is inside a
+ * call. */
+void vm_handles_add(struct vmfs *fs, uint64_t change);
+uint64_t vm_handles_count(const struct vmfs *fs);
 
 /* What a return means on this handle, in one line. */
 const char *vm_durability_text(const struct vmfs *fs);

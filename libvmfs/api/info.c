@@ -86,6 +86,7 @@ static void add_slot(const struct vm_thread_slot *slot, struct vmfs_counters *su
     sum->fences += atomic_load_explicit(&slot->fences, memory_order_relaxed);
     sum->lines += atomic_load_explicit(&slot->lines, memory_order_relaxed);
     sum->bytes += atomic_load_explicit(&slot->bytes, memory_order_relaxed);
+    sum->shared += atomic_load_explicit(&slot->shared, memory_order_relaxed);
 }
 
 int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_counters *out)

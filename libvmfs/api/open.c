@@ -104,7 +104,8 @@ static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx,
     if (!fs->is_read_only)
         populate_lanes(fs);
     fs->open_cost = (struct vmfs_counters){
-        .ops = 1, .fences = ctx->io.fences, .lines = ctx->io.lines, .bytes = ctx->io.bytes};
+        .ops = 1, .fences = ctx->io.fences, .lines = ctx->io.lines, .bytes = ctx->io.bytes,
+        .shared = ctx->io.shared};
     say_opened(fs, ctx);
     return 0;
 }
@@ -210,8 +211,9 @@ int vmfs_close(struct vmfs *fs)
     ctx.now_ns = fs->platform.now(fs->platform.arg);
     int64_t result = 0;
     if (!vm_is_forked(fs)) {
-        if (atomic_load(&fs->handles))
-            return (int)vm_errno(vm_raise(&ctx.err, VMFS_R_OPEN_FILES, atomic_load(&fs->handles)));
+        uint64_t handles = vm_handles_count(fs);
+        if (handles)
+            return (int)vm_errno(vm_raise(&ctx.err, VMFS_R_OPEN_FILES, handles));
         result = settle_and_release(fs, &ctx);
         int lost = fs->is_read_only ? 0 : vm_guard_check(fs, &ctx);
         if (lost)

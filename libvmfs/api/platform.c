@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,6 +55,12 @@ static void linux_wake(void *arg, _Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static void linux_yield(void *arg)
+{
+    (void)arg;
+    sched_yield();
+}
+
 static int64_t linux_now(void *arg)
 {
     (void)arg;
@@ -98,6 +105,7 @@ void vm_platform_init(struct vmfs *fs)
         .free = linux_free,
         .wait = linux_wait,
         .wake = linux_wake,
+        .yield = linux_yield,
         .now = linux_now,
         .random = linux_random,
         .hint = linux_hint,

@@ -19,6 +19,12 @@ struct vm_lock {
     _Atomic uint32_t polite;  /* threads that sleep until `served` changes */
 };
 
+/* Every store, exchange or lock that other threads may meet stands inside one of these two; tests/tidy.py
+ * sees to it. SHARED: threads that work on different objects touch it too; counted in `io`. OWN: it
+ * belongs to the object, the lane or the thread, or is stored while nobody else is there. */
+#define VM_SHARED(io, operation) ((io)->shared++, (operation))
+#define VM_OWN(operation)        (operation)
+
 bool vm_lock_try(struct vm_lock *lock);
 void vm_lock_take(struct vm_lock *lock, const struct vm_platform *platform);
 void vm_lock_release(struct vm_lock *lock, const struct vm_platform *platform);

@@ -94,13 +94,21 @@ static _Atomic uint64_t *logged_slot(struct vm_ctx *ctx, uint64_t block)
     return &ctx->itable->logged[vm_mix64(block) % VM_LOGGED_SLOTS];
 }
 
+#define LOGGED_AHEAD 256u
+
 void vm_data_note_logged(struct vm_ctx *ctx, uint64_t block)
 {
     uint64_t sequence = atomic_load(&ctx->journal->sequence);
-    atomic_store(logged_slot(ctx, block), sequence);
+    /* Two blocks may share a slot under different locks, so it only rises. */
+    _Atomic uint64_t *slot = logged_slot(ctx, block);
+    uint64_t noted = atomic_load(slot);
+    while (noted < sequence && !VM_OWN(atomic_compare_exchange_weak(slot, &noted, sequence)))
+        continue;
+    /* Ahead of what is needed, so that it is seldom written: it only saves looking at the slots. */
     _Atomic uint64_t *last = &ctx->itable->logged_last;
     uint64_t seen = atomic_load(last);
-    while (seen < sequence && !atomic_compare_exchange_weak(last, &seen, sequence))
+    while (seen < sequence && !VM_SHARED(&ctx->io, atomic_compare_exchange_weak(
+                                                       last, &seen, sequence + LOGGED_AHEAD)))
         continue;
 }
 

@@ -113,9 +113,9 @@ int vm_reap_orphans(struct vm_ctx *ctx)
     struct vm_itable *table = ctx->itable;
     if (!atomic_load_explicit(&table->may_have_orphans, memory_order_acquire))
         return 0;
-    uint64_t chunk = atomic_fetch_add(&table->orphan_cursor, 1);
+    uint64_t chunk = VM_SHARED(&ctx->io, atomic_fetch_add(&table->orphan_cursor, 1));
     if (chunk >= atomic_load(&table->chunk_count)) {
-        atomic_store(&table->may_have_orphans, false);
+        VM_SHARED(&ctx->io, atomic_store(&table->may_have_orphans, false));
         return 0;
     }
     int result = reap_chunk(ctx, chunk);

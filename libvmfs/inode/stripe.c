@@ -30,7 +30,7 @@ void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count)
         if (ids[index])
             hold(ctx, vm_stripe_of(ctx, ids[index]));
     for (unsigned index = 0; index < ctx->held_count; index++)
-        vm_lock_take(&ctx->held[index]->lock, ctx->region->platform);
+        VM_OWN(vm_lock_take(&ctx->held[index]->lock, ctx->region->platform));
 }
 
 bool vm_lock_another(struct vm_ctx *ctx, uint64_t id)
@@ -41,8 +41,8 @@ bool vm_lock_another(struct vm_ctx *ctx, uint64_t id)
             return true;
     bool is_last = ctx->held_count == 0 || ctx->held[ctx->held_count - 1] < stripe;
     if (is_last)
-        vm_lock_take(&stripe->lock, ctx->region->platform);
-    else if (!vm_lock_try(&stripe->lock))
+        VM_OWN(vm_lock_take(&stripe->lock, ctx->region->platform));
+    else if (!VM_OWN(vm_lock_try(&stripe->lock)))
         return false;
     hold(ctx, stripe);
     return true;
@@ -102,7 +102,7 @@ int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *a
                 return result;
             break;
         }
-    vm_lock_take(&stripe->lock, ctx->region->platform);
+    VM_OWN(vm_lock_take(&stripe->lock, ctx->region->platform));
     result = body(ctx, arg);
     vm_lock_release(&stripe->lock, ctx->region->platform);
     return result;

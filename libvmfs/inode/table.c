@@ -108,12 +108,13 @@ static int chunk_block(struct vm_ctx *ctx, uint64_t chunk, uint64_t *block_out)
         return 1;
     bool was_speculative = ctx->err.is_speculative;
     ctx->err.is_speculative = false; /* under this lock the map holds still */
-    vm_lock_take(&table->lock, ctx->region->platform);
+    VM_SHARED(&ctx->io, vm_lock_take(&table->lock, ctx->region->platform));
     int result = map_lookup(ctx, chunk, block_out);
     vm_lock_release(&table->lock, ctx->region->platform);
     ctx->err.is_speculative = was_speculative;
     if (result > 0)
-        atomic_store_explicit(&state->block, *block_out, memory_order_release);
+        VM_SHARED(&ctx->io,
+                  atomic_store_explicit(&state->block, *block_out, memory_order_release));
     return result;
 }
 
@@ -174,13 +175,33 @@ static void word_drop(struct vm_ctx *ctx, struct vm_slot_word *slots)
 {
     if (!slots->is_valid)
         return;
-    atomic_fetch_and_explicit(&ctx->itable->chunks[slots->chunk].claimed,
-                              ~((uint64_t)1 << slots->word), memory_order_release);
+    VM_SHARED(&ctx->io, atomic_fetch_and_explicit(&ctx->itable->chunks[slots->chunk].claimed,
+                                                  ~((uint64_t)1 << slots->word),
+                                                  memory_order_release));
     slots->is_valid = false;
 }
 
-/* A slot that a running transaction took is not in the bitmap yet; looked for after the claim, as no
- * slot of this word can be taken from then on. */
+/* T3 */
+static uint64_t word_noted(const struct vm_ctx *ctx, uint64_t chunk, unsigned word)
+{
+    const struct vm_journal *journal = ctx->journal;
+    uint64_t first = (chunk << ctx->itable->chunk_stride_log2 | (uint64_t)word * 64) + 1;
+    uint64_t noted = 0;
+    for (uint32_t lane = 0; lane < journal->lane_count; lane++) {
+        uint64_t slot =
+            atomic_load_explicit(&journal->lanes[lane].tx.inode_slot, memory_order_acquire);
+        if (slot >= first && slot - first < 64)
+            noted |= (uint64_t)1 << (slot - first);
+    }
+    return noted;
+}
+
+static uint64_t word_bits(const struct vm_ctx *ctx, uint64_t chunk_offset, unsigned word)
+{
+    return ~vm_load64_home(ctx->region, used_offset(chunk_offset, word)) &
+           word_valid_bits(ctx->itable, word);
+}
+
 static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t chunk,
                      uint64_t chunk_offset, unsigned word, unsigned free_min)
 {
@@ -188,14 +209,16 @@ static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t ch
     uint64_t bit = (uint64_t)1 << word;
     if (atomic_load_explicit(&state->spent, memory_order_relaxed) & bit)
         return false;
-    if (atomic_fetch_or_explicit(&state->claimed, bit, memory_order_acq_rel) & bit)
+    if (vm_popcount64(word_bits(ctx, chunk_offset, word)) < free_min ||
+        atomic_load_explicit(&state->claimed, memory_order_relaxed) & bit)
         return false;
-    uint64_t free_bits = 0;
-    if (atomic_load_explicit(&state->pending, memory_order_acquire) == 0)
-        free_bits = ~vm_load64_home(ctx->region, used_offset(chunk_offset, word)) &
-                    word_valid_bits(ctx->itable, word);
+    if (VM_SHARED(&ctx->io, atomic_fetch_or_explicit(&state->claimed, bit, memory_order_acq_rel)) &
+        bit)
+        return false;
+    uint64_t noted = word_noted(ctx, chunk, word); /* T3: the notes, then the bitmap */
+    uint64_t free_bits = word_bits(ctx, chunk_offset, word) & ~noted;
     if (vm_popcount64(free_bits) < free_min) {
-        atomic_fetch_and_explicit(&state->claimed, ~bit, memory_order_release);
+        VM_SHARED(&ctx->io, atomic_fetch_and_explicit(&state->claimed, ~bit, memory_order_release));
         return false;
     }
     word_drop(ctx, slots);
@@ -232,10 +255,14 @@ static int search_chunks(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_
         int result = chunk_try(ctx, slots, chunk, free_min);
         if (result == 0)
             continue;
-        atomic_store_explicit(&table->cursor, chunk, memory_order_relaxed);
+        if (atomic_load_explicit(&table->cursor, memory_order_relaxed) != chunk)
+            VM_SHARED(&ctx->io,
+                      atomic_store_explicit(&table->cursor, chunk, memory_order_relaxed));
         return result;
     }
-    atomic_store_explicit(&table->cursor, count ? (start + most) % count : 0, memory_order_relaxed);
+    VM_SHARED(&ctx->io,
+              atomic_store_explicit(&table->cursor, count ? (start + most) % count : 0,
+                                    memory_order_relaxed));
     return 0;
 }
 
@@ -305,7 +332,7 @@ static int table_grow(struct vm_ctx *ctx)
     uint64_t seen = atomic_load_explicit(&table->chunk_count, memory_order_acquire);
     if (seen == table->chunk_max)
         return vm_raise(&ctx->err, VMFS_R_NO_INODES, seen);
-    vm_lock_take(&table->lock, ctx->region->platform);
+    VM_SHARED(&ctx->io, vm_lock_take(&table->lock, ctx->region->platform));
     int result = 0;
     if (atomic_load_explicit(&table->chunk_count, memory_order_relaxed) == seen) {
         struct vm_ctx sub;
@@ -318,9 +345,12 @@ static int table_grow(struct vm_ctx *ctx)
             vm_supply_end(ctx, &sub);
         }
         if (result == 0) {
-            atomic_store_explicit(&table->chunks[seen].block, block, memory_order_release);
-            atomic_store_explicit(&table->chunk_count, seen + 1, memory_order_release);
-            atomic_store_explicit(&table->cursor, seen, memory_order_relaxed);
+            VM_SHARED(&ctx->io, atomic_store_explicit(&table->chunks[seen].block, block,
+                                                      memory_order_release));
+            VM_SHARED(&ctx->io, atomic_store_explicit(&table->chunk_count, seen + 1,
+                                                      memory_order_release));
+            VM_SHARED(&ctx->io,
+                      atomic_store_explicit(&table->cursor, seen, memory_order_relaxed));
         }
     }
     vm_lock_release(&table->lock, ctx->region->platform);
@@ -342,7 +372,7 @@ static void drop_all_words(struct vm_ctx *ctx, struct vm_slot_word *own)
     word_drop(ctx, own);
     for (uint32_t lane = 0; lane < ctx->region->lane_count; lane++) {
         struct vm_slot_word *slots = &ctx->itable->words[lane];
-        if (slots == own || !vm_lock_try(&slots->lock))
+        if (slots == own || !VM_SHARED(&ctx->io, vm_lock_try(&slots->lock)))
             continue;
         word_drop(ctx, slots);
         vm_lock_release(&slots->lock, ctx->region->platform);
@@ -405,8 +435,7 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
         is_spent = *id_out == 0;
         if (is_spent)
             continue;
-        atomic_fetch_add_explicit(&table->chunks[slots->chunk].pending, 1, memory_order_acq_rel);
-        ctx->tx->inode_slot = slot + 1;
+        VM_OWN(atomic_store_explicit(&ctx->tx->inode_slot, slot + 1, memory_order_release)); /* T3 */
         uint64_t chunk_offset = *offset_out - index * VM_INODE_BYTES - VM_BLOCK_BYTES;
         vm_tx_mask(ctx, used_offset(chunk_offset, slots->word), (uint64_t)1 << bit,
                    (uint64_t)1 << bit); /* T2 */
@@ -414,8 +443,9 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
         return 1;
     }
     if (is_spent)
-        atomic_fetch_or_explicit(&table->chunks[slots->chunk].spent, (uint64_t)1 << slots->word,
-                                 memory_order_relaxed);
+        VM_SHARED(&ctx->io, atomic_fetch_or_explicit(&table->chunks[slots->chunk].spent,
+                                                     (uint64_t)1 << slots->word,
+                                                     memory_order_relaxed));
     return 0;
 }
 
@@ -423,7 +453,7 @@ static int steal(struct vm_ctx *ctx, uint64_t *id_out, uint64_t *offset_out)
 {
     for (uint32_t lane = 0; lane < ctx->region->lane_count; lane++) {
         struct vm_slot_word *slots = &ctx->itable->words[lane];
-        if (lane == ctx->tx->lane || !vm_lock_try(&slots->lock))
+        if (lane == ctx->tx->lane || !VM_SHARED(&ctx->io, vm_lock_try(&slots->lock)))
             continue;
         int result = take_from(ctx, slots, id_out, offset_out);
         vm_lock_release(&slots->lock, ctx->region->platform);
@@ -435,9 +465,9 @@ static int steal(struct vm_ctx *ctx, uint64_t *id_out, uint64_t *offset_out)
 
 int vm_table_take(struct vm_ctx *ctx, uint64_t *id_out, uint64_t *offset_out)
 {
-    VM_ASSERT(ctx->tx->inode_slot == 0);
+    VM_ASSERT(atomic_load_explicit(&ctx->tx->inode_slot, memory_order_relaxed) == 0);
     struct vm_slot_word *slots = &ctx->itable->words[ctx->tx->lane];
-    vm_lock_take(&slots->lock, ctx->region->platform);
+    VM_OWN(vm_lock_take(&slots->lock, ctx->region->platform));
     int result = take_from(ctx, slots, id_out, offset_out);
     int refill = 1;
     while (result == 0 && refill > 0) {
@@ -496,17 +526,16 @@ int vm_table_set_orphan(struct vm_ctx *ctx, uint64_t id, bool is_orphan)
 static void hook_settled_inode(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed)
 {
     struct vm_itable *table = ctx->itable;
-    uint64_t slot = tx->inode_slot - 1;
+    if (is_committed)
+        return;
+    uint64_t slot = atomic_load_explicit(&tx->inode_slot, memory_order_relaxed) - 1;
     uint64_t chunk = slot >> table->chunk_stride_log2;
     uint64_t index = slot & (((uint64_t)1 << table->chunk_stride_log2) - 1);
     struct vm_slot_word *slots = &table->words[tx->lane];
-    if (!is_committed) {
-        vm_lock_take(&slots->lock, ctx->region->platform);
-        if (slots->is_valid && slots->chunk == chunk && slots->word == index / 64)
-            slots->free |= (uint64_t)1 << index % 64;
-        vm_lock_release(&slots->lock, ctx->region->platform);
-    }
-    atomic_fetch_sub_explicit(&table->chunks[chunk].pending, 1, memory_order_acq_rel);
+    VM_OWN(vm_lock_take(&slots->lock, ctx->region->platform));
+    if (slots->is_valid && slots->chunk == chunk && slots->word == index / 64)
+        slots->free |= (uint64_t)1 << index % 64;
+    vm_lock_release(&slots->lock, ctx->region->platform);
 }
 
 /* Chunks are added in order, so the first entry without one ends them: at most two map blocks are
@@ -534,8 +563,8 @@ static int count_chunks(struct vm_ctx *ctx, struct vm_itable *table)
             break;
         count++;
     }
-    atomic_store(&table->chunk_count, full * VM_MAP_ENTRIES + count);
-    atomic_store(&table->cursor, full * VM_MAP_ENTRIES + (count ? count - 1 : 0));
+    VM_OWN(atomic_store(&table->chunk_count, full * VM_MAP_ENTRIES + count));
+    VM_OWN(atomic_store(&table->cursor, full * VM_MAP_ENTRIES + (count ? count - 1 : 0)));
     return result < 0 ? result : 0;
 }
 
@@ -573,7 +602,8 @@ int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out)
     if (result)
         return result;
     ctx->journal->hooks.settled_inode = hook_settled_inode;
-    atomic_store(&table->may_have_orphans, vm_journal_totals(ctx->journal).orphans != 0);
+    bool has_orphans = vm_journal_totals(ctx->journal).orphans != 0;
+    VM_OWN(atomic_store(&table->may_have_orphans, has_orphans));
     return count_chunks(ctx, table);
 }
 

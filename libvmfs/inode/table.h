@@ -5,11 +5,15 @@
  *     the rename lock           (directories that change parents)
  *     stripes, by address       (vm_lock_inodes)
  *     a word of free slots      (this file)
- *     a pool, then the supply lock of space/ or of this file, then the supply lane
+ *     the supply lock of this file, then its supply lane
+ *     the lock of those who look for the last blocks (space/group.h)
+ *     a pool, then the supply lock of space/, then its supply lane
  *     the checkpoint lock
  * T1  A slot is free again when its freeing record is in its home (H11), and its next inode has a
  *     higher generation: an id is never used twice.
- * T2  used and orphan words are shared by independent operations: they change by MASK only (H10). */
+ * T2  used and orphan words are shared by independent operations: they change by MASK only (H10).
+ * T3  A slot that a running transaction took is in no bitmap yet. Its lane's note says so until the homes
+ *     are stored; who claims a word reads the notes of all lanes, then the bitmap (as S3 for blocks). */
 #ifndef VM_INODE_TABLE_H
 #define VM_INODE_TABLE_H
 
@@ -36,7 +40,6 @@ struct vm_chunk {
     _Atomic uint64_t block;   /* 0: not looked up yet */
     _Atomic uint64_t claimed; /* words that some lane takes slots from */
     _Atomic uint64_t spent;   /* words whose free slots cannot be used any more (T1), or trusted */
-    _Atomic uint32_t pending; /* slots taken by transactions that are not committed */
 };
 
 /* Free slots that one lane takes from. */

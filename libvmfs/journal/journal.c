@@ -186,8 +186,8 @@ void vm_record_flush(struct vm_ctx *ctx, struct vm_journal *journal, const void 
 }
 
 /* Calls `each` for the lane's records up to `target`; returns how many there are. */
-typedef void (*record_fn)(struct vm_ctx *ctx, struct vm_watermark *line, const void *record,
-                          bool has_frees);
+typedef void (*record_fn)(struct vm_ctx *ctx, struct vm_watermark *line,
+                          const struct vm_lane *lane, const struct vm_ring_entry *entry);
 
 static uint32_t for_records(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_watermark *line,
                             record_fn each)
@@ -199,15 +199,15 @@ static uint32_t for_records(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_
         const struct vm_ring_entry *entry = &lane->ring[at & (lane->ring_size - 1)];
         if (entry->sequence > line->watermark)
             break;
-        each(ctx, line, lane->mirror + entry->offset, entry->has_frees);
+        each(ctx, line, lane, entry);
     }
     return at - tail;
 }
 
-static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line, const void *record,
-                         bool has_frees)
+static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line,
+                         const struct vm_lane *lane, const struct vm_ring_entry *entry)
 {
-    (void)has_frees;
+    const void *record = lane->mirror + entry->offset;
     const struct vm_record_media *header = record;
     line->blocks_free += (uint64_t)(int64_t)(int32_t)vm_get32(header->blocks_delta);
     line->inodes_used += (uint64_t)(int64_t)(int32_t)vm_get32(header->inodes_delta);
@@ -215,23 +215,26 @@ static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line, const vo
     vm_record_flush(ctx, ctx->journal, record); /* H5 */
 }
 
-static void release_record(struct vm_ctx *ctx, struct vm_watermark *line, const void *record,
-                           bool has_frees)
+static void release_record(struct vm_ctx *ctx, struct vm_watermark *line,
+                           const struct vm_lane *lane, const struct vm_ring_entry *ring_entry)
 {
     (void)line;
-    if (!has_frees)
+    struct vm_journal *journal = ctx->journal;
+    if (!ring_entry->has_frees || !journal->hooks.freed)
         return;
-    struct vm_record_reader reader = vm_record_open(record);
+    uint32_t index = (uint32_t)(lane - journal->lanes);
+    struct vm_record_reader reader = vm_record_open(lane->mirror + ring_entry->offset);
     struct vm_entry entry;
     while (vm_record_next(&ctx->err, &reader, &entry) > 0)
-        if (entry.kind == VM_ENTRY_CLEAR && ctx->journal->hooks.freed)
-            ctx->journal->hooks.freed(ctx->space, entry.place, entry.first);
+        if (entry.kind == VM_ENTRY_CLEAR)
+            journal->hooks.freed(ctx, index, entry.place, entry.first);
 }
 
 int vm_journal_poison(struct vm_ctx *ctx)
 {
     if (ctx->journal)
-        atomic_store_explicit(&ctx->journal->is_poisoned, true, memory_order_release);
+        VM_SHARED(&ctx->io, atomic_store_explicit(&ctx->journal->is_poisoned, true,
+                                                  memory_order_release));
     return vm_raise(&ctx->err, VMFS_R_SYSTEM, 0);
 }
 
@@ -251,7 +254,8 @@ int vm_journal_fence(struct vm_ctx *ctx)
 
 static int fence_counted(struct vm_ctx *ctx)
 {
-    atomic_fetch_add_explicit(&ctx->journal->checkpoint_fences, 1, memory_order_relaxed);
+    VM_SHARED(&ctx->io, atomic_fetch_add_explicit(&ctx->journal->checkpoint_fences, 1,
+                                                  memory_order_relaxed));
     return vm_journal_fence(ctx);
 }
 
@@ -277,11 +281,14 @@ static int checkpoint_slice(struct vm_ctx *ctx)
         return result;
     journal->line = line;
     journal->line_copy ^= 1;
-    atomic_store_explicit(&journal->watermark, line.watermark, memory_order_release);
+    VM_SHARED(&ctx->io, atomic_store_explicit(&journal->watermark, line.watermark,
+                                              memory_order_release));
     for (uint32_t index = 0; index < journal->lane_count; index++) { /* H1: all lanes together */
         struct vm_lane *lane = &journal->lanes[index];
         uint32_t count = for_records(ctx, lane, &line, release_record);
-        atomic_fetch_add_explicit(&lane->ring_tail, count, memory_order_release);
+        if (count)
+            VM_SHARED(&ctx->io, atomic_fetch_add_explicit(&lane->ring_tail, count,
+                                                          memory_order_release));
     }
     return 1;
 }
@@ -290,8 +297,8 @@ int vm_checkpoint(struct vm_ctx *ctx, bool may_wait)
 {
     struct vm_journal *journal = ctx->journal;
     if (may_wait)
-        vm_lock_take(&journal->checkpoint_lock, journal->region->platform);
-    else if (!vm_lock_try(&journal->checkpoint_lock))
+        VM_SHARED(&ctx->io, vm_lock_take(&journal->checkpoint_lock, journal->region->platform));
+    else if (!VM_SHARED(&ctx->io, vm_lock_try(&journal->checkpoint_lock)))
         return 0;
     int result = checkpoint_slice(ctx);
     vm_lock_release(&journal->checkpoint_lock, journal->region->platform);

@@ -48,9 +48,10 @@ struct vm_lane {
 
 /* The part of the space and inode ranks in an operation's life. */
 struct vm_journal_hooks {
-    /* Before the homes of a CLEAR entry are stored, and after W has passed it. */
-    void (*freeing)(struct vm_space *space, uint64_t block, uint64_t count);
-    void (*freed)(struct vm_space *space, uint64_t block, uint64_t count);
+    /* Before the homes of a CLEAR entry are stored, by the lane's owner; and after W has passed it, under
+     * the checkpoint lock. */
+    void (*freeing)(struct vm_ctx *ctx, uint64_t block, uint64_t count);
+    void (*freed)(struct vm_ctx *ctx, uint32_t lane, uint64_t block, uint64_t count);
     /* The transaction has ended; the runs that it took are its own or go back. */
     void (*settled)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);
     void (*settled_inode)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);

@@ -194,8 +194,8 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
     journal->base_blocks_free = (int64_t)line->blocks_free;
     journal->base_inodes_used = (int64_t)line->inodes_used;
     journal->base_orphans = (int64_t)line->orphans;
-    atomic_store(&journal->sequence, line->watermark);
-    atomic_store(&journal->watermark, line->watermark);
+    VM_OWN(atomic_store(&journal->sequence, line->watermark));
+    VM_OWN(atomic_store(&journal->watermark, line->watermark));
 }
 
 static int recover(struct recovery *recovery, struct vm_journal *journal, bool may_replay)

@@ -12,13 +12,16 @@ static void tx_reset(struct vm_tx *tx)
 {
     vm_overlay_reset(&tx->overlay);
     tx->entry_count = 0;
-    tx->run_count = 0;
     tx->blocks_delta = 0;
     tx->inodes_delta = 0;
     tx->orphans_delta = 0;
     tx->has_payload = false;
     tx->has_in_place = false;
-    tx->inode_slot = 0;
+    /* Released behind the homes: who finds no note any more finds the bits instead (S3, T3). */
+    if (atomic_load_explicit(&tx->run_count, memory_order_relaxed))
+        VM_OWN(atomic_store_explicit(&tx->run_count, 0, memory_order_release));
+    if (atomic_load_explicit(&tx->inode_slot, memory_order_relaxed))
+        VM_OWN(atomic_store_explicit(&tx->inode_slot, 0, memory_order_release));
 }
 
 static struct vm_lane *claim_lane(struct vm_ctx *ctx)
@@ -26,12 +29,15 @@ static struct vm_lane *claim_lane(struct vm_ctx *ctx)
     struct vm_journal *journal = ctx->journal;
     uint32_t usable = journal->lane_count - VM_LANES_SUPPLY;
     for (uint32_t probe = 0; probe < usable; probe++) {
-        struct vm_lane *lane = &journal->lanes[VM_LANES_SUPPLY + (ctx->hint + probe) % usable];
-        if (vm_lock_try(&lane->lock))
+        uint32_t index = (ctx->lane_hint + probe) % usable;
+        struct vm_lane *lane = &journal->lanes[VM_LANES_SUPPLY + index];
+        bool is_taken = probe ? VM_SHARED(&ctx->io, vm_lock_try(&lane->lock))
+                              : VM_OWN(vm_lock_try(&lane->lock));
+        if (is_taken)
             return lane;
     }
-    struct vm_lane *lane = &journal->lanes[VM_LANES_SUPPLY + ctx->hint % usable];
-    vm_lock_take(&lane->lock, ctx->region->platform);
+    struct vm_lane *lane = &journal->lanes[VM_LANES_SUPPLY + ctx->lane_hint % usable];
+    VM_SHARED(&ctx->io, vm_lock_take(&lane->lock, ctx->region->platform));
     return lane;
 }
 
@@ -77,7 +83,7 @@ static void end_tx(struct vm_ctx *ctx, bool is_committed)
     const struct vm_journal_hooks *hooks = &ctx->journal->hooks;
     if (hooks->settled)
         hooks->settled(ctx, tx, is_committed);
-    if (hooks->settled_inode && tx->inode_slot)
+    if (hooks->settled_inode && atomic_load_explicit(&tx->inode_slot, memory_order_relaxed))
         hooks->settled_inode(ctx, tx, is_committed);
     tx_reset(tx);
 }
@@ -122,7 +128,7 @@ int vm_supply_begin(struct vm_ctx *ctx, struct vm_ctx *sub, uint32_t lane_index)
     sub->overlay = NULL;
     sub->held_count = 0;
     struct vm_lane *lane = &ctx->journal->lanes[lane_index];
-    vm_lock_take(&lane->lock, ctx->region->platform);
+    VM_SHARED(&sub->io, vm_lock_take(&lane->lock, ctx->region->platform));
     int result = begin_on(sub, lane);
     if (result == 0)
         return 0;
@@ -291,7 +297,7 @@ static void tell_freeing(struct vm_ctx *ctx)
         return;
     for (uint32_t index = 0; index < tx->entry_count; index++)
         if (tx->entries[index].kind == VM_ENTRY_CLEAR)
-            ctx->journal->hooks.freeing(ctx->space, tx->entries[index].place,
+            ctx->journal->hooks.freeing(ctx, tx->entries[index].place,
                                         tx->entries[index].first);
 }
 
@@ -316,8 +322,8 @@ static void store_homes(struct vm_ctx *ctx, const void *record)
 static void add_total(_Atomic int64_t *total, int32_t delta)
 {
     if (delta)
-        atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + delta,
-                              memory_order_relaxed);
+        VM_OWN(atomic_store_explicit(
+            total, atomic_load_explicit(total, memory_order_relaxed) + delta, memory_order_relaxed));
 }
 
 static void add_totals(struct vm_lane *lane, const struct vm_tx *tx)
@@ -333,8 +339,8 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     struct vm_journal *journal = ctx->journal;
     struct vm_tx *tx = ctx->tx;
     /* H8: the mark is visible before the number exists. */
-    atomic_store(&lane->mark, atomic_load(&journal->sequence) + 1);
-    uint64_t sequence = atomic_fetch_add(&journal->sequence, 1) + 1;
+    VM_OWN(atomic_store(&lane->mark, atomic_load(&journal->sequence) + 1));
+    uint64_t sequence = VM_SHARED(&ctx->io, atomic_fetch_add(&journal->sequence, 1)) + 1;
     struct vm_record_totals totals = {tx->blocks_delta, tx->inodes_delta, tx->orphans_delta};
     vm_record_finish(writer, journal->nonce, sequence,
                      atomic_load_explicit(&journal->watermark, memory_order_acquire), &totals);
@@ -348,9 +354,9 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     uint32_t head = atomic_load_explicit(&lane->ring_head, memory_order_relaxed);
     lane->ring[head & (lane->ring_size - 1)] = (struct vm_ring_entry){sequence, at, has_frees(tx)};
     lane->write_at = at + (uint32_t)vm_align_up(writer->used, 64);
-    atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release);
+    VM_OWN(atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release));
     add_totals(lane, tx);
-    atomic_store_explicit(&lane->mark, 0, memory_order_release); /* H8 */
+    VM_OWN(atomic_store_explicit(&lane->mark, 0, memory_order_release)); /* H8 */
     return 0;
 }
 

@@ -21,6 +21,7 @@
 #ifndef VM_JOURNAL_TX_H
 #define VM_JOURNAL_TX_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,10 +30,11 @@
 #define VM_TX_ENTRIES_MAX 96u
 #define VM_TX_RUNS_MAX    64u
 
-/* Blocks that the transaction took; `pool` is the space rank's business. */
+/* Blocks that the transaction took; `pool` is the space rank's business. Others read block and count
+ * while they search (S3 in space/space.h). */
 struct vm_tx_run {
-    uint64_t block;
-    uint64_t count;
+    _Atomic uint64_t block;
+    _Atomic uint64_t count;
     uint32_t pool;
 };
 
@@ -50,14 +52,16 @@ struct vm_tx {
     struct vm_tx_entry entries[VM_TX_ENTRIES_MAX];
     uint32_t entry_count;
     struct vm_tx_run runs[VM_TX_RUNS_MAX];
-    uint32_t run_count;
+    _Atomic uint32_t run_count;
     int32_t blocks_delta;
     int32_t inodes_delta;
     int32_t orphans_delta;
     bool has_payload;  /* unfenced bytes that the record will point to (H9) */
     bool has_in_place; /* unfenced bytes that nothing points to anew */
     uint32_t lane;
-    uint64_t inode_slot; /* slot + 1 of the inode that it took; the inode rank's business */
+    /* Slot + 1 of the inode that it took; the inode rank's business (T3 in inode/table.h). */
+    _Atomic uint64_t inode_slot;
+    _Atomic bool is_waiting; /* for blocks; the space rank's business */
 };
 
 /* Lanes that only supply steps use: a running operation that needs a new group, or a new inode chunk,

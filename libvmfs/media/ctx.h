@@ -29,7 +29,8 @@ struct vm_ctx {
     struct vm_itable *itable;
     struct vm_stripe *held[VM_HELD_MAX]; /* exclusively, in ascending address order */
     unsigned held_count;
-    uint32_t hint; /* differs between threads */
+    uint32_t hint;      /* differs between threads */
+    uint32_t lane_hint; /* the same, and dense */
     uint32_t uid;  /* owner of what is created */
     uint32_t gid;
     int64_t now_ns;

@@ -227,7 +227,7 @@ static int rename_begun(struct rename *rename)
     bool needs_lock = moves_directory(rename);
     int result = 0;
     if (needs_lock) {
-        vm_lock_take(&ctx->itable->rename_lock, platform); /* R1 */
+        VM_SHARED(&ctx->io, vm_lock_take(&ctx->itable->rename_lock, platform)); /* R1 */
         result = check_cycles(rename);
     }
     if (result == 0) {

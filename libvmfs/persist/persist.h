@@ -42,6 +42,7 @@ struct vm_io {
     uint64_t fences;
     uint64_t lines;
     uint64_t bytes;
+    uint64_t shared; /* VM_SHARED() */
 };
 
 void vm_io_copy(struct vm_io *io, uint64_t offset, const void *src, size_t len_bytes);

@@ -20,9 +20,9 @@ uint64_t vm_chunk_of_block(const struct vm_region *region, uint64_t block)
     return vm_chunk_of(bit.group, (unsigned)((block - place.first_block) / VM_CHUNK_BLOCKS));
 }
 
-static _Atomic uint32_t *held_slot(struct vm_space *space, uint64_t chunk)
+static unsigned cooling_slot(uint64_t chunk)
 {
-    return &space->held[vm_mix64(chunk) % VM_HELD_SLOTS];
+    return (unsigned)(vm_mix64(chunk) % VM_COOLING_SLOTS);
 }
 
 /* The part of a run that lies in the first of its chunks. */
@@ -38,40 +38,55 @@ static struct piece first_piece(const struct vm_region *region, uint64_t block, 
     return (struct piece){chunk, vm_min(count, end - block)};
 }
 
-void vm_chunk_unmark_full(struct vm_space *space, uint64_t chunk)
+static void unmark_full(struct vm_ctx *ctx, uint64_t chunk)
 {
-    struct vm_group *group = &space->groups[chunk / VM_GROUP_CHUNKS];
+    struct vm_group *group = &ctx->space->groups[chunk / VM_GROUP_CHUNKS];
     uint64_t bit = (uint64_t)1 << chunk % VM_GROUP_CHUNKS;
     if (atomic_load_explicit(&group->full, memory_order_relaxed) & bit)
-        atomic_fetch_and_explicit(&group->full, ~bit, memory_order_release);
+        VM_SHARED(&ctx->io, atomic_fetch_and_explicit(&group->full, ~bit, memory_order_release));
 }
 
-void vm_chunks_hold(struct vm_space *space, uint64_t block, uint64_t count, int32_t change)
+static void count_own(_Atomic uint32_t *count)
+{
+    uint32_t before = atomic_load_explicit(count, memory_order_relaxed);
+    VM_OWN(atomic_store_explicit(count, before + 1, memory_order_release));
+}
+
+void vm_chunks_cool(struct vm_ctx *ctx, uint32_t lane, uint64_t block, uint64_t count)
 {
     while (count) {
-        struct piece piece = first_piece(space->region, block, count);
-        _Atomic uint32_t *slot = held_slot(space, piece.chunk);
-        atomic_fetch_add_explicit(slot, (uint32_t)change, memory_order_acq_rel);
-        if (change < 0)
-            vm_chunk_unmark_full(space, piece.chunk);
+        struct piece piece = first_piece(ctx->region, block, count);
+        count_own(&ctx->space->cooling[lane].begun[cooling_slot(piece.chunk)]);
         block += piece.count;
         count -= piece.count;
     }
 }
 
-static void unclaim(struct vm_space *space, uint64_t chunk)
+void vm_chunks_cooled(struct vm_ctx *ctx, uint32_t lane, uint64_t block, uint64_t count)
 {
-    struct vm_group *group = &space->groups[chunk / VM_GROUP_CHUNKS];
+    while (count) {
+        struct piece piece = first_piece(ctx->region, block, count);
+        count_own(&ctx->space->cooling[lane].ended[cooling_slot(piece.chunk)]);
+        unmark_full(ctx, piece.chunk);
+        block += piece.count;
+        count -= piece.count;
+    }
+}
+
+static void unclaim(struct vm_ctx *ctx, uint64_t chunk)
+{
+    struct vm_group *group = &ctx->space->groups[chunk / VM_GROUP_CHUNKS];
     uint64_t bit = (uint64_t)1 << chunk % VM_GROUP_CHUNKS;
-    uint64_t before = atomic_fetch_and_explicit(&group->claimed, ~bit, memory_order_release);
+    uint64_t before = VM_SHARED(
+        &ctx->io, atomic_fetch_and_explicit(&group->claimed, ~bit, memory_order_release));
     VM_ASSERT(before & bit);
 }
 
-void vm_chunks_unclaim(struct vm_space *space, uint64_t block, uint64_t count)
+void vm_chunks_unclaim(struct vm_ctx *ctx, uint64_t block, uint64_t count)
 {
     while (count) {
-        struct piece piece = first_piece(space->region, block, count);
-        unclaim(space, piece.chunk);
+        struct piece piece = first_piece(ctx->region, block, count);
+        unclaim(ctx, piece.chunk);
         block += piece.count;
         count -= piece.count;
     }
@@ -91,39 +106,54 @@ static void chunk_snapshot(const struct vm_space *space, uint64_t chunk, uint64_
     }
 }
 
-static bool try_claim(struct vm_space *space, uint64_t chunk)
+static bool try_claim(struct vm_ctx *ctx, uint64_t chunk)
 {
-    struct vm_group *group = &space->groups[chunk / VM_GROUP_CHUNKS];
+    struct vm_group *group = &ctx->space->groups[chunk / VM_GROUP_CHUNKS];
     uint64_t bit = (uint64_t)1 << chunk % VM_GROUP_CHUNKS;
-    return !(atomic_fetch_or_explicit(&group->claimed, bit, memory_order_acq_rel) & bit);
+    return !(VM_SHARED(&ctx->io, atomic_fetch_or_explicit(&group->claimed, bit,
+                                                          memory_order_acq_rel)) &
+             bit);
 }
 
-/* What the running transaction itself took from chunks with this hash is no reason: it is known
- * here, and taken out of a snapshot of its chunk. Returns how many of the reasons are its own. */
-static uint32_t own_holds(struct vm_ctx *ctx, uint64_t chunk, uint64_t *free_bits)
+/* The part of a run that lies in a chunk is not free. The run may be a mixture of two, as its lane goes
+ * on: then too little is left over, never too much. */
+static void take_out(uint64_t *bits, uint64_t chunk_block, uint64_t block, uint64_t count)
 {
-    const struct vm_tx *tx = ctx->tx;
-    uint32_t holds = 0;
-    for (uint32_t index = 0; index < tx->run_count; index++) {
-        uint64_t block = tx->runs[index].block;
-        uint64_t left = tx->runs[index].count;
-        while (left) {
-            struct piece piece = first_piece(ctx->region, block, left);
-            holds += held_slot(ctx->space, piece.chunk) == held_slot(ctx->space, chunk);
-            uint64_t first = block - vm_chunk_first_block(ctx->region, piece.chunk);
-            if (free_bits && piece.chunk == chunk)
-                vm_bits_change(free_bits, (unsigned)first, (unsigned)piece.count, false);
-            block += piece.count;
-            left -= piece.count;
+    uint64_t chunk_end = chunk_block + VM_CHUNK_BLOCKS;
+    if (block >= chunk_end || block + count <= chunk_block)
+        return;
+    uint64_t first = vm_max(block, chunk_block);
+    uint64_t end = vm_min(block + count, chunk_end);
+    vm_bits_change(bits, (unsigned)(first - chunk_block), (unsigned)(end - first), false);
+}
+
+/* S3 */
+static void take_out_noted(struct vm_ctx *ctx, uint64_t chunk, uint64_t *bits)
+{
+    const struct vm_journal *journal = ctx->journal;
+    uint64_t chunk_block = vm_chunk_first_block(ctx->region, chunk);
+    for (uint32_t lane = 0; lane < journal->lane_count; lane++) {
+        const struct vm_tx *tx = &journal->lanes[lane].tx;
+        uint32_t count = atomic_load_explicit(&tx->run_count, memory_order_acquire);
+        for (uint32_t index = 0; index < count; index++) {
+            const struct vm_tx_run *run = &tx->runs[index];
+            uint64_t block = atomic_load_explicit(&run->block, memory_order_acquire);
+            take_out(bits, chunk_block, block,
+                     atomic_load_explicit(&run->count, memory_order_acquire));
         }
     }
-    return holds;
 }
 
-static bool is_held(struct vm_ctx *ctx, uint64_t chunk)
+static bool is_cooling(const struct vm_ctx *ctx, uint64_t chunk)
 {
-    uint32_t holds = atomic_load_explicit(held_slot(ctx->space, chunk), memory_order_acquire);
-    return holds && holds != own_holds(ctx, chunk, NULL);
+    unsigned slot = cooling_slot(chunk);
+    for (uint32_t lane = 0; lane < ctx->region->lane_count; lane++) {
+        const struct vm_cooling *cooling = &ctx->space->cooling[lane];
+        uint32_t begun = atomic_load_explicit(&cooling->begun[slot], memory_order_acquire);
+        if (begun != atomic_load_explicit(&cooling->ended[slot], memory_order_acquire))
+            return true;
+    }
+    return false;
 }
 
 void vm_bits_change(uint64_t *words, unsigned first, unsigned count, bool is_set)
@@ -185,45 +215,57 @@ struct vm_bits_run vm_bits_find_high(const uint64_t *words, unsigned want)
     return (struct vm_bits_run){0, 0};
 }
 
-/* H2: reasons are looked for before and after the snapshot. Before: a block that a running
- * transaction took is not in the bitmap yet, and the reason goes when it is. After: a block that is
- * being freed has its reason before its bit is cleared. */
+static bool has_wanted(const uint64_t *bits, struct vm_chunk_want want)
+{
+    return count_bits(bits) >= want.free_min && vm_bits_find(bits, want.run_min).count >= want.run_min;
+}
+
+/* A hint, set only while the bitmap says so: what is noted may come back. */
+static void mark_full(struct vm_ctx *ctx, uint64_t chunk)
+{
+    struct vm_group *group = &ctx->space->groups[chunk / VM_GROUP_CHUNKS];
+    VM_SHARED(&ctx->io,
+              atomic_fetch_or_explicit(&group->full, (uint64_t)1 << chunk % VM_GROUP_CHUNKS,
+                                       memory_order_release));
+}
+
+/* H2: a block that is being freed begins to cool before its bit is cleared, so that is looked at after the
+ * bitmap. */
 static bool claim_checked(struct vm_ctx *ctx, uint64_t chunk, struct vm_chunk_want want,
                           uint64_t *free_out)
 {
-    struct vm_space *space = ctx->space;
-    if (is_held(ctx, chunk) || !try_claim(space, chunk))
+    chunk_snapshot(ctx->space, chunk, free_out);
+    bool is_enough = has_wanted(free_out, want);
+    if (!is_enough && count_bits(free_out) == 0 && !is_cooling(ctx, chunk))
+        mark_full(ctx, chunk);
+    if (!is_enough || !try_claim(ctx, chunk))
         return false;
-    bool was_held = is_held(ctx, chunk);
-    chunk_snapshot(space, chunk, free_out);
-    was_held = was_held || is_held(ctx, chunk);
-    own_holds(ctx, chunk, free_out);
-    unsigned total = count_bits(free_out);
-    struct vm_group *group = &space->groups[chunk / VM_GROUP_CHUNKS];
-    if (!was_held && total == 0)
-        atomic_fetch_or_explicit(&group->full, (uint64_t)1 << chunk % VM_GROUP_CHUNKS,
-                                 memory_order_release);
-    bool is_enough = !was_held && total >= want.free_min &&
-                     vm_bits_find(free_out, want.run_min).count >= want.run_min;
+    uint64_t mine[VM_CHUNK_WORDS_FREE];
+    memset(mine, 0xff, sizeof mine);
+    take_out_noted(ctx, chunk, mine); /* S3: the notes, then the bitmap */
+    chunk_snapshot(ctx->space, chunk, free_out);
+    for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE; word++)
+        free_out[word] &= mine[word];
+    is_enough = !is_cooling(ctx, chunk) && has_wanted(free_out, want);
     if (!is_enough)
-        unclaim(space, chunk);
+        unclaim(ctx, chunk);
     return is_enough;
 }
 
-static uint64_t group_candidates(const struct vm_space *space, uint64_t group)
+static uint64_t group_candidates(const struct vm_space *space, uint64_t group, bool with_full)
 {
     struct vm_group_place place = vm_region_group(space->region, group);
     uint64_t chunks = vm_div_up(place.block_count, VM_CHUNK_BLOCKS);
     const struct vm_group *state = &space->groups[group];
+    uint64_t full = with_full ? 0 : atomic_load_explicit(&state->full, memory_order_relaxed);
     return vm_bit_run(0, (unsigned)chunks) &
-           ~atomic_load_explicit(&state->claimed, memory_order_relaxed) &
-           ~atomic_load_explicit(&state->full, memory_order_relaxed);
+           ~atomic_load_explicit(&state->claimed, memory_order_relaxed) & ~full;
 }
 
 uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want want,
                         uint64_t *free_out)
 {
-    uint64_t candidates = group_candidates(ctx->space, group);
+    uint64_t candidates = group_candidates(ctx->space, group, want.is_last_resort);
     while (candidates) {
         unsigned index = (unsigned)__builtin_ctzll(candidates);
         candidates &= candidates - 1;
@@ -237,8 +279,8 @@ uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want
 uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count,
                               unsigned *count_out)
 {
-    const struct vm_chunk_want want = {VM_CHUNK_BLOCKS, VM_CHUNK_BLOCKS};
-    uint64_t candidates = group_candidates(ctx->space, group);
+    const struct vm_chunk_want want = {.free_min = VM_CHUNK_BLOCKS, .run_min = VM_CHUNK_BLOCKS};
+    uint64_t candidates = group_candidates(ctx->space, group, false);
     uint64_t free_bits[VM_CHUNK_WORDS_FREE];
     uint64_t first = VM_CHUNK_NONE;
     *count_out = 0;
@@ -275,7 +317,7 @@ static int mark_touched(struct vm_ctx *ctx, uint64_t offset, uint64_t bit)
 {
     struct vm_space *space = ctx->space;
     struct vm_ctx sub;
-    vm_lock_take(&space->lock, ctx->region->platform);
+    VM_SHARED(&ctx->io, vm_lock_take(&space->lock, ctx->region->platform));
     int result = vm_supply_begin(ctx, &sub, VM_LANE_SPACE);
     if (result == 0) {
         vm_tx_mask(&sub, offset, bit, bit);
@@ -352,7 +394,7 @@ int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space)
         if (vm_get32(state.groups_ready) < zone->group_count)
             break;
     }
-    atomic_store_explicit(&space->ready_seen, space->ready, memory_order_release);
+    VM_OWN(atomic_store_explicit(&space->ready_seen, space->ready, memory_order_release));
     return 0;
 }
 
@@ -419,7 +461,7 @@ int vm_group_init_next(struct vm_ctx *ctx)
     uint64_t seen = atomic_load_explicit(&space->ready_seen, memory_order_acquire);
     if (seen == ctx->region->group_count)
         return 0;
-    vm_lock_take(&space->lock, ctx->region->platform);
+    VM_SHARED(&ctx->io, vm_lock_take(&space->lock, ctx->region->platform));
     int result = 0;
     if (space->ready == seen) {
         struct vm_ctx sub;
@@ -431,7 +473,8 @@ int vm_group_init_next(struct vm_ctx *ctx)
             vm_supply_end(ctx, &sub);
         }
         if (result == 0)
-            atomic_store_explicit(&space->ready_seen, ++space->ready, memory_order_release);
+            VM_SHARED(&ctx->io, atomic_store_explicit(&space->ready_seen, ++space->ready,
+                                                      memory_order_release));
     }
     vm_lock_release(&space->lock, ctx->region->platform);
     return result ? result : 1;

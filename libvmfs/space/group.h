@@ -10,12 +10,20 @@
 
 #define VM_CHUNK_WORDS_FREE 8u
 #define VM_CHUNK_NONE       (~(uint64_t)0)
-#define VM_HELD_SLOTS       4096u
+#define VM_COOLING_SLOTS    1024u
 
 /* Volatile knowledge of one group. */
 struct vm_group {
     _Atomic uint64_t claimed; /* chunks in some pool, or being taken from */
     _Atomic uint64_t full;    /* chunks that had nothing free when last looked at: a hint */
+};
+
+/* Chunks, by a hash, in which blocks were freed above W by a lane's records (H2, H11): the two counts differ.
+ * One is written by the lane's owner only, the other under the checkpoint lock only, so that freeing
+ * writes nothing that is shared. */
+struct vm_cooling {
+    _Atomic uint32_t begun[VM_COOLING_SLOTS];
+    _Atomic uint32_t ended[VM_COOLING_SLOTS];
 };
 
 /* Free blocks of one chunk, taken from by one lane at a time. */
@@ -35,9 +43,8 @@ struct vm_space {
     struct vm_group *groups;
     uint32_t pool_count;
     struct vm_pool *pools;
-    /* Reasons why chunks with this hash cannot be claimed: blocks freed above W (H2, H11), blocks
-     * taken by transactions that are not committed. */
-    _Atomic uint32_t held[VM_HELD_SLOTS];
+    struct vm_lock scarce_lock; /* held by who looks for the last blocks */
+    struct vm_cooling *cooling; /* one for each lane */
 };
 
 /* A chunk's number is its first block / VM_CHUNK_BLOCKS within its zone, made unique by group. */
@@ -49,15 +56,16 @@ static inline uint64_t vm_chunk_of(uint64_t group, unsigned index)
 uint64_t vm_chunk_first_block(const struct vm_region *region, uint64_t chunk);
 uint64_t vm_chunk_of_block(const struct vm_region *region, uint64_t block);
 
-/* Changes the count of reasons for every chunk that a run touches. */
-void vm_chunks_hold(struct vm_space *space, uint64_t block, uint64_t count, int32_t change);
-void vm_chunks_unclaim(struct vm_space *space, uint64_t block, uint64_t count);
-void vm_chunk_unmark_full(struct vm_space *space, uint64_t chunk);
+/* Blocks of a lane's record begin to cool, and have cooled. */
+void vm_chunks_cool(struct vm_ctx *ctx, uint32_t lane, uint64_t block, uint64_t count);
+void vm_chunks_cooled(struct vm_ctx *ctx, uint32_t lane, uint64_t block, uint64_t count);
+void vm_chunks_unclaim(struct vm_ctx *ctx, uint64_t block, uint64_t count);
 
 /* What a search wants: at least this many free blocks in a chunk, and a run of this length. */
 struct vm_chunk_want {
     uint32_t free_min;
     uint32_t run_min;
+    bool is_last_resort; /* looks into chunks that seemed full, too */
 };
 
 /* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its free

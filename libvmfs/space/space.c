@@ -22,8 +22,13 @@ static struct vm_pool *own_pool(struct vm_ctx *ctx, unsigned kind)
 static void note_run(struct vm_ctx *ctx, uint64_t block, uint64_t count, uint32_t pool)
 {
     struct vm_tx *tx = ctx->tx;
-    VM_ASSERT(tx->run_count < VM_TX_RUNS_MAX);
-    tx->runs[tx->run_count++] = (struct vm_tx_run){block, count, pool};
+    VM_ASSERT(atomic_load_explicit(&tx->run_count, memory_order_relaxed) < VM_TX_RUNS_MAX);
+    uint32_t index = atomic_load_explicit(&tx->run_count, memory_order_relaxed);
+    struct vm_tx_run *run = &tx->runs[index];
+    run->pool = pool;
+    VM_OWN(atomic_store_explicit(&run->block, block, memory_order_release));
+    VM_OWN(atomic_store_explicit(&run->count, count, memory_order_release));
+    VM_OWN(atomic_store_explicit(&tx->run_count, index + 1, memory_order_release)); /* S3 */
     vm_tx_blocks(ctx, block, count, true);
 }
 
@@ -72,7 +77,6 @@ static bool pool_take(struct vm_ctx *ctx, struct vm_pool *pool, const struct req
         return false;
     uint64_t block = vm_chunk_first_block(ctx->region, pool->chunk) + run.first;
     *out = (struct vm_run){block, run.count, pool->is_zeroed};
-    vm_chunks_hold(ctx->space, block, run.count, 1);
     vm_bits_change(pool->free, run.first, run.count, false);
     note_run(ctx, block, run.count, (uint32_t)(pool - ctx->space->pools));
     return true;
@@ -82,7 +86,7 @@ static void pool_drop_chunk(struct vm_ctx *ctx, struct vm_pool *pool)
 {
     if (pool->chunk == VM_CHUNK_NONE)
         return;
-    vm_chunks_unclaim(ctx->space, vm_chunk_first_block(ctx->region, pool->chunk), 1);
+    vm_chunks_unclaim(ctx, vm_chunk_first_block(ctx->region, pool->chunk), 1);
     pool->chunk = VM_CHUNK_NONE;
 }
 
@@ -100,7 +104,7 @@ static int search_groups(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chu
         bool is_zeroed;
         int result = vm_chunk_prepare(ctx, chunk, &is_zeroed);
         if (result) {
-            vm_chunks_unclaim(space, vm_chunk_first_block(ctx->region, chunk), 1);
+            vm_chunks_unclaim(ctx, vm_chunk_first_block(ctx->region, chunk), 1);
             return result;
         }
         pool_drop_chunk(ctx, pool);
@@ -117,8 +121,8 @@ static int search_groups(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chu
 /* Good chunks first, then a new group, then whatever has the run that is needed. */
 static int pool_refill(struct vm_ctx *ctx, struct vm_pool *pool, uint32_t run_min)
 {
-    const struct vm_chunk_want good = {VM_CHUNK_BLOCKS / 4, run_min};
-    const struct vm_chunk_want any = {run_min, run_min};
+    const struct vm_chunk_want good = {.free_min = VM_CHUNK_BLOCKS / 4, .run_min = run_min};
+    const struct vm_chunk_want any = {.free_min = run_min, .run_min = run_min};
     int result = search_groups(ctx, pool, good);
     while (result == 0) {
         result = vm_group_init_next(ctx);
@@ -129,76 +133,129 @@ static int pool_refill(struct vm_ctx *ctx, struct vm_pool *pool, uint32_t run_mi
     return result ? result : search_groups(ctx, pool, any);
 }
 
-static bool steal(struct vm_ctx *ctx, const struct vm_pool *own, const struct request *request,
-                  struct vm_run *out)
+static bool steal(struct vm_ctx *ctx, const struct request *request, struct vm_run *out)
 {
     struct vm_space *space = ctx->space;
-    for (uint32_t index = 0; index < space->pool_count; index++) {
+    bool is_taken = false;
+    for (uint32_t index = 0; !is_taken && index < space->pool_count; index++) {
         struct vm_pool *pool = &space->pools[index];
-        if (pool == own || !vm_lock_try(&pool->lock))
-            continue;
-        bool is_taken = pool_take(ctx, pool, request, out);
+        VM_SHARED(&ctx->io, vm_lock_take(&pool->lock, ctx->region->platform));
+        is_taken = pool_take(ctx, pool, request, out);
         vm_lock_release(&pool->lock, ctx->region->platform);
-        if (is_taken)
-            return true;
     }
-    return false;
+    return is_taken;
 }
 
-/* Lets go of all chunks that nobody is taking from right now: what was freed in them since they
- * were claimed can then be found. Blocks that running transactions took are protected by their
- * holds. */
-static void drop_all_chunks(struct vm_ctx *ctx, struct vm_pool *own)
+/* Lets go of all chunks: what was freed in them since they were claimed, and what lanes took from pools
+ * and gave back, can then be found. */
+static void drop_all_chunks(struct vm_ctx *ctx)
 {
     struct vm_space *space = ctx->space;
-    pool_drop_chunk(ctx, own);
     for (uint32_t index = 0; index < space->pool_count; index++) {
         struct vm_pool *pool = &space->pools[index];
-        if (pool == own || !vm_lock_try(&pool->lock))
-            continue;
+        VM_SHARED(&ctx->io, vm_lock_take(&pool->lock, ctx->region->platform));
         pool_drop_chunk(ctx, pool);
         vm_lock_release(&pool->lock, ctx->region->platform);
     }
 }
 
-/* From the nearest place to the last resort. */
-static int take_some(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+static bool others_have_blocks(struct vm_ctx *ctx)
+{
+    const struct vm_journal *journal = ctx->journal;
+    for (uint32_t lane = 0; lane < journal->lane_count; lane++) {
+        const struct vm_tx *tx = &journal->lanes[lane].tx;
+        if (tx != ctx->tx && atomic_load_explicit(&tx->run_count, memory_order_acquire) &&
+            !atomic_load_explicit(&tx->is_waiting, memory_order_acquire))
+            return true;
+    }
+    return false;
+}
+
+/* Transactions that run may give back what they took, or free more than they took. They come to an end
+ * (S4), but for those that wait for this lock, too. */
+#define SCARCE_YIELDS_MAX   2000
+#define SCARCE_ATTEMPTS_MAX 8
+
+static bool wait_for_others(struct vm_ctx *ctx)
+{
+    const struct vm_platform *platform = ctx->region->platform;
+    bool has_waited = false;
+    for (int turn = 0; turn < SCARCE_YIELDS_MAX && others_have_blocks(ctx); turn++) {
+        has_waited = true;
+        platform->yield(platform->arg);
+    }
+    return has_waited;
+}
+
+/* 1, 0 or a reason. */
+static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
                      struct vm_run *out)
 {
-    if (pool_take(ctx, pool, request, out))
-        return 0;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        int result = pool_refill(ctx, pool, request->least);
-        if (result < 0)
+    const struct vm_chunk_want any = {
+        .free_min = request->least, .run_min = request->least, .is_last_resort = true};
+    bool has_waited = true;
+    for (int attempt = 0; has_waited && attempt < SCARCE_ATTEMPTS_MAX; attempt++) {
+        has_waited = attempt == 0 || wait_for_others(ctx);
+        int result = vm_checkpoint_all(ctx); /* releases what is cooling */
+        if (result)
             return result;
-        if (result > 0 && pool_take(ctx, pool, request, out))
-            return 0;
-        if (steal(ctx, pool, request, out))
-            return 0;
-        if (attempt == 0) {
-            result = vm_checkpoint_all(ctx); /* releases what is cooling */
-            if (result)
-                return result;
-            drop_all_chunks(ctx, pool);
-        }
+        drop_all_chunks(ctx);
+        VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
+        result = search_groups(ctx, pool, any);
+        bool is_taken = result > 0 && pool_take(ctx, pool, request, out);
+        vm_lock_release(&pool->lock, ctx->region->platform);
+        if (result < 0 || is_taken)
+            return result;
+        if (steal(ctx, request, out))
+            return 1;
+        has_waited = has_waited || others_have_blocks(ctx);
     }
+    return 0;
+}
+
+static int take_scarce(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+                       struct vm_run *out)
+{
+    if (steal(ctx, request, out))
+        return 0;
+    struct vm_space *space = ctx->space;
+    VM_OWN(atomic_store_explicit(&ctx->tx->is_waiting, true, memory_order_release));
+    VM_SHARED(&ctx->io, vm_lock_take(&space->scarce_lock, ctx->region->platform));
+    int result = take_last(ctx, pool, request, out);
+    vm_lock_release(&space->scarce_lock, ctx->region->platform);
+    VM_OWN(atomic_store_explicit(&ctx->tx->is_waiting, false, memory_order_release));
+    if (result)
+        return result < 0 ? result : 0;
     return vm_raise(&ctx->err, VMFS_R_NO_SPACE, request->least);
 }
 
-static int take_locked(struct vm_ctx *ctx, unsigned kind, const struct request *request,
-                       struct vm_run *run)
+/* Under the pool's lock: 1, 0 or a reason. */
+static int take_near(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+                     struct vm_run *out)
+{
+    if (pool_take(ctx, pool, request, out))
+        return 1;
+    int result = pool_refill(ctx, pool, request->least);
+    return result > 0 ? pool_take(ctx, pool, request, out) : result;
+}
+
+/* From the nearest place to the last resort. */
+static int take_some(struct vm_ctx *ctx, unsigned kind, const struct request *request,
+                     struct vm_run *out)
 {
     struct vm_pool *pool = own_pool(ctx, kind);
-    vm_lock_take(&pool->lock, ctx->region->platform);
-    int result = take_some(ctx, pool, request, run);
+    VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
+    int result = take_near(ctx, pool, request, out);
     vm_lock_release(&pool->lock, ctx->region->platform);
-    return result;
+    if (result)
+        return result < 0 ? result : 0;
+    return take_scarce(ctx, pool, request, out); /* S4: without the pool's lock */
 }
 
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out)
 {
     struct vm_run run;
-    int result = take_locked(ctx, POOL_NODES, &(struct request){.least = 1, .most = 1}, &run);
+    int result = take_some(ctx, POOL_NODES, &(struct request){.least = 1, .most = 1}, &run);
     if (result == 0)
         *offset_out = run.block * VM_BLOCK_BYTES;
     return result;
@@ -209,7 +266,7 @@ int vm_space_take_exact(struct vm_ctx *ctx, uint64_t count, uint64_t *block_out)
     VM_ASSERT(count > 0 && count <= VM_CHUNK_BLOCKS);
     struct vm_run run;
     const struct request request = {.least = (uint32_t)count, .most = (uint32_t)count};
-    int result = take_locked(ctx, POOL_NODES, &request, &run);
+    int result = take_some(ctx, POOL_NODES, &request, &run);
     if (result == 0)
         *block_out = run.block;
     return result;
@@ -233,10 +290,9 @@ static int claim_large(struct vm_ctx *ctx, uint64_t group, uint64_t want, struct
         out->is_zeroed = out->is_zeroed && is_zeroed;
     }
     if (result == 0) {
-        vm_chunks_hold(ctx->space, block, out->count, 1);
         note_run(ctx, block, out->count, POOL_CLAIM);
     }
-    vm_chunks_unclaim(ctx->space, block, blocks);
+    vm_chunks_unclaim(ctx, block, blocks);
     return result ? result : 1;
 }
 
@@ -271,7 +327,7 @@ int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct v
     }
     const struct request request = {
         .goal = goal, .least = 1, .most = (uint32_t)vm_min(want, VM_CHUNK_BLOCKS)};
-    return take_locked(ctx, POOL_DATA, &request, out);
+    return take_some(ctx, POOL_DATA, &request, out);
 }
 
 void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
@@ -281,21 +337,22 @@ void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
 
 /* H2, H11: the chunks of a freed run cannot be claimed from before its bits are cleared until W has
  * passed the record. */
-static void hook_freeing(struct vm_space *space, uint64_t block, uint64_t count)
+static void hook_freeing(struct vm_ctx *ctx, uint64_t block, uint64_t count)
 {
-    vm_chunks_hold(space, block, count, 1);
+    vm_chunks_cool(ctx, ctx->tx->lane, block, count);
 }
 
-static void hook_freed(struct vm_space *space, uint64_t block, uint64_t count)
+static void hook_freed(struct vm_ctx *ctx, uint32_t lane, uint64_t block, uint64_t count)
 {
-    vm_chunks_hold(space, block, count, -1);
+    vm_chunks_cooled(ctx, lane, block, count);
 }
 
+/* The pool may have another chunk by now; then the blocks are found when theirs is claimed again. */
 static void give_back(struct vm_ctx *ctx, const struct vm_tx_run *run)
 {
     struct vm_pool *pool = &ctx->space->pools[run->pool];
     uint64_t chunk = vm_chunk_of_block(ctx->region, run->block);
-    vm_lock_take(&pool->lock, ctx->region->platform);
+    VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
     if (pool->chunk == chunk) {
         uint64_t first = run->block - vm_chunk_first_block(ctx->region, chunk);
         vm_bits_change(pool->free, (unsigned)first, (unsigned)run->count, true);
@@ -306,12 +363,10 @@ static void give_back(struct vm_ctx *ctx, const struct vm_tx_run *run)
 
 static void hook_settled(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed)
 {
-    for (uint32_t index = 0; index < tx->run_count; index++) {
-        const struct vm_tx_run *run = &tx->runs[index];
-        if (!is_committed && run->pool != POOL_CLAIM)
-            give_back(ctx, run);
-        vm_chunks_hold(ctx->space, run->block, run->count, -1);
-    }
+    uint32_t count = atomic_load_explicit(&tx->run_count, memory_order_relaxed);
+    for (uint32_t index = 0; !is_committed && index < count; index++)
+        if (tx->runs[index].pool != POOL_CLAIM)
+            give_back(ctx, &tx->runs[index]);
 }
 
 int vm_space_init(struct vm_ctx *ctx, struct vm_space **out)
@@ -331,6 +386,9 @@ int vm_space_init(struct vm_ctx *ctx, struct vm_space **out)
     if (result == 0)
         result = vm_alloc(ctx, region->group_count * sizeof *space->groups, &memory);
     space->groups = result ? NULL : memory;
+    if (result == 0)
+        result = vm_alloc(ctx, region->lane_count * sizeof *space->cooling, &memory);
+    space->cooling = result ? NULL : memory;
     if (result)
         return result;
     for (uint32_t index = 0; index < space->pool_count; index++)
@@ -348,6 +406,9 @@ void vm_space_fini(struct vm_ctx *ctx, struct vm_space *space)
         return;
     if (space->pools)
         platform->free(platform->arg, space->pools, space->pool_count * sizeof *space->pools);
+    if (space->cooling)
+        platform->free(platform->arg, space->cooling,
+                       ctx->region->lane_count * sizeof *space->cooling);
     if (space->groups)
         platform->free(platform->arg, space->groups,
                        ctx->region->group_count * sizeof *space->groups);

@@ -6,6 +6,11 @@
  * H2, H11  A freed block cannot be taken before its record is fenced, as the home bit is cleared only
  *     then, nor before W has passed that record: the chunk is counted as cooling until the checkpoint
  *     has released it, and no cooling chunk is handed to a pool.
+ * S3  What a running transaction took is in no bitmap yet. Its lane's note of runs says so until the homes
+ *     are stored; it is written before the pool lets go of the chunk. Who claims a chunk reads the
+ *     notes of all lanes, then the bitmap: what was noted and is not any more is in the bitmap.
+ * S4  Nobody waits for a stripe while its transaction has blocks, and nobody holds a pool's lock while it
+ *     waits for the last blocks: so all others that have blocks come to their end.
  * H10 Bitmap words are shared by independent operations and change by SET and CLEAR entries only. */
 #ifndef VM_SPACE_SPACE_H
 #define VM_SPACE_SPACE_H

@@ -1,8 +1,11 @@
-/* test_floors.c -- how many fences each call may issue, counted call by call
+/* test_floors.c -- how many fences each call may issue and how many words it may share, call by call
  *
  * Every case makes 10,000 calls. A changing call issues exactly its floor in at least 94 % of them,
  * never more than 4 (an index node that splits, a checkpoint slice), and on average at most 0.10
- * more. A call that only reads issues none, ever. */
+ * more. A call that only reads issues none, ever.
+ * What threads on different objects share is the sequence number: a changing call writes it once, and
+ * nothing else in at least 94 % of the calls; refills, new groups and checkpoint slices are the rest. A
+ * call that only reads writes nothing shared, ever. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +15,7 @@
 #define CALLS      10000
 #define WARM_UP    200
 #define FENCES_MAX 4
+#define SHARED_MEAN_MAX 1.2
 #define PAGE       4096
 
 struct floor_run {
@@ -39,25 +43,44 @@ static const char *name_of(const char *dir, unsigned i)
     return name;
 }
 
-static uint64_t count_fences(struct vmfs *fs)
+static struct vmfs_counters count_cost(struct vmfs *fs)
 {
     struct vmfs_counters counters;
     expect_ok(vmfs_counters(fs, VMFS_COUNTERS_THREAD, &counters));
-    return counters.fences;
+    return counters;
 }
 
 struct tally {
     unsigned at_floor;
     uint64_t total;
     uint64_t most;
+    unsigned shares_one; /* calls that shared one word or none */
+    uint64_t shared;
 };
 
-static void tally_call(struct tally *tally, const struct floor_case *floor, uint64_t fences)
+static void tally_call(struct tally *tally, const struct floor_case *floor, uint64_t fences,
+                       uint64_t shared)
 {
     bool is_at_floor = floor->is_bound ? fences <= floor->floor : fences == floor->floor;
     tally->at_floor += is_at_floor ? 1 : 0;
     tally->total += fences;
+    tally->shares_one += shared <= 1 ? 1 : 0;
+    tally->shared += shared;
     tally->most = fences > tally->most ? fences : tally->most;
+}
+
+static void judge_shared(const struct floor_case *floor, const struct tally *tally)
+{
+    double mean = (double)tally->shared / CALLS;
+    double share = 100.0 * tally->shares_one / CALLS;
+    fprintf(stderr, "%s: %.1f %% share one word at most, mean %.3f\n", floor->name, share, mean);
+    if (floor->floor == 0) {
+        cr_assert(tally->shared == 0, "%s: %llu shared words", floor->name,
+                  (unsigned long long)tally->shared);
+        return;
+    }
+    cr_assert(share >= 94.0, "%s: only %.1f %% of the calls share one word", floor->name, share);
+    cr_assert(mean <= SHARED_MEAN_MAX, "%s: mean of %.3f shared words", floor->name, mean);
 }
 
 static void judge(const struct floor_case *floor, const struct tally *tally)
@@ -66,6 +89,7 @@ static void judge(const struct floor_case *floor, const struct tally *tally)
     double share = 100.0 * tally->at_floor / CALLS;
     fprintf(stderr, "%s: floor %u, %.1f %% at it, mean %.3f, most %llu\n", floor->name,
             floor->floor, share, mean, (unsigned long long)tally->most);
+    judge_shared(floor, tally);
     if (floor->floor == 0) {
         cr_assert(tally->total == 0, "%s: %llu fences in %d calls", floor->name,
                   (unsigned long long)tally->total, CALLS);
@@ -97,12 +121,12 @@ static void run_floor(const struct floor_case *floor)
         cr_assert(floor->prepare(&run, i) == 0, "%s: preparing %u failed", floor->name, i);
     struct tally tally = {0};
     for (unsigned i = 0; i < CALLS + WARM_UP; i++) {
-        uint64_t before = count_fences(run.fs);
+        struct vmfs_counters before = count_cost(run.fs);
         int64_t code = floor->call(&run, i);
-        uint64_t fences = count_fences(run.fs) - before;
+        struct vmfs_counters after = count_cost(run.fs);
         cr_assert(code >= 0, "%s: call %u returned %lld", floor->name, i, (long long)code);
         if (i >= WARM_UP)
-            tally_call(&tally, floor, fences);
+            tally_call(&tally, floor, after.fences - before.fences, after.shared - before.shared);
     }
     judge(floor, &tally);
     if (run.dir != NULL)
@@ -330,9 +354,9 @@ Test(floors, never_over_the_most_in_many_regions)
         run.fs = run.fixture.fs;
         expect_ok(vmfs_mkdir(run.fs, "/a", 0755));
         for (unsigned i = 0; i < CALLS; i++) {
-            uint64_t before = count_fences(run.fs);
+            uint64_t before = count_cost(run.fs).fences;
             expect_ok((int)(i % 2 == 0 ? call_mknod(&run, i) : call_mkdir(&run, i)));
-            uint64_t fences = count_fences(run.fs) - before;
+            uint64_t fences = count_cost(run.fs).fences - before;
             cr_assert(fences <= FENCES_MAX, "region %u, call %u issued %llu fences", region, i,
                       (unsigned long long)fences);
         }

@@ -81,6 +81,11 @@ static void world_wake(void *arg, _Atomic uint32_t *word)
     (void)word;
 }
 
+static void world_yield(void *arg)
+{
+    (void)arg;
+}
+
 static int64_t world_now(void *arg)
 {
     (void)arg;
@@ -122,6 +127,7 @@ void __wrap_vm_platform_init(struct vmfs *fs)
         .free = world_free,
         .wait = world_wait,
         .wake = world_wake,
+        .yield = world_yield,
         .now = world_now,
         .random = world_random,
         .hint = world_hint,

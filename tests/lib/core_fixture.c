@@ -131,6 +131,11 @@ static void platform_wake(void *arg, _Atomic uint32_t *word)
     (void)word;
 }
 
+static void platform_yield(void *arg)
+{
+    (void)arg;
+}
+
 static int64_t platform_now(void *arg)
 {
     (void)arg;
@@ -163,6 +168,7 @@ static const struct vm_platform platform = {
     .free = platform_free,
     .wait = platform_wait,
     .wake = platform_wake,
+    .yield = platform_yield,
     .now = platform_now,
     .random = platform_random,
     .hint = platform_hint,

@@ -152,6 +152,7 @@ static void hook(struct world *world)
     cr_assert_eq(vm_table_init(&core->ctx, &core->ctx.itable), 0);
     world->other = core->ctx;
     world->other.hint = 1;
+    world->other.lane_hint = 1;
     world_watch(world);
 }
 

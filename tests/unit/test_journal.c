@@ -71,6 +71,7 @@ static struct vm_ctx begin(enum lane lane)
     struct vm_ctx ctx;
     vm_ctx_init(fs, &ctx);
     ctx.hint = lane;
+    ctx.lane_hint = lane;
     ctx.now_ns = 1000;
     cr_assert_eq(vm_tx_begin(&ctx), 0);
     cr_assert_eq(ctx.tx->lane, VM_LANES_SUPPLY + (uint32_t)lane);
@@ -262,10 +263,12 @@ Test(journal, h2_reuse)
     cr_assert_eq(vmfs_unlink(fs, "/dir/x"), 0);
     cr_assert_eq(vmfs_rmdir(fs, "/dir"), 0);
     struct vm_space *space = fs->volume.space;
+    struct vm_ctx ctx;
+    vm_ctx_init(fs, &ctx);
     for (uint32_t index = 0; index < space->pool_count; index++)
         if (space->pools[index].chunk != VM_CHUNK_NONE) {
             vm_chunks_unclaim(
-                space, vm_chunk_first_block(&fs->volume.region, space->pools[index].chunk), 1);
+                &ctx, vm_chunk_first_block(&fs->volume.region, space->pools[index].chunk), 1);
             space->pools[index].chunk = VM_CHUNK_NONE;
         }
     struct vmfs_file *file;
