@@ -103,9 +103,11 @@ static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx,
         return result;
     if (!fs->is_read_only)
         populate_lanes(fs);
-    fs->open_cost = (struct vmfs_counters){
-        .ops = 1, .fences = ctx->io.fences, .lines = ctx->io.lines, .bytes = ctx->io.bytes,
-        .shared = ctx->io.shared};
+    fs->open_cost = (struct vmfs_counters){.ops = 1,
+                                           .fences = ctx->io.fences,
+                                           .lines = ctx->io.lines,
+                                           .bytes = ctx->io.bytes,
+                                           .shared = ctx->io.shared};
     say_opened(fs, ctx);
     return 0;
 }

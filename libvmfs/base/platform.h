@@ -17,7 +17,7 @@ struct vm_platform {
     /* Sleeps while *word is `seen`, or not at all; wakes all sleepers. */
     void (*wait)(void *arg, _Atomic uint32_t *word, uint32_t seen);
     void (*wake)(void *arg, _Atomic uint32_t *word);
-    void (*yield)(void *arg); /* lets other threads run */
+    void (*yield)(void *arg);      /* lets other threads run */
     int64_t (*now)(void *arg);     /* nanoseconds since 1970, to a few milliseconds */
     uint64_t (*random)(void *arg); /* unpredictable */
     uintptr_t (*hint)(void *arg);  /* not 0, differs between threads running at once */

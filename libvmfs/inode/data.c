@@ -107,8 +107,8 @@ void vm_data_note_logged(struct vm_ctx *ctx, uint64_t block)
     /* Ahead of what is needed, so that it is seldom written: it only saves looking at the slots. */
     _Atomic uint64_t *last = &ctx->itable->logged_last;
     uint64_t seen = atomic_load(last);
-    while (seen < sequence && !VM_SHARED(&ctx->io, atomic_compare_exchange_weak(
-                                                       last, &seen, sequence + LOGGED_AHEAD)))
+    while (seen < sequence &&
+           !VM_SHARED(&ctx->io, atomic_compare_exchange_weak(last, &seen, sequence + LOGGED_AHEAD)))
         continue;
 }
 

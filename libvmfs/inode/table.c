@@ -113,8 +113,7 @@ static int chunk_block(struct vm_ctx *ctx, uint64_t chunk, uint64_t *block_out)
     vm_lock_release(&table->lock, ctx->region->platform);
     ctx->err.is_speculative = was_speculative;
     if (result > 0)
-        VM_SHARED(&ctx->io,
-                  atomic_store_explicit(&state->block, *block_out, memory_order_release));
+        VM_SHARED(&ctx->io, atomic_store_explicit(&state->block, *block_out, memory_order_release));
     return result;
 }
 
@@ -175,9 +174,9 @@ static void word_drop(struct vm_ctx *ctx, struct vm_slot_word *slots)
 {
     if (!slots->is_valid)
         return;
-    VM_SHARED(&ctx->io, atomic_fetch_and_explicit(&ctx->itable->chunks[slots->chunk].claimed,
-                                                  ~((uint64_t)1 << slots->word),
-                                                  memory_order_release));
+    VM_SHARED(&ctx->io,
+              atomic_fetch_and_explicit(&ctx->itable->chunks[slots->chunk].claimed,
+                                        ~((uint64_t)1 << slots->word), memory_order_release));
     slots->is_valid = false;
 }
 
@@ -256,13 +255,11 @@ static int search_chunks(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_
         if (result == 0)
             continue;
         if (atomic_load_explicit(&table->cursor, memory_order_relaxed) != chunk)
-            VM_SHARED(&ctx->io,
-                      atomic_store_explicit(&table->cursor, chunk, memory_order_relaxed));
+            VM_SHARED(&ctx->io, atomic_store_explicit(&table->cursor, chunk, memory_order_relaxed));
         return result;
     }
-    VM_SHARED(&ctx->io,
-              atomic_store_explicit(&table->cursor, count ? (start + most) % count : 0,
-                                    memory_order_relaxed));
+    VM_SHARED(&ctx->io, atomic_store_explicit(&table->cursor, count ? (start + most) % count : 0,
+                                              memory_order_relaxed));
     return 0;
 }
 
@@ -347,10 +344,9 @@ static int table_grow(struct vm_ctx *ctx)
         if (result == 0) {
             VM_SHARED(&ctx->io, atomic_store_explicit(&table->chunks[seen].block, block,
                                                       memory_order_release));
-            VM_SHARED(&ctx->io, atomic_store_explicit(&table->chunk_count, seen + 1,
-                                                      memory_order_release));
             VM_SHARED(&ctx->io,
-                      atomic_store_explicit(&table->cursor, seen, memory_order_relaxed));
+                      atomic_store_explicit(&table->chunk_count, seen + 1, memory_order_release));
+            VM_SHARED(&ctx->io, atomic_store_explicit(&table->cursor, seen, memory_order_relaxed));
         }
     }
     vm_lock_release(&table->lock, ctx->region->platform);
@@ -435,7 +431,8 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
         is_spent = *id_out == 0;
         if (is_spent)
             continue;
-        VM_OWN(atomic_store_explicit(&ctx->tx->inode_slot, slot + 1, memory_order_release)); /* T3 */
+        VM_OWN(
+            atomic_store_explicit(&ctx->tx->inode_slot, slot + 1, memory_order_release)); /* T3 */
         uint64_t chunk_offset = *offset_out - index * VM_INODE_BYTES - VM_BLOCK_BYTES;
         vm_tx_mask(ctx, used_offset(chunk_offset, slots->word), (uint64_t)1 << bit,
                    (uint64_t)1 << bit); /* T2 */
@@ -443,9 +440,9 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
         return 1;
     }
     if (is_spent)
-        VM_SHARED(&ctx->io, atomic_fetch_or_explicit(&table->chunks[slots->chunk].spent,
-                                                     (uint64_t)1 << slots->word,
-                                                     memory_order_relaxed));
+        VM_SHARED(&ctx->io,
+                  atomic_fetch_or_explicit(&table->chunks[slots->chunk].spent,
+                                           (uint64_t)1 << slots->word, memory_order_relaxed));
     return 0;
 }
 

@@ -186,8 +186,8 @@ void vm_record_flush(struct vm_ctx *ctx, struct vm_journal *journal, const void 
 }
 
 /* Calls `each` for the lane's records up to `target`; returns how many there are. */
-typedef void (*record_fn)(struct vm_ctx *ctx, struct vm_watermark *line,
-                          const struct vm_lane *lane, const struct vm_ring_entry *entry);
+typedef void (*record_fn)(struct vm_ctx *ctx, struct vm_watermark *line, const struct vm_lane *lane,
+                          const struct vm_ring_entry *entry);
 
 static uint32_t for_records(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_watermark *line,
                             record_fn each)
@@ -204,8 +204,8 @@ static uint32_t for_records(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_
     return at - tail;
 }
 
-static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line,
-                         const struct vm_lane *lane, const struct vm_ring_entry *entry)
+static void claim_record(struct vm_ctx *ctx, struct vm_watermark *line, const struct vm_lane *lane,
+                         const struct vm_ring_entry *entry)
 {
     const void *record = lane->mirror + entry->offset;
     const struct vm_record_media *header = record;
@@ -233,8 +233,8 @@ static void release_record(struct vm_ctx *ctx, struct vm_watermark *line,
 int vm_journal_poison(struct vm_ctx *ctx)
 {
     if (ctx->journal)
-        VM_SHARED(&ctx->io, atomic_store_explicit(&ctx->journal->is_poisoned, true,
-                                                  memory_order_release));
+        VM_SHARED(&ctx->io,
+                  atomic_store_explicit(&ctx->journal->is_poisoned, true, memory_order_release));
     return vm_raise(&ctx->err, VMFS_R_SYSTEM, 0);
 }
 
@@ -254,8 +254,8 @@ int vm_journal_fence(struct vm_ctx *ctx)
 
 static int fence_counted(struct vm_ctx *ctx)
 {
-    VM_SHARED(&ctx->io, atomic_fetch_add_explicit(&ctx->journal->checkpoint_fences, 1,
-                                                  memory_order_relaxed));
+    VM_SHARED(&ctx->io,
+              atomic_fetch_add_explicit(&ctx->journal->checkpoint_fences, 1, memory_order_relaxed));
     return vm_journal_fence(ctx);
 }
 
@@ -281,14 +281,14 @@ static int checkpoint_slice(struct vm_ctx *ctx)
         return result;
     journal->line = line;
     journal->line_copy ^= 1;
-    VM_SHARED(&ctx->io, atomic_store_explicit(&journal->watermark, line.watermark,
-                                              memory_order_release));
+    VM_SHARED(&ctx->io,
+              atomic_store_explicit(&journal->watermark, line.watermark, memory_order_release));
     for (uint32_t index = 0; index < journal->lane_count; index++) { /* H1: all lanes together */
         struct vm_lane *lane = &journal->lanes[index];
         uint32_t count = for_records(ctx, lane, &line, release_record);
         if (count)
-            VM_SHARED(&ctx->io, atomic_fetch_add_explicit(&lane->ring_tail, count,
-                                                          memory_order_release));
+            VM_SHARED(&ctx->io,
+                      atomic_fetch_add_explicit(&lane->ring_tail, count, memory_order_release));
     }
     return 1;
 }

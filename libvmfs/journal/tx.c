@@ -297,8 +297,7 @@ static void tell_freeing(struct vm_ctx *ctx)
         return;
     for (uint32_t index = 0; index < tx->entry_count; index++)
         if (tx->entries[index].kind == VM_ENTRY_CLEAR)
-            ctx->journal->hooks.freeing(ctx, tx->entries[index].place,
-                                        tx->entries[index].first);
+            ctx->journal->hooks.freeing(ctx, tx->entries[index].place, tx->entries[index].first);
 }
 
 static bool has_frees(const struct vm_tx *tx)
@@ -322,8 +321,9 @@ static void store_homes(struct vm_ctx *ctx, const void *record)
 static void add_total(_Atomic int64_t *total, int32_t delta)
 {
     if (delta)
-        VM_OWN(atomic_store_explicit(
-            total, atomic_load_explicit(total, memory_order_relaxed) + delta, memory_order_relaxed));
+        VM_OWN(atomic_store_explicit(total,
+                                     atomic_load_explicit(total, memory_order_relaxed) + delta,
+                                     memory_order_relaxed));
 }
 
 static void add_totals(struct vm_lane *lane, const struct vm_tx *tx)

@@ -31,7 +31,7 @@ struct vm_ctx {
     unsigned held_count;
     uint32_t hint;      /* differs between threads */
     uint32_t lane_hint; /* the same, and dense */
-    uint32_t uid;  /* owner of what is created */
+    uint32_t uid;       /* owner of what is created */
     uint32_t gid;
     int64_t now_ns;
     uint64_t losses; /* of pages, when the call began; for the guard */

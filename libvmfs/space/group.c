@@ -77,8 +77,8 @@ static void unclaim(struct vm_ctx *ctx, uint64_t chunk)
 {
     struct vm_group *group = &ctx->space->groups[chunk / VM_GROUP_CHUNKS];
     uint64_t bit = (uint64_t)1 << chunk % VM_GROUP_CHUNKS;
-    uint64_t before = VM_SHARED(
-        &ctx->io, atomic_fetch_and_explicit(&group->claimed, ~bit, memory_order_release));
+    uint64_t before =
+        VM_SHARED(&ctx->io, atomic_fetch_and_explicit(&group->claimed, ~bit, memory_order_release));
     VM_ASSERT(before & bit);
 }
 
@@ -110,9 +110,9 @@ static bool try_claim(struct vm_ctx *ctx, uint64_t chunk)
 {
     struct vm_group *group = &ctx->space->groups[chunk / VM_GROUP_CHUNKS];
     uint64_t bit = (uint64_t)1 << chunk % VM_GROUP_CHUNKS;
-    return !(VM_SHARED(&ctx->io, atomic_fetch_or_explicit(&group->claimed, bit,
-                                                          memory_order_acq_rel)) &
-             bit);
+    return !(
+        VM_SHARED(&ctx->io, atomic_fetch_or_explicit(&group->claimed, bit, memory_order_acq_rel)) &
+        bit);
 }
 
 /* The part of a run that lies in a chunk is not free. The run may be a mixture of two, as its lane goes
@@ -217,7 +217,8 @@ struct vm_bits_run vm_bits_find_high(const uint64_t *words, unsigned want)
 
 static bool has_wanted(const uint64_t *bits, struct vm_chunk_want want)
 {
-    return count_bits(bits) >= want.free_min && vm_bits_find(bits, want.run_min).count >= want.run_min;
+    return count_bits(bits) >= want.free_min &&
+           vm_bits_find(bits, want.run_min).count >= want.run_min;
 }
 
 /* A hint, set only while the bitmap says so: what is noted may come back. */

@@ -159,6 +159,15 @@ static void drop_all_chunks(struct vm_ctx *ctx)
     }
 }
 
+static uint64_t blocks_noted(const struct vm_tx *tx)
+{
+    uint64_t blocks = 0;
+    uint32_t count = atomic_load_explicit(&tx->run_count, memory_order_acquire);
+    for (uint32_t index = 0; index < count; index++)
+        blocks += atomic_load_explicit(&tx->runs[index].count, memory_order_relaxed);
+    return blocks;
+}
+
 static bool others_have_blocks(struct vm_ctx *ctx)
 {
     const struct vm_journal *journal = ctx->journal;
@@ -171,10 +180,20 @@ static bool others_have_blocks(struct vm_ctx *ctx)
     return false;
 }
 
+/* Is there a block that nobody has? Then the search has missed it because it was being freed meanwhile. */
+static bool has_missed(struct vm_ctx *ctx)
+{
+    const struct vm_journal *journal = ctx->journal;
+    int64_t left = vm_journal_totals(journal).blocks_free;
+    for (uint32_t lane = 0; lane < journal->lane_count; lane++)
+        left -= (int64_t)blocks_noted(&journal->lanes[lane].tx);
+    return left > 0;
+}
+
 /* Transactions that run may give back what they took, or free more than they took. They come to an end
  * (S4), but for those that wait for this lock, too. */
 #define SCARCE_YIELDS_MAX   2000
-#define SCARCE_ATTEMPTS_MAX 8
+#define SCARCE_ATTEMPTS_MAX 64
 
 static bool wait_for_others(struct vm_ctx *ctx)
 {
@@ -193,9 +212,9 @@ static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct requ
 {
     const struct vm_chunk_want any = {
         .free_min = request->least, .run_min = request->least, .is_last_resort = true};
-    bool has_waited = true;
-    for (int attempt = 0; has_waited && attempt < SCARCE_ATTEMPTS_MAX; attempt++) {
-        has_waited = attempt == 0 || wait_for_others(ctx);
+    bool is_worth_it = true;
+    for (int attempt = 0; is_worth_it && attempt < SCARCE_ATTEMPTS_MAX; attempt++) {
+        bool has_waited = attempt > 0 && wait_for_others(ctx);
         int result = vm_checkpoint_all(ctx); /* releases what is cooling */
         if (result)
             return result;
@@ -208,7 +227,8 @@ static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct requ
             return result;
         if (steal(ctx, request, out))
             return 1;
-        has_waited = has_waited || others_have_blocks(ctx);
+        bool is_missed = request->least == 1 && has_missed(ctx);
+        is_worth_it = has_waited || is_missed || others_have_blocks(ctx);
     }
     return 0;
 }

@@ -12,11 +12,11 @@
 
 #include "fixture.h"
 
-#define CALLS      10000
-#define WARM_UP    200
-#define FENCES_MAX 4
+#define CALLS           10000
+#define WARM_UP         200
+#define FENCES_MAX      4
 #define SHARED_MEAN_MAX 1.2
-#define PAGE       4096
+#define PAGE            4096
 
 struct floor_run {
     struct fixture fixture;

@@ -3,6 +3,7 @@
  * On a full region each call either works or returns -ENOSPC and has changed nothing; what frees
  * space always works, and after it everything else does again. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -275,6 +276,79 @@ Test(full, a_hundred_rounds_of_names)
         expect_ok(region_remove_tree(fs, "/names"));
     }
     fixture_close(&fixture);
+}
+
+/* ---- fill, unlink one file, write the same again ---- */
+
+#define AGAIN_ROUNDS  1000
+#define AGAIN_THREADS 4
+#define AGAIN_BYTES   (40 * PAGE)
+
+struct again {
+    pthread_t thread;
+    char path[32];
+    unsigned refused;
+};
+
+/* 1 if the whole file was written. */
+static unsigned write_again(const char *path)
+{
+    static const uint8_t bytes[AGAIN_BYTES];
+    struct vmfs_file *file;
+    expect_ok(vmfs_file_open(fs, path, VMFS_O_CREAT | VMFS_O_RDWR, 0644, &file));
+    int64_t written = 0;
+    uint64_t offset = 0;
+    while (offset < AGAIN_BYTES && written >= 0) {
+        written = vmfs_file_pwrite(file, bytes, 4 * PAGE, offset);
+        offset += written > 0 ? (uint64_t)written : 0;
+    }
+    expect_ok(vmfs_file_close(file));
+    return offset == AGAIN_BYTES;
+}
+
+static void *again_rounds(void *arg)
+{
+    struct again *again = arg;
+    for (unsigned round = 0; round < AGAIN_ROUNDS; round++) {
+        expect_ok(vmfs_unlink(fs, again->path));
+        again->refused += write_again(again->path) ? 0 : 1;
+    }
+    return NULL;
+}
+
+static void run_again(unsigned threads)
+{
+    static struct again again[AGAIN_THREADS];
+    fixture_open(&fixture, "again", SMALL_BYTES + REGION_MIB);
+    fs = fixture.fs;
+    for (unsigned i = 0; i < threads; i++) {
+        again[i] = (struct again){.refused = 0};
+        snprintf(again[i].path, sizeof(again[i].path), "/file-%u", i);
+        cr_assert(write_again(again[i].path));
+    }
+    /* A file that comes to lie in more pieces may need a node for its extents. */
+    uint64_t filled = fill_data("/filler") / PAGE * PAGE;
+    expect_ok(vmfs_truncate(fs, "/filler", filled - (threads - 1) * 5 * PAGE));
+    for (unsigned i = 1; i < threads; i++)
+        cr_assert(pthread_create(&again[i].thread, NULL, again_rounds, &again[i]) == 0);
+    again_rounds(&again[0]);
+    for (unsigned i = 1; i < threads; i++)
+        pthread_join(again[i].thread, NULL);
+    for (unsigned i = 0; i < threads; i++)
+        cr_assert(again[i].refused == 0, "%s: %u of %u rounds found no space", again[i].path,
+                  again[i].refused, AGAIN_ROUNDS);
+    expect_ok(region_check(fs));
+    fixture_close(&fixture);
+}
+
+Test(full, the_same_file_again_a_thousand_times)
+{
+    run_again(1);
+}
+
+Test(full, the_same_files_again_by_several_threads)
+{
+    run_again(AGAIN_THREADS);
 }
 
 /* Freeing more blocks of attributes than one record has room for takes several. */
