@@ -23,9 +23,15 @@ static void hold(struct vm_ctx *ctx, struct vm_stripe *stripe)
     ctx->held_count++;
 }
 
+static bool has_no_blocks(const struct vm_ctx *ctx)
+{
+    return !ctx->tx || atomic_load_explicit(&ctx->tx->run_count, memory_order_relaxed) == 0;
+}
+
 void vm_lock_inodes(struct vm_ctx *ctx, const uint64_t *ids, unsigned count)
 {
     VM_ASSERT(ctx->held_count == 0);
+    VM_ASSERT(has_no_blocks(ctx)); /* S4 */
     for (unsigned index = 0; index < count; index++)
         if (ids[index])
             hold(ctx, vm_stripe_of(ctx, ids[index]));
@@ -40,6 +46,7 @@ bool vm_lock_another(struct vm_ctx *ctx, uint64_t id)
         if (ctx->held[index] == stripe)
             return true;
     bool is_last = ctx->held_count == 0 || ctx->held[ctx->held_count - 1] < stripe;
+    VM_ASSERT(!is_last || has_no_blocks(ctx)); /* S4 */
     if (is_last)
         VM_OWN(vm_lock_take(&stripe->lock, ctx->region->platform));
     else if (!VM_OWN(vm_lock_try(&stripe->lock)))
@@ -58,13 +65,14 @@ void vm_unlock_inodes(struct vm_ctx *ctx)
 void vm_pause_inodes(struct vm_ctx *ctx)
 {
     VM_ASSERT(!ctx->overlay || ctx->overlay->count == 0);
+    VM_ASSERT(has_no_blocks(ctx)); /* S4 */
     const struct vm_platform *platform = ctx->region->platform;
     for (unsigned index = ctx->held_count; index-- > 0;)
         vm_lock_release(&ctx->held[index]->lock, platform);
     for (unsigned index = 0; index < ctx->held_count; index++)
         vm_lock_yield(&ctx->held[index]->lock, platform);
     for (unsigned index = 0; index < ctx->held_count; index++)
-        vm_lock_take(&ctx->held[index]->lock, platform);
+        VM_OWN(vm_lock_take(&ctx->held[index]->lock, platform));
 }
 
 struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)

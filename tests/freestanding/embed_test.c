@@ -102,6 +102,11 @@ static void embed_wake(void *arg, _Atomic uint32_t *word)
     self->wakes++;
 }
 
+static void embed_yield(void *arg)
+{
+    (void)arg;
+}
+
 static int64_t embed_now(void *arg)
 {
     struct embed *self = arg;
@@ -248,6 +253,7 @@ static void power_on(void)
         .free = embed_free,
         .wait = embed_wait,
         .wake = embed_wake,
+        .yield = embed_yield,
         .now = embed_now,
         .random = embed_random,
         .hint = embed_hint,
