@@ -43,6 +43,7 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->overlay = NULL;
     ctx->tx = NULL;
     ctx->held_count = 0;
+    ctx->is_window_kept = false;
     ctx->hint = 0;
     ctx->lane_hint = 0;
     ctx->uid = fs->owner_uid;

@@ -182,7 +182,7 @@ static void check_living(struct vm_check *check, const struct vm_inode *inode)
     uint64_t state = vm_get32(m->generation) >> STATE_SHIFT;
     if (!kind_is_sound(inode))
         vm_problem(check, INODES, NONE, "inode %i has what its type cannot have", inode->id);
-    if ((state & ~(uint64_t)VM_STATE_BEYOND) || vm_get64(m->blocks) >> FLAGS_SHIFT)
+    if ((state & ~(uint64_t)VM_STATES_ALL) || vm_get64(m->blocks) >> FLAGS_SHIFT)
         vm_problem(check, INODES, NONE, "inode %i has undefined flags", inode->id);
     if (vm_inode_is_beyond(inode) && !vm_inode_is_file(inode))
         vm_problem(check, INODES, NONE, "inode %i has blocks beyond its end and is no file",

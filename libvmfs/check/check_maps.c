@@ -184,12 +184,11 @@ static int each_extent(void *arg, const struct vm_extent *extent)
         vm_problem(check, MAPS, EXTENT_ORDER,
                    "inode %i: the extent at file block %n lies over the one before it", id,
                    extent->file_block);
-    if (extent->flags || extent->birth > check->region->epoch)
-        vm_problem(check, MAPS, NONE,
-                   "inode %i: the extent at file block %n has undefined flags or birth", id,
+    if (extent->birth > check->region->epoch)
+        vm_problem(check, MAPS, NONE, "inode %i: the extent at file block %n is not born yet", id,
                    extent->file_block);
-    if (end > vm_div_up(vm_inode_size(body->inode), VM_BLOCK_BYTES) &&
-        !vm_inode_is_beyond(body->inode))
+    bool may_lie_beyond = extent->flags & VM_EXTENT_UNWRITTEN || vm_inode_is_beyond(body->inode);
+    if (end > vm_div_up(vm_inode_size(body->inode), VM_BLOCK_BYTES) && !may_lie_beyond) /* U2 */
         vm_problem(check, MAPS, NONE, "inode %i: the extent at file block %n lies beyond the end",
                    id, extent->file_block);
     body->floor = vm_max(body->floor, end);

@@ -114,6 +114,9 @@ int vm_extents_build(struct vm_ctx *ctx, struct vm_map *map, const struct vm_ext
 
 /* ---- any map ---- */
 
+/* The level of the root, 0 if it is a leaf or there is none; the highest if it cannot be read. */
+uint32_t vm_map_level(struct vm_ctx *ctx, const struct vm_map *map);
+
 #define VM_TRIM_LINES   11u
 #define VM_TRIM_ENTRIES 9u
 

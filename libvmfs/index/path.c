@@ -184,3 +184,11 @@ int vm_path_replace(struct vm_ctx *ctx, struct vm_map *map, const struct vm_path
         map->root = rising[0].offset;
     return 0;
 }
+
+uint32_t vm_map_level(struct vm_ctx *ctx, const struct vm_map *map)
+{
+    union vm_head head;
+    if (map->root == 0)
+        return 0;
+    return vm_head_load(ctx, map->root, &head) ? VM_NODE_LEVEL_MAX : head.node.level;
+}

@@ -62,7 +62,7 @@ static int check_resizable(struct vm_ctx *ctx, const struct vm_inode *inode)
         return vm_raise(&ctx->err, VMFS_R_IS_A_DIRECTORY, inode->id);
     if (!vm_inode_is_file(inode))
         return vm_raise(&ctx->err, VMFS_R_NOT_A_FILE, inode->id);
-    return 0;
+    return vm_inode_check_change(ctx, inode, false);
 }
 
 static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *attr)

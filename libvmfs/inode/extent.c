@@ -136,6 +136,27 @@ static int insert_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struc
     return result;
 }
 
+static int remove_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
+{
+    if (inode->m.form == VM_BODY_TREE) {
+        struct vm_map map = vm_inode_data_map(inode);
+        return vm_extents_remove(ctx, &map, extent->file_block);
+    }
+    struct inline_list list;
+    int result = inline_load(ctx, inode, &list);
+    if (result)
+        return result;
+    unsigned at = 0;
+    while (at < list.count && list.items[at].file_block != extent->file_block)
+        at++;
+    VM_ASSERT(at < list.count);
+    list.count--;
+    for (; at < list.count; at++)
+        list.items[at] = list.items[at + 1];
+    inline_store(ctx, inode, &list);
+    return 0;
+}
+
 /* A record counts the blocks that it frees in 32 bits with a sign. */
 #define EXTENT_BLOCKS_MAX ((uint64_t)1 << 30)
 
@@ -181,19 +202,8 @@ static int trim_map(struct vm_ctx *ctx, struct vm_inode *inode)
 /* Takes out the last extent: 1 if empty leaves are left behind it. */
 static int remove_last(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
 {
-    if (inode->m.form == VM_BODY_TREE) {
-        struct vm_map map = vm_inode_data_map(inode);
-        int result = vm_extents_remove(ctx, &map, extent->file_block);
-        return result ? result : trim_map(ctx, inode);
-    }
-    struct inline_list list;
-    int result = inline_load(ctx, inode, &list);
-    if (result)
-        return result;
-    VM_ASSERT(list.count > 0 && list.items[list.count - 1].file_block == extent->file_block);
-    list.count--;
-    inline_store(ctx, inode, &list);
-    return 0;
+    int result = remove_extent(ctx, inode, extent);
+    return result || inode->m.form != VM_BODY_TREE ? result : trim_map(ctx, inode);
 }
 
 /* One extent of which blocks lie at or behind `from_block`: what lies there goes. */
@@ -213,17 +223,35 @@ static int cut_last(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_extent
 #define CUT_ENTRIES (VM_TRIM_ENTRIES + 1u)
 #define CUT_LINES   (VM_TRIM_LINES + 5u)
 
-int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block)
+/* The last extent of which something lies at or behind `from_block` and is to go: 1, 0 or a reason. */
+static int find_last(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t from_block,
+                     bool is_unwritten_kept, struct vm_extent *last)
+{
+    uint64_t key = VM_KEY_MAX - 1;
+    for (;;) {
+        int found = vm_file_floor(ctx, inode, key, last);
+        if (found <= 0)
+            return found;
+        if (last->file_block + last->blocks <= from_block)
+            return 0;
+        if (!is_unwritten_kept || !(last->flags & VM_EXTENT_UNWRITTEN))
+            return 1;
+        if (last->file_block <= from_block)
+            return 0;
+        key = last->file_block - 1;
+    }
+}
+
+static int cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block,
+               bool is_unwritten_kept)
 {
     for (;;) {
         struct vm_extent last;
-        int found = vm_file_floor(ctx, inode, VM_KEY_MAX - 1, &last);
+        int found = find_last(ctx, inode, from_block, is_unwritten_kept, &last);
         if (found < 0)
             return found;
         if (!found)
-            return inode->m.form == VM_BODY_TREE ? trim_map(ctx, inode) : 0;
-        if (last.file_block + last.blocks <= from_block)
-            return 0;
+            return vm_file_trim(ctx, inode);
         int64_t freed = (int64_t)ctx->tx->blocks_delta + last.blocks;
         if (freed > (int64_t)EXTENT_BLOCKS_MAX || !vm_tx_has_room(ctx, CUT_ENTRIES, CUT_LINES))
             return 1;
@@ -231,4 +259,138 @@ int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block)
         if (result)
             return result;
     }
+}
+
+int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block)
+{
+    return cut(ctx, inode, from_block, false);
+}
+
+int vm_file_cut_written(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block)
+{
+    return cut(ctx, inode, from_block, true);
+}
+
+int vm_file_trim(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    return inode->m.form == VM_BODY_TREE ? trim_map(ctx, inode) : 0;
+}
+
+/* A change is at most two slots that are new, each of which may split every node on its way, and two
+ * that are changed or go. */
+#define CHANGE_LINES 30u
+
+bool vm_file_has_room(struct vm_ctx *ctx, const struct vm_inode *inode)
+{
+    uint32_t level = 0;
+    if (inode->m.form == VM_BODY_TREE) {
+        struct vm_map map = vm_inode_data_map(inode);
+        level = vm_map_level(ctx, &map);
+    }
+    uint32_t nodes = 2 * (2 * level + 3);
+    uint32_t entries = nodes + 2 * (level + 1) + 2;
+    return ctx->tx->run_count + nodes + 1 <= VM_TX_RUNS_MAX &&
+           vm_tx_has_room(ctx, entries, CHANGE_LINES) &&
+           ctx->tx->blocks_delta <= (int32_t)(EXTENT_BLOCKS_MAX / 2);
+}
+
+/* What `old` keeps on both sides of the part that is taken out of it. */
+static void split_around(const struct vm_extent *old, const struct vm_part *part,
+                         struct vm_extent *left, struct vm_extent *right)
+{
+    uint64_t skip = part->first - old->file_block;
+    VM_ASSERT(part->first >= old->file_block && part->count > 0 &&
+              skip + part->count <= old->blocks);
+    *left = *right = *old;
+    left->blocks = (uint32_t)skip;
+    right->file_block = part->first + part->count;
+    right->block = old->block + skip + part->count;
+    right->blocks = old->blocks - (uint32_t)(skip + part->count);
+}
+
+/* Joins `with` to the extent behind it if it ends the old one and they continue each other. */
+static int join_after(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_extent *with)
+{
+    struct vm_extent after;
+    int found = vm_file_ceiling(ctx, inode, with->file_block + with->blocks, &after);
+    if (found <= 0 || !continues(with, &after))
+        return found < 0 ? found : 0;
+    with->blocks += after.blocks;
+    return remove_extent(ctx, inode, &after);
+}
+
+/* The first slot is taken by what is left of the old extent, by `with`, or by neither. */
+static int put_front(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                     const struct vm_extent *left, const struct vm_extent *with)
+{
+    struct vm_extent before;
+    if (left->blocks) {
+        int result = update_extent(ctx, inode, left);
+        return result || !with ? result : insert_extent(ctx, inode, with);
+    }
+    int found = 0;
+    if (with && old->file_block > 0)
+        found = vm_file_floor(ctx, inode, old->file_block - 1, &before);
+    if (found < 0)
+        return found;
+    if (found && continues(&before, with)) {
+        before.blocks += with->blocks;
+        int result = remove_extent(ctx, inode, old);
+        return result ? result : update_extent(ctx, inode, &before);
+    }
+    return with ? update_extent(ctx, inode, with) : remove_extent(ctx, inode, old);
+}
+
+static int replace_part(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                        const struct vm_part *part, const struct vm_extent *with)
+{
+    struct vm_extent left;
+    struct vm_extent right;
+    struct vm_extent joined = {0};
+    split_around(old, part, &left, &right);
+    int result = 0;
+    if (with) {
+        joined = *with;
+        if (right.blocks == 0)
+            result = join_after(ctx, inode, &joined);
+    }
+    if (result == 0)
+        result = put_front(ctx, inode, old, &left, with ? &joined : NULL);
+    if (result == 0 && right.blocks)
+        result = insert_extent(ctx, inode, &right);
+    return result;
+}
+
+int vm_file_mark(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                 const struct vm_part *part, uint32_t flags)
+{
+    struct vm_extent with = *old;
+    with.file_block = part->first;
+    with.block += part->first - old->file_block;
+    with.blocks = (uint32_t)part->count;
+    with.flags = flags;
+    return replace_part(ctx, inode, old, part, &with);
+}
+
+static void free_part(struct vm_ctx *ctx, const struct vm_inode *inode, const struct vm_extent *old,
+                      const struct vm_part *part)
+{
+    if (vm_space_owns(vm_get64(inode->m.base_epoch), old->birth))
+        vm_space_free(ctx, old->block + (part->first - old->file_block), part->count);
+}
+
+int vm_file_swap(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                 const struct vm_extent *with)
+{
+    const struct vm_part part = {with->file_block, with->blocks};
+    free_part(ctx, inode, old, &part);
+    return replace_part(ctx, inode, old, &part, with);
+}
+
+int vm_file_punch(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                  const struct vm_part *part)
+{
+    free_part(ctx, inode, old, part);
+    vm_inode_add_blocks(inode, -(int64_t)part->count);
+    return replace_part(ctx, inode, old, part, NULL);
 }

@@ -21,4 +21,36 @@ int vm_extent_disorder(struct vm_ctx *ctx, const struct vm_inode *inode);
  * 0 if that was all, or a reason. */
 int vm_file_cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block);
 
+/* The same, but unwritten extents stay whole (U2). */
+int vm_file_cut_written(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block);
+
+/* ---- changing a part of an extent that the file has ---- */
+
+/* Blocks of a file. */
+struct vm_part {
+    uint64_t first;
+    uint64_t count;
+};
+
+/* Has the record room for one more of the changes below, or for an extent that is added? The first one of
+ * a record always has it. */
+bool vm_file_has_room(struct vm_ctx *ctx, const struct vm_inode *inode);
+
+/* The part of `old` gets other flags. What this and the next two change on a failure is undefined: the
+ * caller drops the step and loads the inode again. All may need a node: NO_SPACE. They need none unless
+ * the part lies strictly inside the old extent or both change. */
+int vm_file_mark(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                 const struct vm_part *part, uint32_t flags);
+
+/* Other blocks take the place of a part of `old`, which is freed. */
+int vm_file_swap(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                 const struct vm_extent *with);
+
+/* The part of `old` becomes a hole and is freed. */
+int vm_file_punch(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *old,
+                  const struct vm_part *part);
+
+/* Frees empty leaves at the end of the map: 1 if the record has no room for more, 0, or a reason. */
+int vm_file_trim(struct vm_ctx *ctx, struct vm_inode *inode);
+
 #endif

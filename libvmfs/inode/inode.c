@@ -231,15 +231,36 @@ int vm_inode_check_change(struct vm_ctx *ctx, const struct vm_inode *inode, bool
     return 0;
 }
 
+static uint32_t state_of(const struct vm_inode *inode)
+{
+    return vm_get32(inode->m.generation) >> 24;
+}
+
+static void set_state(struct vm_inode *inode, uint32_t state)
+{
+    uint32_t generation = vm_get32(inode->m.generation) & GENERATION_MASK;
+    inode->m.generation = vm_put32(generation | state << 24);
+}
+
 bool vm_inode_is_beyond(const struct vm_inode *inode)
 {
-    return vm_get32(inode->m.generation) >> 24 & VM_STATE_BEYOND;
+    return state_of(inode) & (VM_STATE_BEYOND | VM_STATE_WRITING);
 }
 
 void vm_inode_set_beyond(struct vm_inode *inode, bool is_beyond)
 {
-    uint32_t stored = vm_get32(inode->m.generation) & ~(VM_STATE_BEYOND << 24);
-    inode->m.generation = vm_put32(stored | (is_beyond ? VM_STATE_BEYOND << 24 : 0));
+    uint32_t rest = state_of(inode) & ~(VM_STATE_BEYOND | VM_STATE_WRITING);
+    set_state(inode, rest | (is_beyond ? VM_STATE_BEYOND : 0));
+}
+
+bool vm_inode_is_writing(const struct vm_inode *inode)
+{
+    return (state_of(inode) & (VM_STATE_BEYOND | VM_STATE_WRITING)) == VM_STATE_WRITING;
+}
+
+void vm_inode_set_writing(struct vm_inode *inode)
+{
+    set_state(inode, state_of(inode) | VM_STATE_WRITING);
 }
 
 static struct vm_map map_with_root(const struct vm_inode *inode, uint64_t root)

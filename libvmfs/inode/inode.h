@@ -101,8 +101,11 @@ void vm_inode_set_flags(struct vm_inode *inode, uint32_t flags);
 /* May the inode be changed, by adding only or in any way? Raises IMMUTABLE or APPEND_ONLY. */
 int vm_inode_check_change(struct vm_ctx *ctx, const struct vm_inode *inode, bool is_adding);
 
+/* Blocks may lie beyond the end, of all kinds or (writing) written ones that do not count. */
 bool vm_inode_is_beyond(const struct vm_inode *inode);
 void vm_inode_set_beyond(struct vm_inode *inode, bool is_beyond);
+bool vm_inode_is_writing(const struct vm_inode *inode);
+void vm_inode_set_writing(struct vm_inode *inode);
 
 /* Stages a nameless inode without blocks as free. */
 int vm_inode_release(struct vm_ctx *ctx, struct vm_inode *inode);

@@ -17,10 +17,12 @@ int vm_data_trim_step(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     forget_zeros(ctx, inode);
     uint64_t keep = vm_div_up(vm_inode_size(inode), VM_BLOCK_BYTES);
-    int more = vm_file_cut(ctx, inode, keep);
+    bool is_writing = vm_inode_is_writing(inode);
+    int more = is_writing ? vm_file_cut_written(ctx, inode, keep) : vm_file_cut(ctx, inode, keep);
     if (more < 0)
         return more;
-    vm_inode_set_beyond(inode, more); /* D4 */
+    if (!more || !is_writing)
+        vm_inode_set_beyond(inode, more); /* D4 */
     int result = vm_inode_store(ctx, inode);
     if (result == 0)
         result = vm_tx_commit(ctx);
@@ -29,19 +31,26 @@ int vm_data_trim_step(struct vm_ctx *ctx, struct vm_inode *inode)
     return result ? result : more;
 }
 
-int vm_data_trim_beyond(struct vm_ctx *ctx, struct vm_inode *inode)
+static int trim_rest(struct vm_ctx *ctx, struct vm_inode *inode)
 {
-    int result;
-    do {
-        int more = vm_data_trim_step(ctx, inode);
-        if (more <= 0)
-            return more;
+    int more = 1;
+    while (more > 0) {
         vm_pause_inodes(ctx); /* O2 */
-        result = vm_inode_load(ctx, inode->id, inode);
-    } while (result == 0 && vm_inode_is_beyond(inode));
-    return result;
+        more = vm_inode_load(ctx, inode->id, inode);
+        if (more == 0 && vm_inode_is_beyond(inode))
+            more = vm_data_trim_step(ctx, inode);
+    }
+    return more;
 }
 
+int vm_data_trim_beyond(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    int more = vm_data_trim_step(ctx, inode);
+    return more > 0 ? trim_rest(ctx, inode) : more;
+}
+
+/* What was reserved beyond the new end goes as well (U2). The image is noted before anybody else can have
+ * the stripe. */
 static int grow(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
 {
     uint64_t filled_block;
@@ -49,12 +58,16 @@ static int grow(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
     if (result)
         return result;
     vm_inode_set_size(inode, size);
-    result = vm_inode_store(ctx, inode);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
-    if (result == 0 && filled_block)
+    int more = vm_data_trim_step(ctx, inode);
+    if (more >= 0 && filled_block)
         vm_data_note_logged(ctx, filled_block);
-    return result;
+    return more;
+}
+
+static int shrink(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
+{
+    vm_inode_set_size(inode, size);
+    return vm_data_trim_step(ctx, inode);
 }
 
 int vm_data_resize(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
@@ -62,12 +75,11 @@ int vm_data_resize(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t size)
     int result = vm_data_check_size(ctx, size, 0);
     if (result)
         return result;
-    if (size > vm_inode_size(inode)) {
-        VM_ASSERT(!vm_inode_is_beyond(inode));
-        forget_zeros(ctx, inode);
-        return grow(ctx, inode, size);
-    }
-    vm_inode_set_size(inode, size);
-    result = vm_data_trim_beyond(ctx, inode);
+    VM_ASSERT(!vm_inode_is_beyond(inode));
+    bool is_growing = size > vm_inode_size(inode);
+    int more = is_growing ? grow(ctx, inode, size) : shrink(ctx, inode, size);
+    if (more <= 0)
+        return more;
+    result = trim_rest(ctx, inode);
     return result == -VMFS_R_INODE_STALE ? 0 : result; /* it is cut, and was freed since */
 }

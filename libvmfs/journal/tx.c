@@ -313,7 +313,7 @@ static void store_homes(struct vm_ctx *ctx, const void *record)
     for (unsigned held = 0; held < ctx->held_count; held++)
         vm_stripe_open(ctx->held[held]); /* L1 */
     vm_record_apply(ctx, record);
-    for (unsigned held = 0; held < ctx->held_count; held++)
+    for (unsigned held = 0; held < ctx->held_count && !ctx->is_window_kept; held++)
         vm_stripe_close(ctx->held[held]); /* L1 */
 }
 

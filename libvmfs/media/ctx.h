@@ -29,6 +29,7 @@ struct vm_ctx {
     struct vm_itable *itable;
     struct vm_stripe *held[VM_HELD_MAX]; /* exclusively, in ascending address order */
     unsigned held_count;
+    bool is_window_kept; /* a commit leaves the windows of what is held open: more steps follow (L1) */
     uint32_t hint;      /* differs between threads */
     uint32_t lane_hint; /* the same, and dense */
     uint32_t uid;       /* owner of what is created */

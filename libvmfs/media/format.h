@@ -385,6 +385,7 @@ struct vm_extent_media {
 
 #define VM_EXTENT_PLACE_BITS 48u
 #define VM_EXTENT_UNWRITTEN  0x1u /* has blocks and reads as zero */
+#define VM_EXTENT_FLAGS_ALL  0x1u
 /* Reserved flag: 2 refcounted. */
 
 #define VM_SEGMENTS      7u
@@ -554,6 +555,8 @@ struct vm_inode_media {
 #define VM_INODE_FLAG_NODUMP    0x8u
 #define VM_INODE_FLAGS_ALL      0xfu
 
-#define VM_STATE_BEYOND 0x1u /* blocks may lie beyond the end: trim before growing */
+#define VM_STATE_BEYOND  0x1u /* blocks may lie beyond the end: trim before growing */
+#define VM_STATE_WRITING 0x2u /* only written ones: those that are unwritten stay */
+#define VM_STATES_ALL    0x3u
 
 #endif

@@ -469,7 +469,7 @@ static void extent_flags(void)
 {
     struct vm_inode inode = inode_of("/few");
     struct vm_extent_media *media = &inode.m.body.extents[0];
-    media->place = vm_put64(vm_get64(media->place) | (uint64_t)1 << VM_EXTENT_PLACE_BITS);
+    media->place = vm_put64(vm_get64(media->place) | (uint64_t)2 << VM_EXTENT_PLACE_BITS);
     extent_seal(media);
     inode_put(&inode);
 }
@@ -886,7 +886,7 @@ const struct damage damages[] = {
     DAMAGE(MAPS, inline_byte, "the extent at offset"),
     DAMAGE(MAPS, inline_order, "lies over the one before"),
     DAMAGE(MAPS, inline_gap, "the extent at offset"),
-    DAMAGE(MAPS, extent_flags, "undefined flags"),
+    DAMAGE(MAPS, extent_flags, "fails its check"),
     DAMAGE(MAPS, extent_outside, "the extent at offset"),
     DAMAGE(MAPS, size_short, "beyond the end"),
     DAMAGE(MAPS, block_count, "blocks, it has"),

@@ -1,0 +1,57 @@
+/* range.c -- calls on a range of an open file: giving it blocks, taking them, copying it */
+#include <errno.h>
+
+#include "api/public.h"
+#include "inode/alloc.h"
+#include "inode/data.h"
+
+struct range_call {
+    struct vmfs_file *file;
+    int mode;
+    uint64_t offset;
+    uint64_t len_bytes;
+};
+
+/* The modes that change which block lies where need whole blocks; all else works on bytes. */
+static bool allocation_is_sound(int mode, uint64_t offset, uint64_t len_bytes)
+{
+    if (len_bytes == 0)
+        return false;
+    switch (mode) {
+    case 0:
+    case VMFS_ALLOC_KEEP_SIZE:
+    case VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE:
+    case VMFS_ALLOC_ZERO:
+    case VMFS_ALLOC_ZERO | VMFS_ALLOC_KEEP_SIZE:
+        return true;
+    case VMFS_ALLOC_COLLAPSE:
+    case VMFS_ALLOC_INSERT:
+        return offset % VMFS_BLOCK_SIZE == 0 && len_bytes % VMFS_BLOCK_SIZE == 0;
+    default:
+        return false;
+    }
+}
+
+static int64_t allocate_call(struct vm_ctx *ctx, void *arg)
+{
+    const struct range_call *call = arg;
+    uint64_t id = call->file->id;
+    if (!vm_may_write(call->file->flags))
+        return vm_bad_handle(ctx, call->file);
+    bool is_size_kept = call->mode & VMFS_ALLOC_KEEP_SIZE;
+    if (call->mode & VMFS_ALLOC_PUNCH)
+        return vm_data_punch(ctx, id, call->offset, call->len_bytes);
+    if (call->mode & VMFS_ALLOC_ZERO)
+        return vm_data_zero(ctx, id, call->offset, call->len_bytes, is_size_kept);
+    return vm_data_reserve(ctx, id, call->offset, call->len_bytes, is_size_kept);
+}
+
+int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64_t length)
+{
+    if (!file || !allocation_is_sound(mode, offset, length))
+        return (int)vm_bad_argument();
+    struct range_call call = {.file = file, .mode = mode, .offset = offset, .len_bytes = length};
+    if (mode & (VMFS_ALLOC_COLLAPSE | VMFS_ALLOC_INSERT))
+        return -EOPNOTSUPP;
+    return (int)vm_call(file->fs, true, allocate_call, &call);
+}
