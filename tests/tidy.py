@@ -31,6 +31,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 FUNCTION_HEAD = re.compile(r"^[A-Za-z_][^;{}=]*?\b([A-Za-z_]\w*)\s*\(([^;{}]*)\)\s*$", re.S)
 
 
+INVARIANT = re.compile(r"^ \* ([A-Z]\d{1,2}(?:, [A-Z]\d{1,2})*) +[A-Za-z]", re.M)
+REFERENCE = re.compile(r"`((?:tests|libvmfs|docs|tools|bench|include|examples)/[\w./-]*\w)(?::([\w-]+))?`")
+
+
 class Report:
     def __init__(self):
         self.count = 0
@@ -160,6 +164,62 @@ def check_reasons(report, header, sources):
                        + ", ".join(where))
 
 
+def check_invariants(report, root, sources):
+    """An invariant has one home, the header that states it, is cited by its id, and stands in the index."""
+    homes = {}
+    for path, text in sources:
+        for match in INVARIANT.finditer(text):
+            for name in match.group(1).split(", "):
+                where = (path, line_of(text, match.start()))
+                if path.suffix != ".h":
+                    report.add(*where, f"{name} is stated outside a header")
+                elif name in homes:
+                    report.add(*where, f"{name} has another home: {homes[name]}")
+                homes.setdefault(name, path.relative_to(root / "libvmfs"))
+    letters = {name[0] for name in homes}
+    for path, text in sources:
+        for comment in re.finditer(r"/\*.*?\*/", text, re.S):
+            for match in re.finditer(r"(?<![\w-])([A-Z])([0-9]{1,2})(?![\w-])", comment.group(0)):
+                name = match.group(0)
+                if match.group(1) in letters and name not in homes:
+                    report.add(path, line_of(text, comment.start() + match.start()),
+                               f"{name} has no home: state it in a header")
+    index = root / "docs" / "architecture.md"
+    listed = {}
+    for number, line in enumerate(index.read_text().split("\n"), 1):
+        row = re.match(r"\| *([A-Z]\d+(?:, [A-Z]\d+)*) *\|[^|]*\| *`([\w/.]+)` *\|", line)
+        for name in row.group(1).split(", ") if row else []:
+            if name in listed:
+                report.add(index, number, f"{name} is listed twice")
+            listed[name] = row.group(2)
+            if str(homes.get(name)) != row.group(2):
+                report.add(index, number, f"{name} has its home in {homes.get(name)}, not {row.group(2)}")
+    for name in sorted(homes.keys() - listed.keys()):
+        report.add(index, 1, f"{name} of {homes[name]} is not in the index of invariants")
+
+
+def check_references(report, root):
+    """`path` and `path:name` in the documents exist."""
+    for document in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
+        text = document.read_text()
+        for match in REFERENCE.finditer(text):
+            path, name = match.group(1), match.group(2)
+            target = root / path
+            if not target.exists():
+                report.add(document, line_of(text, match.start()), f"{path} does not exist")
+            elif name and not (target.is_file() and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", target.read_text())):
+                report.add(document, line_of(text, match.start()), f"{path} has no {name}")
+
+
+def check_rank_table(report, root):
+    """The ranks of docs/architecture.md are those of the include check and of the build."""
+    index = root / "docs" / "architecture.md"
+    listed = re.findall(r"^\| *\d+ *\| *(\w+) *\|", index.read_text(), re.M)
+    built = re.findall(r"^  \['(\w+)', \[", (root / "libvmfs" / "meson.build").read_text(), re.M)
+    if listed != RANKS or built != RANKS:
+        report.add(index, 1, f"the ranks are {RANKS}, listed {listed}, built {built}")
+
+
 def check_format(report, files):
     tool = shutil.which("clang-format")
     if tool is None:
@@ -191,6 +251,9 @@ def check_sources(root):
             report.add(path, 1, "lies in no folder that has a rank")
     if not library:
         report.add(root, 1, "no sources found in libvmfs/")
+    check_invariants(report, root, [(path, path.read_text()) for path, _ in library])
+    check_references(report, root)
+    check_rank_table(report, root)
     check_reasons(report, root / "include" / "vmfs.h", library)
     check_format(report, files)
     print(f"{len(files)} files, {report.count} breaches")

@@ -240,7 +240,7 @@ static int slots_insert(struct vm_ctx *ctx, union vm_head *leaf, struct spot spo
     slots[0] = *media;
     if (fixed->used[spot.segment] % VM_SLOTS_PER_LINE == 0)
         vm_tx_write_fresh(ctx, offset + tail * sizeof slots[0], &slots[tail],
-                          sizeof slots[0]); /* N3 */
+                          sizeof slots[0]); /* I6 */
     vm_tx_write(ctx, offset, slots, (tail + 1) * sizeof slots[0]);
     fixed->used[spot.segment]++;
     if (spot.index == 0)
@@ -355,7 +355,7 @@ int vm_extents_build(struct vm_ctx *ctx, struct vm_map *map, const struct vm_ext
     uint64_t first_slot = vm_slot_offset(place.offset, 0, 0);
     uint64_t zeros = place.offset + HEAD_LINES_BYTES;
     vm_tx_fill(ctx, zeros, first_slot - zeros, 0);
-    vm_tx_write_fresh(ctx, first_slot, slots, count * sizeof slots[0]); /* N3 */
+    vm_tx_write_fresh(ctx, first_slot, slots, count * sizeof slots[0]); /* I6 */
     vm_head_stage_fresh(ctx, &leaf);
     map->root = place.offset;
     return 0;

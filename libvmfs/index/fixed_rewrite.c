@@ -65,7 +65,7 @@ static uint32_t segment_start(const struct part *part, uint32_t segment)
     return part->count * segment / VM_SEGMENTS;
 }
 
-/* Fills the last line of a segment with zeros: it is never staged as fresh (N3). */
+/* Fills the last line of a segment with zeros: it is never staged as fresh (I6). */
 static void segment_write(struct vm_ctx *ctx, uint64_t offset, const struct vm_extent_media *slots,
                           uint32_t count)
 {

@@ -103,7 +103,7 @@ static void cells_stage(struct vm_ctx *ctx, union vm_head *leaf, uint32_t cell,
     uint32_t cells = entry->cell.cells;
     uint64_t offset = vm_cell_offset(vm_head_self(leaf), cell);
     vm_entry_seal(ctx->region, entry, offset);
-    vm_tx_write_fresh(ctx, offset, entry->bytes, (uint64_t)cells * VM_CELL_BYTES); /* N3 */
+    vm_tx_write_fresh(ctx, offset, entry->bytes, (uint64_t)cells * VM_CELL_BYTES); /* I6 */
     leaf->named.bitmap = vm_put64(vm_get64(leaf->named.bitmap) | vm_cell_run(cell, cells));
     leaf->named.fp[cell] = vm_key_fp(vm_get64(entry->cell.key));
     leaf->node.count = vm_put16((uint16_t)(vm_head_count(leaf) + 1));

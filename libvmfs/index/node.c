@@ -157,7 +157,7 @@ void vm_head_stage(struct vm_ctx *ctx, union vm_head *head)
 void vm_head_stage_fresh(struct vm_ctx *ctx, union vm_head *head)
 {
     uint32_t size = head_seal(ctx->region, head);
-    vm_tx_write_fresh(ctx, vm_head_self(head), head, size); /* N3 */
+    vm_tx_write_fresh(ctx, vm_head_self(head), head, size); /* I6 */
 }
 
 void vm_head_payload(struct vm_ctx *ctx, union vm_head *head)

@@ -1,10 +1,10 @@
 /* node.h -- what the files of this folder share: checked heads, paths, publishing of new nodes
  *
- * N1  A head is copied out once and checked as a copy; everything that steers a loop or a store
+ * I4  A head is copied out once and checked as a copy; everything that steers a loop or a store
  *     comes from a checked copy.
- * N2  The keys and children of an inner node carry no hash: each is proved by the head of the child
+ * I5  The keys and children of an inner node carry no hash: each is proved by the head of the child
  *     that it leads to (I3).
- * N3  A line of a node that no committed step has stored to yet is staged as fresh, whatever it
+ * I6  A line of a node that no committed step has stored to yet is staged as fresh, whatever it
  *     reads as: bytes that only look right need not be durable. */
 #ifndef VM_INDEX_NODE_H
 #define VM_INDEX_NODE_H

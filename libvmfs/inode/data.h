@@ -4,7 +4,7 @@
  *     read as zero (H9).
  * D2  What lies behind the end in the last block may be anything of the file's own: whoever moves the
  *     end over it makes it zero in the same record (FILL) or has stored there.
- * D3  A FILL of file data is an unretired image of it: a store in place over one of its blocks waits
+ * D3, H3  A FILL of file data is an unretired image of it: a store in place over one of its blocks waits
  *     until W has passed it (H3).
  * D4  While blocks may lie behind the end (a truncation is under way) the inode says BEYOND, and whoever
  *     finds that cuts them off first. In a long write it says WRITING: then only written extents go,

@@ -4,10 +4,8 @@
  * era in both watermark copies. Until that last step nothing on the medium says that recovery ran, so
  * it can be cut at any point and started again: applying a record twice gives the same bytes.
  *
- * H14 The new nonce is stored after the homes are fenced: a record of this era, whole or torn, can
- *     never be taken for one of the next.
- * H17 Homes are backed before they are stored to.
- * H22 Nothing else is stored before the new watermark and era are durable. */
+ * The new nonce is stored after the homes are fenced: a record of this era, whole or torn, can never be
+ * taken for one of the next (H14). Homes are backed before they are stored to (H17). */
 #include <string.h>
 
 #include "base/check.h"

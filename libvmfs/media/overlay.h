@@ -1,7 +1,7 @@
 /* overlay.h -- bytes that an operation is about to change, line by line
  *
- * H4  Nothing reaches a home before its record is fenced: an operation stages its stores here, its own
- *     reads see them through vm_read(), and the journal logs what differs from the home. */
+ * Nothing reaches a home before its record is fenced (H4): an operation stages its stores here, its own
+ * reads see them through vm_read(), and the journal logs what differs from the home. */
 #ifndef VM_MEDIA_OVERLAY_H
 #define VM_MEDIA_OVERLAY_H
 

@@ -1,7 +1,7 @@
 /* dir.h -- the entries of one directory
  *
- * E1  Whoever changes a directory or decides by what it holds has its stripe exclusively until the
- *     homes are stored (H21); others look without a lock and are told when they saw a mixture. */
+ * E1, H21  Whoever changes a directory or decides by what it holds has its stripe exclusively until the
+ *     homes are stored; others look without a lock and are told when they saw a mixture. */
 #ifndef VM_NAME_DIR_H
 #define VM_NAME_DIR_H
 

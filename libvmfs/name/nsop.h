@@ -2,7 +2,10 @@
  *
  * Names come from vm_path_walk(), so they have 1 to 255 bytes and no slash. What was found on the way is
  * only a hint: each operation looks again under its locks, and starts over if something else is
- * there by then. */
+ * there by then.
+ *
+ * R1  Directories change their parent only under the rename lock, so that the answer to "is one above
+ *     the other?" stays true until the step is done. */
 #ifndef VM_NAME_NSOP_H
 #define VM_NAME_NSOP_H
 

@@ -1,7 +1,4 @@
-/* rename.c -- rename in all its forms
- *
- * R1  Directories change their parent only under the rename lock, so that the answer to "is one above
- *     the other?" stays true until the step is done. */
+/* rename.c -- rename in all its forms */
 #include "base/check.h"
 #include "inode/reap.h"
 #include "inode/table.h"

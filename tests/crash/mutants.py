@@ -169,9 +169,9 @@ MUTANTS = [
      [crash("write-pieces")]),
     ("D4 beyond in a cut", "inode/resize.c",
      "    vm_inode_set_beyond(inode, more); /* D4 */", "", [crash("truncate-pieces")]),
-    ("N3 fresh lines are logged whole", "journal/tx.c",
+    ("I6 fresh lines are logged whole", "journal/tx.c",
      "    stage(ctx, offset, bytes, len_bytes, true);", "    stage(ctx, offset, bytes, len_bytes, false);",
-     [unit("n3_fresh")]),
+     [unit("i6_fresh")]),
     ("touched bit of a chunk", "space/group.c",
      "        vm_tx_mask(&sub, offset, bit, bit);\n", "", [crash("append-first.z")]),
 ]

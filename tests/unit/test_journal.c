@@ -6,7 +6,7 @@
  *     H1 h1_stale_lane      H2 H11 h2_reuse    H8 h8_horizon        H10 h10_shared_word
  *     H12 h12_release       H14 h14_fence, h14_resurrection         H15 h15_place, h15_target
  *     H16 h16_poison        H17 h17_recovery, h17_use               T1 t1_generation
- *     H7 h7_log_space       P2 p2_in_place     N3 n3_fresh           D2 d2_tail
+ *     H7 h7_log_space       P2 p2_in_place     I6 i6_fresh           D2 d2_tail
  *     S1 s1_mend_a, s1_mend_b                  S2 s2_order, s2_turns
  * H3, H4, H5, H6, H9, H18, H22 and D1, D3, D4 fall out of tests/crash/crash_test.c. H13, H19 and
  * H20 cannot arise yet: there are no revokes, no undo images and no direct pointers. H21 is about
@@ -523,7 +523,7 @@ Test(journal, h17_recovery)
 /* ---- bytes ---- */
 
 /* Bytes that a block reads as although nobody made them durable. */
-Test(journal, n3_fresh)
+Test(journal, i6_fresh)
 {
     start();
     struct vm_ctx ctx = begin(LANE_A);
