@@ -123,6 +123,8 @@ MUTANTS = [
      "        VM_SHARED(&ctx->io, atomic_store_explicit(&ctx->journal->is_poisoned, true,\n"
      "                                                  memory_order_release));",
      "        (void)0;", [unit("h16_poison")]),
+    ("H16 poison by another thread", "journal/journal.c",
+     "    return ctx->journal ? vm_journal_check(ctx) : 0; /* H16 */", "    return 0;", [unit("h16_poison_in_fence")]),
     ("H17 backing in recovery", "journal/recover.c",
      "        int result = back_entry(recovery, &entry); /* H17 */", "        int result = 0;",
      [unit("h17_recovery")]),

@@ -950,3 +950,42 @@ Test(hazards, H16_checkpoint_after_poison)
     world.core.journal.is_poisoned = true;
     cr_assert_eq(vm_checkpoint_all(mine), -VMFS_R_POISONED);
 }
+
+/* As another thread does that meets the loss of a page (VMFS_GUARD). */
+static void poison(struct world *at)
+{
+    atomic_store(&at->core.journal.is_poisoned, true);
+    atomic_store(&by_hand.is_poisoned, true);
+}
+
+Test(hazards, H16_poisoned_in_payload_fence)
+{
+    uint64_t node = node_new(mine);
+    world_watch(&world);
+    world.at_fence = poison;
+    world_begin(mine);
+    vm_tx_payload(mine, node, "payload", 8);
+    world_stage(mine, word(0), node);
+    cr_assert_eq(vm_tx_commit(mine), -VMFS_R_POISONED);
+    vm_tx_end(mine);
+    cr_assert_eq(world.lane_stores, 0);
+}
+
+Test(hazards, H16_poisoned_in_checkpoint)
+{
+    world_put(mine, word(0), 5);
+    world_watch(&world);
+    world.at_fence = poison;
+    cr_assert_eq(vm_checkpoint(other, true), -VMFS_R_POISONED);
+    cr_assert_eq(world.watermark_stores, 0);
+}
+
+Test(hazards, H16_poisoned_in_recovery)
+{
+    world_put(mine, word(0), 5);
+    world_lose_power(&world);
+    world_watch(&world);
+    world.at_fence = poison;
+    cr_assert_eq(recover_by_hand(&by_hand), -VMFS_R_POISONED);
+    cr_assert_eq(world.watermark_stores, 0);
+}

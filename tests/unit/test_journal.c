@@ -456,6 +456,24 @@ Test(journal, h16_poison)
     cr_expect_lt(vmfs_mknod(fs, "/b", 0600, 0), 0);
 }
 
+static void poison(struct medium *unused, void *arg)
+{
+    (void)unused;
+    (void)arg;
+    atomic_store(&fs->volume.journal.is_poisoned, true);
+}
+
+/* As by another thread that meets the loss of a page: what was fenced then is not built upon. */
+Test(journal, h16_poison_in_fence)
+{
+    start();
+    medium.before_fence = poison;
+    cr_expect_lt(vmfs_mknod(fs, "/a", 0600, 0), 0);
+    medium.before_fence = NULL;
+    struct vmfs_stat stat;
+    cr_expect_eq(vmfs_stat(fs, "/a", 0, &stat), -ENOENT);
+}
+
 /* A lane that is full of records that cannot be retired would make a commit fail; it is emptied at
  * the beginning of each. */
 Test(journal, h7_log_space)
