@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """check_json.py -- runs vmfs-bench once, quickly, and checks the JSON that it writes.
 
-usage: check_json.py VMFS_BENCH GLOB      run, then check
-       check_json.py --file FILE          check a file of an earlier run
+usage: check_json.py VMFS_BENCH GLOB [OPTION...]   run with these options, then check
+       check_json.py --file FILE                   check a file of an earlier run
 
 Checks the form that readers rely on, that the numbers agree with each other, and that each
 operation issues the fences that it may.
@@ -17,16 +17,26 @@ import tempfile
 
 ROW_KEYS = {
     "name", "n", "ns_p50", "ns_p99", "ns_mean", "fences", "fences_min", "fences_max", "fences_bg",
-    "lines", "floor", "floor_ns", "x_floor", "x_floor_stat", "peers", "peers_fences",
+    "lines", "shared", "floor", "floor_ns", "x_floor", "x_floor_stat", "peers", "peers_fences",
 }
 MACHINE_KEYS = {
     "cpu", "kernel", "cores", "pinned_cpu", "date", "clock", "region", "durability",
-    "library_version", "seed", "quick",
+    "library_version", "seed", "quick", "count",
 }
 ONE_FENCE = (
     "create mknod mkdir symlink link unlink rmdir rename chmod truncate setxattr overwrite4k"
 ).split()
 NO_FENCE = "stat1 open_close read4k".split()
+# Rows that compare the library with itself: base of each.
+SCALE = {
+    "open_10": "open_10", "open_1m": "open_10",
+    "open_10_killed": "open_10_killed", "open_1m_killed": "open_10_killed",
+    "create_1t": "create_1t", "create_2t": "create_1t", "create_2t_one_dir": "create_1t",
+    "stat_1t": "stat_1t", "stat_2t": "stat_1t", "unlink_1t": "unlink_1t", "unlink_2t": "unlink_1t",
+    "create_spread1m": "create_spread1m", "create_dir1m": "create_spread1m",
+    "stat_spread1m": "stat_spread1m", "stat_dir1m": "stat_spread1m",
+    "unlink_spread1m": "unlink_spread1m", "unlink_dir1m": "unlink_spread1m",
+}
 # Calls that split a node or run a checkpoint slice may have up to 4 fences, and the mean of all
 # calls is at most this far above the floor.
 FENCES_MAX = 4
@@ -62,6 +72,28 @@ def check_fences(row):
         expect(row["fences_max"] <= FENCES_MAX, f"{name}: fences_max is {row['fences_max']}")
 
 
+def check_scale(row):
+    name = row["name"]
+    operation, _, how = name.partition("_")
+    expect(row["floor"] == SCALE[name], f"{name}: compared with {row['floor']}")
+    expect(row["peers"] == {}, f"{name}: has peers")
+    if operation == "stat":
+        expect(row["fences_max"] == 0, f"{name}: fences_max is {row['fences_max']}, not 0")
+    elif operation == "open":
+        expect(row["fences_min"] == row["fences_max"], f"{name}: the fences of an open differ")
+    elif how.endswith("1m"):
+        expect(row["fences_max"] <= FENCES_MAX, f"{name}: fences_max is {row['fences_max']}")
+    if operation in ("create", "unlink"):
+        expect(1 <= row["fences"] <= 1 + FENCES_MEAN_EXCESS, f"{name}: fences is {row['fences']}")
+
+
+def check_open_pairs(rows):
+    """The number of files does not change what an open costs in fences."""
+    for base, many in (("open_10", "open_1m"), ("open_10_killed", "open_1m_killed")):
+        if base in rows and many in rows:
+            expect(rows[base]["fences"] == rows[many]["fences"], f"{many}: fences differ from {base}")
+
+
 def check_numbers(row):
     name = row["name"]
     texts = {"name", "floor", "x_floor_stat", "peers", "peers_fences"}
@@ -85,6 +117,9 @@ def check_row(row):
     if row.keys() != ROW_KEYS:
         return
     check_numbers(row)
+    if name in SCALE:
+        check_scale(row)
+        return
     for peer, ns in row["peers"].items():
         expect(is_number(ns) and ns > 0, f"{name}: peer {peer} took {ns!r} ns")
     if name != "setxattr":
@@ -97,12 +132,13 @@ def check_report(report):
     expect(report["results"], "there are no results")
     for row in report["results"]:
         check_row(row)
+    check_open_pairs({row.get("name"): row for row in report["results"]})
 
 
-def run_and_load(bench, glob):
+def run_and_load(bench, glob, options):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "bench.json")
-        command = [bench, "run", "--quick", "--filter", glob, "--json", path]
+        command = [bench, "run", "--quick", "--filter", glob, "--json", path, *options]
         subprocess.run(command, check=True)
         with open(path, encoding="utf-8") as file:
             report = json.load(file)
@@ -112,13 +148,13 @@ def run_and_load(bench, glob):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3 or (sys.argv[1] == "--file" and len(sys.argv) != 3):
         sys.exit(__doc__)
     if sys.argv[1] == "--file":
         with open(sys.argv[2], encoding="utf-8") as file:
             report = json.load(file)
     else:
-        report = run_and_load(sys.argv[1], sys.argv[2])
+        report = run_and_load(sys.argv[1], sys.argv[2], sys.argv[3:])
     check_report(report)
     for problem in problems:
         print(f"check_json.py: {problem}", file=sys.stderr)

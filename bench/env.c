@@ -27,12 +27,16 @@ static int report_failure(const char *what, int err)
 static int pin_cpu(struct bench_env *env)
 {
     cpu_set_t cpus;
+    bool is_found = false;
 
     if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
         return report_failure("sched_getaffinity", -errno);
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &cpus))
-            env->cpu = cpu;
+        if (!CPU_ISSET(cpu, &cpus))
+            continue;
+        env->other_cpu = is_found ? env->cpu : cpu;
+        env->cpu = cpu;
+        is_found = true;
     }
     CPU_ZERO(&cpus);
     CPU_SET(env->cpu, &cpus);
@@ -141,7 +145,7 @@ static int map_memory(struct bench_env *env, const char *region_path)
     }
     int err = resolve_region_path(env, region_path);
     if (err == 0)
-        err = map_new_file(env->region_path, ENV_REGION_BYTES, &env->region);
+        err = map_new_file(env->region_path, env->region_bytes, &env->region);
     if (err != 0)
         return err;
     snprintf(path, sizeof(path), "%s.floor", env->region_path);
@@ -169,7 +173,7 @@ static int open_library_side(struct bench_env *env)
 
     options.flags = VMFS_CREATE | VMFS_ZEROED;
     options.log = print_library_error;
-    int err = vmfs_attach(env->region, ENV_REGION_BYTES, &options, &side->vmfs);
+    int err = vmfs_attach(env->region, env->region_bytes, &options, &side->vmfs);
 
     if (err != 0)
         return report_failure(env->region_path, err);
@@ -178,9 +182,9 @@ static int open_library_side(struct bench_env *env)
     return 0;
 }
 
-int env_open(struct bench_env *env, const char *region_path)
+int env_open(struct bench_env *env, const char *region_path, size_t region_bytes)
 {
-    *env = (struct bench_env){.start_fd = -1};
+    *env = (struct bench_env){.start_fd = -1, .region_bytes = region_bytes};
     env->sides[ENV_TMPFS].root_fd = -1;
     env->start_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (env->start_fd < 0)
@@ -216,7 +220,7 @@ int env_close(struct bench_env *env)
     if (err != 0)
         report_failure("vmfs_close", err);
     if (env->region != NULL)
-        pmem_unmap(env->region, ENV_REGION_BYTES);
+        pmem_unmap(env->region, env->region_bytes);
     if (env->floor_base != NULL)
         pmem_unmap(env->floor_base, FLOOR_BYTES);
     if (env->sides[ENV_TMPFS].root_fd >= 0)

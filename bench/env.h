@@ -10,6 +10,8 @@
 #include "fs.h"
 
 #define ENV_REGION_BYTES ((size_t)1 << 30)
+/* Where no row runs in it. */
+#define ENV_REGION_BYTES_MIN ((size_t)16 << 20)
 /* Size of the floors' source and target, and of the files of the data rows. */
 #define ENV_WINDOW_BYTES ((size_t)64 << 20)
 #define ENV_RING_BYTES   ((size_t)4 << 20)
@@ -30,8 +32,10 @@ struct bench_env {
     uint8_t *floor_source;
     uint8_t *floor_target;
     uint8_t *floor_ring;
-    int start_fd;             /* the directory that was current at the start */
+    int start_fd; /* the directory that was current at the start */
+    size_t region_bytes;
     size_t cpu;               /* the CPU that the process is pinned to */
+    size_t other_cpu;         /* for a second thread; the same where there is only one */
     bool is_pmem_forced_here; /* PMEM_IS_PMEM_FORCE was set by this program */
 };
 
@@ -39,7 +43,7 @@ struct bench_env {
  * and prepares the peers. Files of the region are unlinked once mapped, so that a killed run leaves
  * no gigabyte behind. Prints why it fails, and returns 0 or -errno; env_close() is due in both
  * cases. */
-int env_open(struct bench_env *env, const char *region_path);
+int env_open(struct bench_env *env, const char *region_path, size_t region_bytes);
 
 /* Undoes env_open(). Returns what vmfs_close() returned. */
 int env_close(struct bench_env *env);

@@ -21,6 +21,7 @@ union fs_file {
 struct fs_counts {
     uint64_t fences;     /* by the calling thread */
     uint64_t lines;      /* by the calling thread */
+    uint64_t shared;     /* by the calling thread */
     uint64_t fences_all; /* by every thread */
 };
 

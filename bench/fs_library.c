@@ -17,7 +17,10 @@ static int library_counts(struct bench_fs *fs, struct fs_counts *out)
     if (err == 0)
         err = vmfs_counters(fs->vmfs, VMFS_COUNTERS_HANDLE, &handle);
     if (err == 0)
-        *out = (struct fs_counts){thread.fences, thread.lines, handle.fences};
+        *out = (struct fs_counts){.fences = thread.fences,
+                                  .lines = thread.lines,
+                                  .shared = thread.shared,
+                                  .fences_all = handle.fences};
     return err;
 }
 

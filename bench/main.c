@@ -17,6 +17,7 @@ struct options {
     const char *json_path;
     const char *region_path;
     uint64_t seed;
+    uint64_t count; /* 0: as quick or full */
 };
 
 static volatile sig_atomic_t stop_requested;
@@ -31,6 +32,7 @@ static void print_usage(FILE *out)
 {
     fputs(
         "usage: vmfs-bench run [--quick] [--filter GLOB] [--json FILE] [--region PATH] [--seed N]\n"
+        "                      [--count N | --long]\n"
         "       vmfs-bench list\n"
         "       vmfs-bench --help\n",
         out);
@@ -51,6 +53,8 @@ static void print_help(void)
         "  --region PATH  make the region in a new file at PATH instead of on /dev/shm; it is\n"
         "                 unlinked as soon as it is mapped, as is PATH.floor beside it\n"
         "  --seed N       of names, offsets and order; the default is 1\n"
+        "  --count N      what \"1m\" stands for in the names of rows: %u, with --quick %u\n"
+        "  --long         the same as --count %u: needs 7 GB of memory for the rows open_*\n"
         "\n"
         "Method. In every round each operation, floor and peer has one turn, in an order drawn "
         "for\n"
@@ -61,8 +65,9 @@ static void print_help(void)
         "away. The process is pinned to the last CPU it may use. The cost of the clock, the loop\n"
         "and a call through a pointer is measured with an empty operation and subtracted.\n"
         "\n",
-        RUN_ROUNDS_QUICK, RUN_SECONDS_QUICK, RUN_ROUNDS_FULL, RUN_SECONDS_FULL, RUN_BATCH,
-        RUN_SINGLES, RUN_COUNTED, RUN_LEAD, RUN_WARM_UP);
+        RUN_ROUNDS_QUICK, RUN_SECONDS_QUICK, RUN_ROUNDS_FULL, RUN_SECONDS_FULL, SCALE_COUNT_FULL,
+        SCALE_COUNT_QUICK, SCALE_COUNT_LONG, RUN_BATCH, RUN_SINGLES, RUN_COUNTED, RUN_LEAD,
+        RUN_WARM_UP);
     printf(
         "Subjects. Names, offsets and whatever an operation consumes are made outside the timed\n"
         "window. create, mknod, mkdir, symlink and link fill a directory with %d entries and go "
@@ -82,7 +87,7 @@ static void print_help(void)
 
 static void print_list(void)
 {
-    printf("%-12s %-17s %-8s %s\n", "row", "floor", "peers", "what is timed");
+    printf("%-17s %-17s %-8s %s\n", "row", "floor", "peers", "what is timed");
     for (size_t i = 0; i < bench_rows_count; i++) {
         const struct bench_row *row = &bench_rows[i];
         char peers[64] = "";
@@ -91,22 +96,25 @@ static void print_list(void)
         for (size_t j = 0; j < ROW_PEERS_MAX && row->peers[j].name != NULL; j++)
             used += (size_t)snprintf(peers + used, sizeof(peers) - used, "%s%s", j == 0 ? "" : ",",
                                      row->peers[j].name);
-        printf("%-12s %-17s %-8s %s\n", row->name, bench_floors[row->floor].name, peers,
+        printf("%-17s %-17s %-8s %s\n", row->name, bench_floors[row->floor].name, peers,
                row->summary);
     }
+    for (size_t i = 0; i < SCALE_ROWS_COUNT; i++)
+        printf("%-17s %-17s %-8s %s\n", scale_rows[i].name, scale_rows[scale_rows[i].base].name, "",
+               scale_rows[i].summary);
     printf("\n%-17s %s\n", "floor", "what is timed");
     for (size_t i = 0; i < FLOORS_COUNT; i++)
         printf("%-17s %s\n", bench_floors[i].name, bench_floors[i].summary);
 }
 
-static int parse_seed(const char *text, uint64_t *out)
+static int parse_number(const char *option, const char *text, uint64_t *out)
 {
     char *end;
 
     errno = 0;
     unsigned long long value = strtoull(text, &end, 0);
     if (errno != 0 || end == text || *end != '\0' || text[0] == '-') {
-        fprintf(stderr, "vmfs-bench: --seed %s: not a number\n", text);
+        fprintf(stderr, "vmfs-bench: --%s %s: not a number\n", option, text);
         return -EINVAL;
     }
     *out = value;
@@ -129,7 +137,12 @@ static int parse_option(int option, struct options *out)
         out->region_path = optarg;
         return 0;
     case 's':
-        return parse_seed(optarg, &out->seed);
+        return parse_number("seed", optarg, &out->seed);
+    case 'c':
+        return parse_number("count", optarg, &out->count);
+    case 'l':
+        out->count = SCALE_COUNT_LONG;
+        return 0;
     default:
         return -EINVAL;
     }
@@ -141,7 +154,8 @@ static int parse_options(int argc, char **argv, struct options *out)
     static const struct option options[] = {
         {"quick", no_argument, NULL, 'q'},      {"filter", required_argument, NULL, 'f'},
         {"json", required_argument, NULL, 'j'}, {"region", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'}, {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'}, {"count", required_argument, NULL, 'c'},
+        {"long", no_argument, NULL, 'l'},       {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -156,19 +170,45 @@ static int parse_options(int argc, char **argv, struct options *out)
     return -EINVAL;
 }
 
-static int report_run(const struct bench_run *run, FILE *json)
+static int report_run(const struct bench_run *run, struct scale *scale, FILE *json)
 {
     struct machine machine;
+    struct report report = {.run = run, .scale = scale, .machine = &machine};
     int err = machine_describe(run, &machine);
 
     if (err != 0) {
         fprintf(stderr, "vmfs-bench: vmfs_info: %s\n", strerror(-err));
         return err;
     }
-    report_table(stdout, run, &machine);
+    report_table(stdout, &report);
     if (json != NULL)
-        report_json(json, run, &machine);
+        report_json(json, &report);
     return 0;
+}
+
+static uint64_t scale_count(const struct options *options)
+{
+    if (options->count != 0)
+        return options->count;
+    return options->is_quick ? SCALE_COUNT_QUICK : SCALE_COUNT_FULL;
+}
+
+static bool has_run_rows(const struct bench_run *run)
+{
+    for (size_t i = 0; i < bench_rows_count; i++) {
+        if (run_is_selected(run, &bench_rows[i]))
+            return true;
+    }
+    return false;
+}
+
+static int measure_all(struct bench_run *run, struct scale *scale, FILE *json)
+{
+    int err = run_measure(run);
+
+    if (err == 0)
+        err = scale_measure(scale);
+    return err != 0 ? err : report_run(run, scale, json);
 }
 
 static int run_benchmark(const struct options *options, FILE *json)
@@ -181,12 +221,32 @@ static int run_benchmark(const struct options *options, FILE *json)
         .filter = options->filter,
         .stop = &stop_requested,
     };
-    int err = env_open(&env, options->region_path);
+    struct scale scale = {
+        .env = &env,
+        .filter = options->filter,
+        .stop = &stop_requested,
+        .seed = options->seed,
+        .count = scale_count(options),
+        .is_quick = options->is_quick,
+    };
+    bool has_rows = has_run_rows(&run);
+
+    if (!has_rows && !scale_has_rows(options->filter)) {
+        fprintf(stderr, "vmfs-bench: --filter %s: no such row; see vmfs-bench list\n",
+                options->filter);
+        return -EINVAL;
+    }
+    if (scale.count < SCALE_COUNT_MIN || scale.count > SCALE_COUNT_MAX) {
+        fprintf(stderr, "vmfs-bench: --count: not between %u and %u\n", SCALE_COUNT_MIN,
+                SCALE_COUNT_MAX);
+        return -EINVAL;
+    }
+    int err =
+        env_open(&env, options->region_path, has_rows ? ENV_REGION_BYTES : ENV_REGION_BYTES_MIN);
 
     if (err == 0)
-        err = run_measure(&run);
-    if (err == 0)
-        err = report_run(&run, json);
+        err = measure_all(&run, &scale, json);
+    scale_free(&scale);
     run_free(&run);
     int close_err = env_close(&env);
 

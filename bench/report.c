@@ -11,7 +11,7 @@ static void print_machine(FILE *out, const struct bench_run *run, const struct m
     fprintf(out, "clock     %s; per call %.1f ns (batched) or %.1f ns (single) subtracted\n",
             machine->clock, run->batch_overhead_ns / RUN_BATCH, run->single_overhead_ns);
     fprintf(out, "region    %s, %zu MiB, durability %s: %s\n", run->env->region_path,
-            ENV_REGION_BYTES >> 20, machine_durability(machine), machine->region.meaning);
+            run->env->region_bytes >> 20, machine_durability(machine), machine->region.meaning);
     fprintf(out, "pmem      PMEM_IS_PMEM_FORCE=%s; stores by \"%s\"\n", machine->pmem_force,
             machine->region.backend);
     fprintf(out, "library   libvmfs %s, buildtype %s\n", vmfs_version(), machine->buildtype);
@@ -27,9 +27,14 @@ static void print_cell(FILE *out, int width, int digits, double value)
         fprintf(out, " %*s", width, "-");
 }
 
+static bool has_peer(const struct bench_row *row, size_t index)
+{
+    return row != NULL && index < ROW_PEERS_MAX && row->peers[index].name != NULL;
+}
+
 static void print_peers(FILE *out, const struct row_result *result)
 {
-    for (size_t i = 0; i < ROW_PEERS_MAX && result->row->peers[i].name != NULL; i++) {
+    for (size_t i = 0; has_peer(result->row, i); i++) {
         if (!isfinite(result->peers_ns[i]))
             continue;
         fprintf(out, "  %s", result->row->peers[i].name);
@@ -40,7 +45,7 @@ static void print_peers(FILE *out, const struct row_result *result)
 
 static void print_row(FILE *out, const struct row_result *result)
 {
-    fprintf(out, "%-12s", result->row->name);
+    fprintf(out, "%-17s", result->name);
     print_cell(out, 8, 1, result->ns_p50);
     print_cell(out, 8, 1, result->ns_p99);
     print_cell(out, 8, 1, result->ns_mean);
@@ -49,28 +54,47 @@ static void print_row(FILE *out, const struct row_result *result)
     print_cell(out, 3, 0, result->fences_max);
     print_cell(out, 6, 3, result->fences_bg);
     print_cell(out, 6, 1, result->lines);
-    fprintf(out, "  %-16s", bench_floors[result->row->floor].name);
+    print_cell(out, 6, 2, result->shared);
+    fprintf(out, "  %-16s", result->floor);
     print_cell(out, 7, 1, result->floor_ns);
-    fprintf(out, " %-4s", result->row->is_mean_compared ? "mean" : "p50");
+    fprintf(out, " %-4s", result->is_mean_compared ? "mean" : "p50");
     print_cell(out, 7, 2, result->floor_ratio);
     print_peers(out, result);
     fputc('\n', out);
 }
 
-void report_table(FILE *out, const struct bench_run *run, const struct machine *machine)
+/* The results of the selected rows, those of scale.h last: false behind the last. */
+static bool next_result(const struct report *report, size_t *at, struct row_result *out)
 {
+    for (; *at < bench_rows_count + SCALE_ROWS_COUNT; (*at)++) {
+        size_t index = *at - bench_rows_count;
+        bool is_scale = *at >= bench_rows_count;
+
+        if (is_scale && scale_is_selected(report->scale, (enum scale_row_id)index))
+            scale_result(report->scale, (enum scale_row_id)index, out);
+        else if (!is_scale && run_is_selected(report->run, &bench_rows[*at]))
+            run_result(report->run, &bench_rows[*at], out);
+        else
+            continue;
+        (*at)++;
+        return true;
+    }
+    return false;
+}
+
+void report_table(FILE *out, const struct report *report)
+{
+    const struct bench_run *run = report->run;
+    const struct machine *machine = report->machine;
     struct row_result result;
+    size_t at = 0;
 
     print_machine(out, run, machine);
-    fprintf(out, "%-12s %8s %8s %8s %7s %3s %3s %6s %6s  %-16s %7s %-4s %7s  %s\n", "row", "p50 ns",
-            "p99 ns", "mean ns", "fences", "min", "max", "bg", "lines", "floor", "ns", "of",
-            "x floor", "peer p50 ns (peer / ours)");
-    for (size_t i = 0; i < bench_rows_count; i++) {
-        if (!run_is_selected(run, &bench_rows[i]))
-            continue;
-        run_result(run, &bench_rows[i], &result);
+    fprintf(out, "%-17s %8s %8s %8s %7s %3s %3s %6s %6s %6s  %-16s %7s %-4s %7s  %s\n", "row",
+            "p50 ns", "p99 ns", "mean ns", "fences", "min", "max", "bg", "lines", "shared", "floor",
+            "ns", "of", "x floor", "peer p50 ns (peer / ours)");
+    while (next_result(report, &at, &result))
         print_row(out, &result);
-    }
 }
 
 static void write_string(FILE *out, const char *text)
@@ -118,8 +142,11 @@ static void write_count_field(FILE *out, const char *key, uint64_t value)
     fprintf(out, ": %" PRIu64 ", ", value);
 }
 
-static void write_machine(FILE *out, const struct bench_run *run, const struct machine *machine)
+static void write_machine(FILE *out, const struct report *report)
 {
+    const struct bench_run *run = report->run;
+    const struct machine *machine = report->machine;
+
     fputs("{\"machine\": {", out);
     write_text_field(out, "cpu", machine->cpu);
     write_text_field(out, "kernel", machine->kernel);
@@ -130,7 +157,7 @@ static void write_machine(FILE *out, const struct bench_run *run, const struct m
     write_number_field(out, "clock_batch_overhead_ns", run->batch_overhead_ns / RUN_BATCH);
     write_number_field(out, "clock_single_overhead_ns", run->single_overhead_ns);
     write_text_field(out, "region", run->env->region_path);
-    write_count_field(out, "region_bytes", ENV_REGION_BYTES);
+    write_count_field(out, "region_bytes", run->env->region_bytes);
     write_text_field(out, "durability", machine_durability(machine));
     write_text_field(out, "backend", machine->region.backend);
     write_text_field(out, "pmem_is_pmem_force", machine->pmem_force);
@@ -138,6 +165,7 @@ static void write_machine(FILE *out, const struct bench_run *run, const struct m
     write_text_field(out, "compiler", machine->compiler);
     write_text_field(out, "buildtype", machine->buildtype);
     write_count_field(out, "rounds", run->rounds);
+    write_count_field(out, "count", report->scale->count);
     write_count_field(out, "seed", run->seed);
     fprintf(out, "\"quick\": %s},\n", run->is_quick ? "true" : "false");
 }
@@ -150,7 +178,7 @@ static void write_peers(FILE *out, const char *key, const struct bench_row *row,
 
     write_string(out, key);
     fputs(": {", out);
-    for (size_t i = 0; i < ROW_PEERS_MAX && row->peers[i].name != NULL; i++) {
+    for (size_t i = 0; has_peer(row, i); i++) {
         if (!isfinite(values[i]))
             continue;
         fputs(separator, out);
@@ -165,7 +193,7 @@ static void write_peers(FILE *out, const char *key, const struct bench_row *row,
 static void write_row(FILE *out, const struct row_result *result)
 {
     fputs("  {", out);
-    write_text_field(out, "name", result->row->name);
+    write_text_field(out, "name", result->name);
     write_count_field(out, "n", result->calls);
     write_number_field(out, "ns_p50", result->ns_p50);
     write_number_field(out, "ns_p99", result->ns_p99);
@@ -175,27 +203,26 @@ static void write_row(FILE *out, const struct row_result *result)
     write_number_field(out, "fences_max", result->fences_max);
     write_number_field(out, "fences_bg", result->fences_bg);
     write_number_field(out, "lines", result->lines);
-    write_text_field(out, "floor", bench_floors[result->row->floor].name);
+    write_number_field(out, "shared", result->shared);
+    write_text_field(out, "floor", result->floor);
     write_number_field(out, "floor_ns", result->floor_ns);
     write_number_field(out, "x_floor", result->floor_ratio);
-    write_text_field(out, "x_floor_stat", result->row->is_mean_compared ? "mean" : "p50");
+    write_text_field(out, "x_floor_stat", result->is_mean_compared ? "mean" : "p50");
     write_peers(out, "peers", result->row, result->peers_ns);
     fputs(", ", out);
     write_peers(out, "peers_fences", result->row, result->peers_fences);
     fputc('}', out);
 }
 
-void report_json(FILE *out, const struct bench_run *run, const struct machine *machine)
+void report_json(FILE *out, const struct report *report)
 {
     const char *separator = "";
     struct row_result result;
+    size_t at = 0;
 
-    write_machine(out, run, machine);
+    write_machine(out, report);
     fputs(" \"results\": [\n", out);
-    for (size_t i = 0; i < bench_rows_count; i++) {
-        if (!run_is_selected(run, &bench_rows[i]))
-            continue;
-        run_result(run, &bench_rows[i], &result);
+    while (next_result(report, &at, &result)) {
         fputs(separator, out);
         write_row(out, &result);
         separator = ",\n";

@@ -6,9 +6,16 @@
 
 #include "machine.h"
 #include "run.h"
+#include "scale.h"
 
-void report_table(FILE *out, const struct bench_run *run, const struct machine *machine);
+struct report {
+    const struct bench_run *run;
+    struct scale *scale;
+    const struct machine *machine;
+};
 
-void report_json(FILE *out, const struct bench_run *run, const struct machine *machine);
+void report_table(FILE *out, const struct report *report);
+
+void report_json(FILE *out, const struct report *report);
 
 #endif

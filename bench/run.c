@@ -111,10 +111,6 @@ static int add_rows(struct bench_run *run)
         if (err != 0)
             return err;
     }
-    if (run->subjects_count == 0) {
-        fprintf(stderr, "vmfs-bench: --filter %s: no such row; see vmfs-bench list\n", run->filter);
-        return -EINVAL;
-    }
     return 0;
 }
 
@@ -200,6 +196,7 @@ static int count_call(struct subject *subject, uint32_t index)
     uint64_t fences = after.fences - before.fences;
 
     subject->lines += after.lines - before.lines;
+    subject->shared += after.shared - before.shared;
     subject->fences_others += (int64_t)(after.fences_all - before.fences_all - fences);
     return samples_add(&subject->fences, (double)fences);
 }
@@ -249,6 +246,7 @@ static void forget_samples(struct bench_run *run)
         subject->singles.count = 0;
         subject->fences.count = 0;
         subject->lines = 0;
+        subject->shared = 0;
         subject->fences_others = 0;
     }
     run->rounds = 0;
@@ -315,7 +313,7 @@ int run_measure(struct bench_run *run)
 
     if (err == 0)
         err = add_rows(run);
-    if (err != 0)
+    if (err != 0 || run->subjects_count == 0)
         return err;
     size_t *order = calloc(run->subjects_count, sizeof(*order));
 
@@ -356,6 +354,9 @@ void run_result(const struct bench_run *run, const struct bench_row *row, struct
 
     *out = (struct row_result){
         .row = row,
+        .name = row->name,
+        .floor = floor->name,
+        .is_mean_compared = row->is_mean_compared,
         .calls = own->batches.count * RUN_BATCH,
         .ns_p50 = samples_quantile(&own->batches, 0.5),
         .ns_p99 = samples_quantile(&own->singles, 0.99),
@@ -365,6 +366,7 @@ void run_result(const struct bench_run *run, const struct bench_row *row, struct
         .fences_max = samples_quantile(&own->fences, 1),
         .fences_bg = divide_counts((double)own->fences_others, own->fences.count),
         .lines = divide_counts((double)own->lines, own->fences.count),
+        .shared = divide_counts((double)own->shared, own->fences.count),
         .floor_ns = samples_quantile(&find_subject(run, floor->op, floor->side)->batches, 0.5),
     };
     out->floor_ratio = (row->is_mean_compared ? out->ns_mean : out->ns_p50) / out->floor_ns;

@@ -42,6 +42,7 @@ struct subject {
     bool is_counted;
     struct samples fences;
     uint64_t lines;
+    uint64_t shared;
     int64_t fences_others;
 };
 
@@ -69,10 +70,13 @@ bool run_is_selected(const struct bench_run *run, const struct bench_row *row);
 
 /* What a row came to. Numbers that are not known are NAN. */
 struct row_result {
-    const struct bench_row *row;
+    const struct bench_row *row; /* null for a row of scale.h */
+    const char *name;
+    const char *floor;
+    bool is_mean_compared;
     uint64_t calls;
     double ns_p50, ns_p99, ns_mean;
-    double fences, fences_min, fences_max, fences_bg, lines;
+    double fences, fences_min, fences_max, fences_bg, lines, shared;
     double floor_ns;
     double floor_ratio;
     double peers_ns[ROW_PEERS_MAX];
