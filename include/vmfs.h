@@ -194,6 +194,7 @@ struct vmfs_dir;
     x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")                 \
     x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")      \
     x(EXTENT_ORDER,        EUCLEAN,     84, "extents overlap or are out of order")                 \
+    x(REMAP_RANGE,         EINVAL,      93, "collapse or insert is not inside the file")           \
     x(IMMUTABLE,           EPERM,       85, "the inode is immutable")                              \
     x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")                            \
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \

@@ -395,3 +395,33 @@ int vm_extents_each(struct vm_ctx *ctx, uint64_t leaf, vm_extent_fn each, vm_nod
     }
     return result;
 }
+
+/* Inner nodes of which the path takes the first child all the way down. */
+static uint32_t first_visits(const struct vm_path *path)
+{
+    uint32_t count = 0;
+    while (count < path->depth && path->steps[path->depth - count - 1].slot == 0)
+        count++;
+    return count;
+}
+
+int vm_extents_leaf(struct vm_ctx *ctx, const struct vm_map *map, uint64_t key,
+                    struct vm_leaf_extents *out)
+{
+    struct vm_path path;
+    int result = vm_path_find(ctx, map, key, VM_NODE_FIXED, &path);
+    if (result)
+        return result;
+    const union vm_head *leaf = vm_path_leaf(&path);
+    uint64_t floor = 0;
+    out->count = 0;
+    out->next = vm_get64(leaf->node.high);
+    out->nodes = 1 + first_visits(&path);
+    for (struct spot spot = {0, 0}; spot.segment < VM_SEGMENTS; spot.segment++)
+        for (spot.index = 0; spot.index < leaf->fixed.used[spot.segment]; spot.index++) {
+            result = extent_check(ctx, leaf, spot, &floor, &out->items[out->count++]);
+            if (result)
+                return result;
+        }
+    return 0;
+}

@@ -18,4 +18,9 @@ static inline uint64_t vm_slot_offset(uint64_t leaf, uint32_t segment, uint32_t 
 int vm_fixed_rewrite(struct vm_ctx *ctx, struct vm_map *map, struct vm_path *path,
                      const struct vm_extent_media *slot);
 
+/* Writes a whole leaf as payload at place->offset: sorted slots of its interval, evenly over the segments,
+ * or, with is_dense, in full segments and then empty ones, for slots to come. */
+void vm_fixed_write(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_place *place,
+                    const struct vm_extent_media *slots, uint32_t count, bool is_dense);
+
 #endif

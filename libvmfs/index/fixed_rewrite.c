@@ -58,11 +58,11 @@ static uint32_t slots_put(struct slot_list *list, const struct vm_extent_media *
 }
 
 /* How many of a leaf's slots lie before a segment. */
-static uint32_t segment_start(const struct part *part, uint32_t segment)
+static uint32_t segment_start(uint32_t count, uint32_t segment, bool is_dense)
 {
-    if (part->is_dense)
-        return (uint32_t)vm_min(part->count, segment * VM_SEGMENT_SLOTS);
-    return part->count * segment / VM_SEGMENTS;
+    if (is_dense)
+        return (uint32_t)vm_min(count, segment * VM_SEGMENT_SLOTS);
+    return count * segment / VM_SEGMENTS;
 }
 
 /* Fills the last line of a segment with zeros: it is never staged as fresh (I6). */
@@ -75,31 +75,36 @@ static void segment_write(struct vm_ctx *ctx, uint64_t offset, const struct vm_e
         vm_tx_payload_zero(ctx, offset + size, vm_align_up(size, 64) - size);
 }
 
+void vm_fixed_write(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_place *place,
+                    const struct vm_extent_media *slots, uint32_t count, bool is_dense)
+{
+    VM_ASSERT(count <= SLOTS_MAX);
+    union vm_head head;
+    vm_head_init(ctx, map, place, VM_NODE_FIXED, &head);
+    head.node.count = vm_put16((uint16_t)count);
+    for (uint32_t segment = 0; segment < VM_SEGMENTS; segment++) {
+        uint32_t start = segment_start(count, segment, is_dense);
+        uint32_t used = segment_start(count, segment + 1, is_dense) - start;
+        if (used == 0)
+            continue;
+        head.fixed.used[segment] = (uint8_t)used;
+        head.fixed.first[segment] = slots[start].file_block;
+        segment_write(ctx, vm_slot_offset(place->offset, segment, 0), &slots[start], used);
+    }
+    vm_head_payload(ctx, &head);
+    vm_tx_payload_zero(ctx, place->offset + offsetof(struct vm_fixed_media, zero3_),
+                       sizeof((struct vm_fixed_media *)0)->zero3_);
+}
+
 static int part_write(struct vm_ctx *ctx, struct vm_map *map, const struct slot_list *list,
                       const struct part *part, struct vm_piece *out)
 {
-    VM_ASSERT(part->count <= SLOTS_MAX);
     int result = vm_node_take(ctx, map, &out->offset);
     if (result)
         return result;
     out->low = part->low;
-    struct vm_place place = {out->offset, part->low, part->high, 0, false};
-    union vm_head head;
-    vm_head_init(ctx, map, &place, VM_NODE_FIXED, &head);
-    head.node.count = vm_put16((uint16_t)part->count);
-    for (uint32_t segment = 0; segment < VM_SEGMENTS; segment++) {
-        uint32_t start = segment_start(part, segment);
-        uint32_t used = segment_start(part, segment + 1) - start;
-        if (used == 0)
-            continue;
-        const struct vm_extent_media *slots = &list->slots[part->first + start];
-        head.fixed.used[segment] = (uint8_t)used;
-        head.fixed.first[segment] = slots[0].file_block;
-        segment_write(ctx, vm_slot_offset(out->offset, segment, 0), slots, used);
-    }
-    vm_head_payload(ctx, &head);
-    vm_tx_payload_zero(ctx, out->offset + offsetof(struct vm_fixed_media, zero3_),
-                       sizeof((struct vm_fixed_media *)0)->zero3_);
+    const struct vm_place place = {out->offset, part->low, part->high, 0, false};
+    vm_fixed_write(ctx, map, &place, &list->slots[part->first], part->count, part->is_dense);
     return 0;
 }
 

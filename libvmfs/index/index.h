@@ -112,6 +112,49 @@ int vm_extents_remove(struct vm_ctx *ctx, struct vm_map *map, uint64_t file_bloc
 int vm_extents_build(struct vm_ctx *ctx, struct vm_map *map, const struct vm_extent *extents,
                      uint32_t count);
 
+/* All extents of one leaf, in order: of the one whose interval has `key`. */
+#define VM_LEAF_EXTENTS (VM_SEGMENTS * VM_SEGMENT_SLOTS)
+struct vm_leaf_extents {
+    uint64_t next;  /* where the interval of the next leaf begins; VM_KEY_MAX: there is none */
+    uint32_t nodes; /* this leaf, and the inner nodes whose first leaf it is */
+    uint32_t count;
+    struct vm_extent items[VM_LEAF_EXTENTS];
+};
+
+int vm_extents_leaf(struct vm_ctx *ctx, const struct vm_map *map, uint64_t key,
+                    struct vm_leaf_extents *out);
+
+/* ---- a tree of any number of extents, written from left to right ---- */
+
+/* Slots of a leaf that is built: each segment keeps room for what comes. */
+#define VM_BUILD_SLOTS 98u
+
+/* Tells where node `index` lies: a block that nothing durable points to as a node. The tree has
+ * vm_build_nodes() of them: first the leaves, then one level of inner nodes after the other, the root
+ * last. */
+typedef int (*vm_build_place_fn)(void *arg, uint64_t index, uint64_t *offset_out);
+
+struct vm_build {
+    const struct vm_map *map; /* whose tag the nodes get */
+    vm_build_place_fn place;
+    void *arg;
+    uint64_t leaves; /* written so far */
+    uint64_t low;    /* of the leaf that is being filled */
+    uint64_t end;    /* of the extents added so far */
+    uint32_t count;
+    struct vm_extent_media slots[VM_BUILD_SLOTS];
+};
+
+uint64_t vm_build_nodes(uint64_t extents);
+
+/* Begins; adds an extent behind those before it; writes what is left and tells the root. At least one
+ * extent must have been added. The nodes are payload of the running transaction (H9, I2): whoever
+ * publishes the root commits. */
+void vm_build_start(struct vm_build *build, const struct vm_map *map, vm_build_place_fn place,
+                    void *arg);
+int vm_build_add(struct vm_ctx *ctx, struct vm_build *build, const struct vm_extent *extent);
+int vm_build_finish(struct vm_ctx *ctx, struct vm_build *build, uint64_t *root_out);
+
 /* ---- any map ---- */
 
 /* The level of the root, 0 if it is a leaf or there is none; the highest if it cannot be read. */

@@ -47,6 +47,27 @@ static void inline_store(struct vm_ctx *ctx, struct vm_inode *inode, const struc
         vm_extent_store(ctx->region, &list->items[index], &inode->m.body.extents[index]);
 }
 
+int vm_file_inline_get(struct vm_ctx *ctx, const struct vm_inode *inode,
+                       struct vm_extent items[VM_INODE_EXTENTS], uint32_t *count_out)
+{
+    struct inline_list list;
+    int result = inline_load(ctx, inode, &list);
+    for (unsigned index = 0; result == 0 && index < list.count; index++)
+        items[index] = list.items[index];
+    *count_out = result ? 0 : list.count;
+    return result;
+}
+
+void vm_file_inline_put(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *items,
+                        uint32_t count)
+{
+    struct inline_list list = {.count = count};
+    VM_ASSERT(count <= VM_INODE_EXTENTS);
+    for (uint32_t index = 0; index < count; index++)
+        list.items[index] = items[index];
+    inline_store(ctx, inode, &list);
+}
+
 int vm_file_floor(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t file_block,
                   struct vm_extent *out)
 {
@@ -157,15 +178,12 @@ static int remove_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struc
     return 0;
 }
 
-/* A record counts the blocks that it frees in 32 bits with a sign. */
-#define EXTENT_BLOCKS_MAX ((uint64_t)1 << 30)
-
-static bool continues(const struct vm_extent *before, const struct vm_extent *extent)
+bool vm_extent_continues(const struct vm_extent *before, const struct vm_extent *extent)
 {
     return before->file_block + before->blocks == extent->file_block &&
            before->block + before->blocks == extent->block && before->birth == extent->birth &&
            before->flags == extent->flags &&
-           (uint64_t)before->blocks + extent->blocks <= EXTENT_BLOCKS_MAX;
+           (uint64_t)before->blocks + extent->blocks <= VM_EXTENT_BLOCKS_MAX;
 }
 
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
@@ -175,7 +193,7 @@ int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_exte
     if (found < 0)
         return found;
     vm_inode_add_blocks(inode, extent->blocks);
-    if (found == 0 || !continues(&before, extent))
+    if (found == 0 || !vm_extent_continues(&before, extent))
         return insert_extent(ctx, inode, extent);
     before.blocks += extent->blocks;
     return update_extent(ctx, inode, &before);
@@ -253,7 +271,7 @@ static int cut(struct vm_ctx *ctx, struct vm_inode *inode, uint64_t from_block,
         if (!found)
             return vm_file_trim(ctx, inode);
         int64_t freed = (int64_t)ctx->tx->blocks_delta + last.blocks;
-        if (freed > (int64_t)EXTENT_BLOCKS_MAX || !vm_tx_has_room(ctx, CUT_ENTRIES, CUT_LINES))
+        if (freed > (int64_t)VM_EXTENT_BLOCKS_MAX || !vm_tx_has_room(ctx, CUT_ENTRIES, CUT_LINES))
             return 1;
         int result = cut_last(ctx, inode, &last, from_block);
         if (result)
@@ -291,7 +309,7 @@ bool vm_file_has_room(struct vm_ctx *ctx, const struct vm_inode *inode)
     uint32_t entries = nodes + 2 * (level + 1) + 2;
     return ctx->tx->run_count + nodes + 1 <= VM_TX_RUNS_MAX &&
            vm_tx_has_room(ctx, entries, CHANGE_LINES) &&
-           ctx->tx->blocks_delta <= (int32_t)(EXTENT_BLOCKS_MAX / 2);
+           ctx->tx->blocks_delta <= (int32_t)(VM_EXTENT_BLOCKS_MAX / 2);
 }
 
 /* What `old` keeps on both sides of the part that is taken out of it. */
@@ -313,7 +331,7 @@ static int join_after(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_exte
 {
     struct vm_extent after;
     int found = vm_file_ceiling(ctx, inode, with->file_block + with->blocks, &after);
-    if (found <= 0 || !continues(with, &after))
+    if (found <= 0 || !vm_extent_continues(with, &after))
         return found < 0 ? found : 0;
     with->blocks += after.blocks;
     return remove_extent(ctx, inode, &after);
@@ -333,7 +351,7 @@ static int put_front(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm
         found = vm_file_floor(ctx, inode, old->file_block - 1, &before);
     if (found < 0)
         return found;
-    if (found && continues(&before, with)) {
+    if (found && vm_extent_continues(&before, with)) {
         before.blocks += with->blocks;
         int result = remove_extent(ctx, inode, old);
         return result ? result : update_extent(ctx, inode, &before);

@@ -14,6 +14,18 @@ int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t f
  * memory; the caller stores it. */
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent);
 
+/* Does an extent go on where another ends, in the file and in the region? */
+bool vm_extent_continues(const struct vm_extent *before, const struct vm_extent *extent);
+
+/* All extents of a file without a map, and the other way round. */
+int vm_file_inline_get(struct vm_ctx *ctx, const struct vm_inode *inode,
+                       struct vm_extent items[VM_INODE_EXTENTS], uint32_t *count_out);
+void vm_file_inline_put(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *items,
+                        uint32_t count);
+
+/* Blocks that one extent may have, and that one record may free: it counts them in 32 bits with a sign. */
+#define VM_EXTENT_BLOCKS_MAX ((uint64_t)1 << 30)
+
 /* Raised where extents that are sound each contradict each other. */
 int vm_extent_disorder(struct vm_ctx *ctx, const struct vm_inode *inode);
 

@@ -31,7 +31,9 @@ static bool kind_is_known(const struct vm_inode_media *media)
     case VM_INODE_FREE:
         return true;
     case VM_INODE_FILE:
-        return type == VM_MODE_FILE && media->form <= VM_BODY_TREE;
+        return type == VM_MODE_FILE &&
+               (media->form == VM_BODY_RETIRED ? vm_get32(media->nlink) == 0
+                                               : media->form <= VM_BODY_TREE);
     case VM_INODE_DIRECTORY:
         return type == VM_MODE_DIRECTORY &&
                (media->form == VM_BODY_EMPTY || media->form == VM_BODY_TREE);

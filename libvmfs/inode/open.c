@@ -22,19 +22,22 @@ static int check_openable(struct vm_ctx *ctx, uint64_t id)
     return 0;
 }
 
+void vm_open_list(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh)
+{
+    struct vm_stripe *stripe = vm_stripe_of(ctx, id);
+    *fresh = (struct vm_open){.id = id, .handles = 1, .next = stripe->owner_list};
+    stripe->owner_list = fresh;
+}
+
 int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh, bool *is_used)
 {
     vm_lock_inodes(ctx, &id, 1);
     int result = check_openable(ctx, id);
     struct vm_open *open = result ? NULL : vm_open_find(ctx, id);
     *is_used = result == 0 && !open;
-    if (*is_used) {
-        struct vm_stripe *stripe = vm_stripe_of(ctx, id);
-        *fresh = (struct vm_open){.id = id, .next = stripe->owner_list};
-        stripe->owner_list = fresh;
-        open = fresh;
-    }
-    if (open)
+    if (*is_used)
+        vm_open_list(ctx, id, fresh);
+    else if (open)
         open->handles++;
     vm_unlock_inodes(ctx);
     return result;

@@ -9,14 +9,70 @@
 #include "inode/xattr.h"
 #include "space/space.h"
 
+/* Frees nodes with all that they hold as far as the record has room: 1 if some are left. */
+static int drop_nodes(struct vm_ctx *ctx, struct vm_map *map)
+{
+    int more = 1;
+    while (more > 0 && vm_tx_has_room(ctx, VM_TRIM_ENTRIES, VM_TRIM_LINES))
+        more = vm_map_drop_last(ctx, map);
+    return more < 0 ? more : map->root != 0;
+}
+
 static int reap_nodes(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     struct vm_map map = vm_inode_data_map(inode);
-    int more = 1;
-    while (more > 0 && vm_tx_has_room(ctx, VM_TRIM_ENTRIES, VM_TRIM_LINES))
-        more = vm_map_drop_last(ctx, &map);
+    int more = drop_nodes(ctx, &map);
     vm_inode_put_data_map(inode, &map);
-    return more < 0 ? more : map.root != 0;
+    return more;
+}
+
+/* From the end of the range down. The map itself stays as it was: `end` says how far this got. */
+static int reap_range(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_map *map)
+{
+    struct vm_retired_media *retired = &inode->m.body.retired;
+    uint64_t first = vm_get64(retired->first);
+    uint64_t end = vm_get64(retired->end);
+    while (end > first && vm_tx_has_room(ctx, 1, 0)) {
+        struct vm_extent last;
+        int found = vm_extents_floor(ctx, map, end - 1, &last);
+        if (found < 0)
+            return found;
+        if (!found || last.file_block + last.blocks <= first) {
+            end = first;
+            break;
+        }
+        uint64_t from = vm_max(first, last.file_block);
+        uint64_t count = vm_min(end, last.file_block + last.blocks) - from;
+        if ((int64_t)ctx->tx->blocks_delta + (int64_t)count > (int64_t)VM_EXTENT_BLOCKS_MAX)
+            break;
+        if (vm_space_owns(map->base_epoch, last.birth))
+            vm_space_free(ctx, last.block + (from - last.file_block), count);
+        vm_inode_add_blocks(inode, -(int64_t)count);
+        end = from;
+    }
+    retired->end = vm_put64(end);
+    return end > first;
+}
+
+/* What a remapped file has left behind. */
+static int reap_retired(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    struct vm_retired_media *retired = &inode->m.body.retired;
+    struct vm_map map = {.root = vm_get64(retired->root),
+                         .tag = vm_get64(retired->tag),
+                         .base_epoch = vm_get64(inode->m.base_epoch)};
+    struct vm_map list = {.root = vm_get64(retired->list_root),
+                          .tag = vm_get64(inode->m.tag),
+                          .base_epoch = vm_get64(inode->m.base_epoch)};
+    int more = map.root ? reap_range(ctx, inode, &map) : 0;
+    if (more == 0)
+        more = drop_nodes(ctx, &map);
+    if (more == 0)
+        more = drop_nodes(ctx, &list);
+    vm_inode_add_blocks(inode, map.node_delta + list.node_delta);
+    retired->root = vm_put64(map.root);
+    retired->list_root = vm_put64(list.root);
+    return more;
 }
 
 int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode)
@@ -25,6 +81,8 @@ int vm_reap_stage(struct vm_ctx *ctx, struct vm_inode *inode)
     int more = 0;
     if (vm_inode_is_directory(inode))
         more = reap_nodes(ctx, inode);
+    else if (inode->m.form == VM_BODY_RETIRED)
+        more = reap_retired(ctx, inode);
     else if (inode->m.form == VM_BODY_EXTENTS || inode->m.form == VM_BODY_TREE)
         more = vm_file_cut(ctx, inode, 0);
     if (more == 0)

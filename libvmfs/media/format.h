@@ -480,6 +480,24 @@ struct vm_chunk_media {
 #define VM_INODE_BODY       128u
 #define VM_INODE_EXTENTS    4u
 
+/* What a file's old map leaves behind when a new one takes its place (collapse, insert): the body of a nameless
+ * inode, which is freed step by step.
+ * OFFSET SIZE FIELD
+ *  0  8  root           of the old map, whose nodes go; 0 = none is left
+ *  8  8  tag            of those nodes
+ * 16  8  first          blocks of its extents from here on
+ * 24  8  end            up to here go too; lowered as they do
+ * 32  8  list_root      of the map that this inode had itself, whose nodes go; 0 = none
+ * 40 88  zero_          */
+struct vm_retired_media {
+    struct vm_le64 root;
+    struct vm_le64 tag;
+    struct vm_le64 first;
+    struct vm_le64 end;
+    struct vm_le64 list_root;
+    struct vm_le64 zero_[11];
+};
+
 /* Inode: line 0 is all of stat but birth and device, the rest has its own hash.
  * OFFSET SIZE FIELD
  *   0  4  hash0          of bytes 4..55, seed ^ slot
@@ -532,6 +550,7 @@ struct vm_inode_media {
         uint8_t bytes[VM_INODE_BODY];
         struct vm_extent_media extents[VM_INODE_EXTENTS];
         struct vm_le64 word[VM_INODE_BODY / 8];
+        struct vm_retired_media retired;
     } body;
 };
 
@@ -548,6 +567,7 @@ struct vm_inode_media {
 #define VM_BODY_TREE    2u /* word[0]: root node of the map */
 #define VM_BODY_BYTES   3u /* symlink target */
 #define VM_BODY_DEVICE  4u /* word[0]: device number */
+#define VM_BODY_RETIRED 5u /* a nameless file's: vm_retired_media */
 
 #define VM_INODE_FLAG_IMMUTABLE 0x1u
 #define VM_INODE_FLAG_APPEND    0x2u

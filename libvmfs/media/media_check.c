@@ -83,6 +83,10 @@ SIZE(vm_extent_media, 32)
 AT(vm_extent_media, file_block, 0) AT(vm_extent_media, place, 8) AT(vm_extent_media, blocks, 16)
 AT(vm_extent_media, hash, 20) AT(vm_extent_media, birth, 24)
 
+SIZE(vm_retired_media, 128)
+AT(vm_retired_media, root, 0) AT(vm_retired_media, tag, 8) AT(vm_retired_media, first, 16)
+AT(vm_retired_media, end, 24) AT(vm_retired_media, list_root, 32)
+
 SIZE(vm_fixed_media, 4096)
 AT(vm_fixed_media, head, 0) AT(vm_fixed_media, zero_, 56) AT(vm_fixed_media, first, 64)
 AT(vm_fixed_media, used, 120) AT(vm_fixed_media, zero1_, 127) AT(vm_fixed_media, zero2_, 128)
