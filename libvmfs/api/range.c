@@ -1,9 +1,8 @@
 /* range.c -- calls on a range of an open file: giving it blocks, taking them, copying it */
-#include <errno.h>
-
 #include "api/public.h"
 #include "inode/alloc.h"
 #include "inode/data.h"
+#include "inode/remap.h"
 
 struct range_call {
     struct vmfs_file *file;
@@ -38,6 +37,10 @@ static int64_t allocate_call(struct vm_ctx *ctx, void *arg)
     uint64_t id = call->file->id;
     if (!vm_may_write(call->file->flags))
         return vm_bad_handle(ctx, call->file);
+    if (call->mode & VMFS_ALLOC_COLLAPSE)
+        return vm_data_collapse(ctx, id, call->offset, call->len_bytes);
+    if (call->mode & VMFS_ALLOC_INSERT)
+        return vm_data_insert(ctx, id, call->offset, call->len_bytes);
     bool is_size_kept = call->mode & VMFS_ALLOC_KEEP_SIZE;
     if (call->mode & VMFS_ALLOC_PUNCH)
         return vm_data_punch(ctx, id, call->offset, call->len_bytes);
@@ -51,7 +54,5 @@ int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64
     if (!file || !allocation_is_sound(mode, offset, length))
         return (int)vm_bad_argument();
     struct range_call call = {.file = file, .mode = mode, .offset = offset, .len_bytes = length};
-    if (mode & (VMFS_ALLOC_COLLAPSE | VMFS_ALLOC_INSERT))
-        return -EOPNOTSUPP;
     return (int)vm_call(file->fs, true, allocate_call, &call);
 }

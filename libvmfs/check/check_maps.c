@@ -209,6 +209,38 @@ static void leaf_of_extents(struct body *body, const union vm_head *head)
     (void)vm_extents_each(ctx, vm_head_self(head), each_extent, bad_extent, body); /* the same */
 }
 
+/* ---- what a remapped file has left behind ---- */
+
+/* Of the extents of a retired map only what is in the range is this inode's: the file has the others. */
+static int each_retired(void *arg, const struct vm_extent *extent)
+{
+    struct body *body = arg;
+    const struct vm_retired_media *retired = &body->inode->m.body.retired;
+    uint64_t from = vm_max(extent->file_block, vm_get64(retired->first));
+    uint64_t to = vm_min(extent->file_block + extent->blocks, vm_get64(retired->end));
+    if (extent->file_block < body->floor)
+        vm_problem(body->check, MAPS, EXTENT_ORDER,
+                   "inode %i: the extent at file block %n lies over the one before it",
+                   body->inode->id, extent->file_block);
+    body->floor = extent->file_block + extent->blocks;
+    if (from < to)
+        body_meet(body, extent->block + (from - extent->file_block), to - from);
+    return 0;
+}
+
+static void leaf_of_retired(struct body *body, const union vm_head *head)
+{
+    struct vm_ctx *ctx = body->check->ctx;
+    (void)vm_extents_each(ctx, vm_head_self(head), each_retired, bad_extent, body); /* the same */
+}
+
+/* What the leaves of the inode's own map name became the file's new map. */
+static void leaf_of_list(struct body *body, const union vm_head *head)
+{
+    (void)body;
+    (void)head;
+}
+
 static void check_inline(struct body *body)
 {
     const struct vm_inode *inode = body->inode;
@@ -293,9 +325,25 @@ static void map_walk(struct body *body, const struct vm_map *map, uint8_t kind, 
     }
 }
 
+static void check_retired(struct body *body)
+{
+    const struct vm_inode *inode = body->inode;
+    const struct vm_retired_media *retired = &inode->m.body.retired;
+    struct vm_map map = vm_inode_data_map(inode);
+    map.root = vm_get64(retired->list_root);
+    if (map.root)
+        map_walk(body, &map, VM_NODE_FIXED, leaf_of_list);
+    map.root = vm_get64(retired->root);
+    map.tag = vm_get64(retired->tag);
+    if (map.root)
+        map_walk(body, &map, VM_NODE_FIXED, leaf_of_retired);
+}
+
 static void check_data(struct body *body)
 {
     struct vm_map map = vm_inode_data_map(body->inode);
+    if (body->inode->m.form == VM_BODY_RETIRED)
+        check_retired(body);
     if (body->inode->m.form == VM_BODY_EXTENTS)
         check_inline(body);
     if (body->inode->m.form != VM_BODY_TREE)

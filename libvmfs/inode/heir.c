@@ -12,7 +12,6 @@
 #include "space/space.h"
 
 #define LEAVES_PER_TURN 16u
-#define RUNS_PER_RECORD 4u
 #define PATIENT_TURNS   4u
 
 /* One remap on its way. Steps return 1 when the file was changed while the locks were let go. */
@@ -27,7 +26,9 @@ struct heir {
     uint64_t gone_blocks;
     uint64_t old_nodes;
     uint64_t new_nodes;
-    struct vm_extent run; /* of the heir's blocks, looked up last */
+    struct vm_extent
+        items[VM_INODE_EXTENTS]; /* the first of them: a map that small needs no nodes */
+    struct vm_extent run;        /* of the heir's blocks, looked up last */
     struct vm_build build;
 };
 
@@ -104,13 +105,23 @@ static int walk(struct heir *heir, struct vm_shift_stream *stream)
     return result ? result : vm_shift_end(heir->ctx, stream);
 }
 
+static int count_out(struct vm_ctx *ctx, void *arg, const struct vm_extent *extent)
+{
+    struct heir *heir = arg;
+    (void)ctx;
+    if (heir->extents < VM_INODE_EXTENTS)
+        heir->items[heir->extents] = *extent;
+    heir->extents++;
+    return 0;
+}
+
 static int count(struct heir *heir)
 {
-    struct vm_shift_stream stream = {.shift = heir->shift};
+    struct vm_shift_stream stream = {.shift = heir->shift, .out = count_out, .arg = heir};
+    heir->extents = 0;
     int result = walk(heir, &stream);
-    heir->extents = stream.extents;
     heir->gone_blocks = stream.gone_blocks;
-    heir->new_nodes = stream.extents ? vm_build_nodes(stream.extents) : 0;
+    heir->new_nodes = heir->extents > VM_INODE_EXTENTS ? vm_build_nodes(heir->extents) : 0;
     return result;
 }
 
@@ -127,7 +138,7 @@ static int take_runs(struct heir *heir)
     struct vm_ctx *ctx = heir->ctx;
     uint64_t have = blocks_taken(heir);
     int result = 0;
-    for (unsigned runs = 0; runs < RUNS_PER_RECORD && have < heir->new_nodes; runs++) {
+    while (have < heir->new_nodes && vm_file_has_room(ctx, &heir->inode)) {
         struct vm_run run;
         uint64_t want = vm_min(heir->new_nodes - have, VM_GROUP_BLOCKS);
         result = vm_space_take_run(ctx, 0, want, &run);
@@ -195,15 +206,13 @@ static int build(struct heir *heir, uint64_t *root_out)
 {
     struct vm_map map = vm_inode_data_map(&heir->file);
     struct vm_shift_stream stream = {.shift = heir->shift, .out = build_out, .arg = heir};
-    *root_out = 0;
     heir->run.blocks = 0;
-    if (heir->extents == 0)
+    if (heir->new_nodes == 0)
         return 0;
     vm_build_start(&heir->build, &map, node_place, heir);
     int result = walk(heir, &stream);
     if (result)
         return result;
-    VM_ASSERT(stream.extents == heir->extents);
     return vm_build_finish(heir->ctx, &heir->build, root_out);
 }
 
@@ -233,7 +242,10 @@ static int exchange(struct heir *heir, uint64_t root)
     vm_inode_add_blocks(&heir->inode, inherited);
     struct vm_map map = vm_inode_data_map(&heir->file);
     map.root = root;
-    vm_inode_put_data_map(&heir->file, &map);
+    if (heir->new_nodes)
+        vm_inode_put_data_map(&heir->file, &map);
+    else
+        vm_file_inline_put(ctx, &heir->file, heir->items, (uint32_t)heir->extents);
     vm_inode_add_blocks(&heir->file, -inherited);
     vm_shift_inode(ctx, &heir->file, heir->shift);
     int result = vm_inode_store(ctx, &heir->inode);
@@ -248,7 +260,7 @@ static int exchange(struct heir *heir, uint64_t root)
 /* From looking at the file to its new map: 1 to begin again. */
 static int attempt(struct heir *heir)
 {
-    uint64_t root;
+    uint64_t root = 0;
     int result = vm_shift_load(heir->ctx, heir->file.id, heir->shift, &heir->file);
     if (result == 0 && heir->file.m.form != VM_BODY_TREE)
         return NO_TREE;

@@ -9,7 +9,6 @@ int vm_shift_end(struct vm_ctx *ctx, struct vm_shift_stream *stream)
 {
     if (stream->pending.blocks == 0)
         return 0;
-    stream->extents++;
     int result = stream->out ? stream->out(ctx, stream->arg, &stream->pending) : 0;
     stream->pending.blocks = 0;
     return result;

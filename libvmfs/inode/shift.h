@@ -23,7 +23,6 @@ struct vm_shift_stream {
     void *arg;
     uint64_t floor; /* the next old extent begins here or behind */
     struct vm_extent pending;
-    uint64_t extents;     /* that came out */
     uint64_t gone_blocks; /* that were taken out, and in how many pieces */
     uint64_t gone_pieces;
 };
