@@ -104,18 +104,20 @@ static uint32_t entry_room(const union vm_entry_cells *entry)
     return entry->cell.cells * VM_CELL_BYTES - (uint32_t)offsetof(struct vm_cell_media, payload);
 }
 
-struct vm_named_hit vm_entry_hit(const union vm_entry_cells *entry, uint64_t leaf, uint32_t cell)
+void vm_entry_hit(const union vm_entry_cells *entry, uint64_t leaf, uint32_t cell,
+                  struct vm_named_hit *out)
 {
-    return (struct vm_named_hit){
-        .entry = {.key = vm_get64(entry->cell.key),
-                  .value = vm_get64(entry->cell.value),
-                  .type = entry->cell.type,
-                  .name_bytes = entry->cell.name_bytes,
-                  .payload_bytes = (uint16_t)(entry_room(entry) - entry->cell.name_bytes)},
-        .leaf = leaf,
-        .cell = cell,
-        .cells = entry->cell.cells,
+    out->entry = (struct vm_named_entry){
+        .key = vm_get64(entry->cell.key),
+        .value = vm_get64(entry->cell.value),
+        .type = entry->cell.type,
+        .name_bytes = entry->cell.name_bytes,
+        .payload_bytes = (uint16_t)(entry_room(entry) - entry->cell.name_bytes),
     };
+    out->leaf = leaf;
+    out->cell = cell;
+    out->cells = entry->cell.cells;
+    out->head_word = 0;
 }
 
 void vm_entry_copy(const union vm_entry_cells *entry, uint8_t *name)

@@ -47,8 +47,9 @@ int vm_entry_damaged(struct vm_ctx *ctx, uint64_t leaf, uint32_t cell);
 
 bool vm_entry_has_name(const union vm_entry_cells *entry, uint64_t key, struct vm_name name);
 
-/* Where a checked entry lies. */
-struct vm_named_hit vm_entry_hit(const union vm_entry_cells *entry, uint64_t leaf, uint32_t cell);
+/* Where a checked entry lies; no head goes with it. */
+void vm_entry_hit(const union vm_entry_cells *entry, uint64_t leaf, uint32_t cell,
+                  struct vm_named_hit *out);
 
 /* Copies name and payload, as many bytes as there is room for. */
 void vm_entry_copy(const union vm_entry_cells *entry, uint8_t *name);

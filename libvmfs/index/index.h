@@ -9,6 +9,8 @@
  *     by one staged word: the parent's child pointer or the map's root.
  * I3  The interval [low, high) in a node's head equals what its parent says; a node's level is its
  *     parent's minus one, so a descent ends after VM_NODE_LEVEL_MAX steps whatever the bytes say.
+ * I4  A change that follows a find in the same transaction, under the same lock, goes on from the head that
+ *     the find checked, if the head's magic and hash are what they were; else it looks again.
  */
 #ifndef VM_INDEX_INDEX_H
 #define VM_INDEX_INDEX_H
@@ -44,12 +46,18 @@ struct vm_named_entry {
     uint16_t payload_bytes; /* room behind the name in its cells, at least what was inserted */
 };
 
-/* Where an entry lies; valid until the map changes. */
+#define VM_NAMED_HEAD_BYTES 128u
+
+/* Where an entry lies, or would lie; valid until the map changes. */
 struct vm_named_hit {
-    struct vm_named_entry entry;
+    struct vm_named_entry entry; /* after a miss: the key that the name would start from */
     uint64_t leaf;
     uint32_t cell;
     uint32_t cells;
+    /* In a transaction: the leaf's head as it was checked on the way down, and the word that tells whether
+     * it still is the same (I4); 0 none. */
+    uint64_t head_word;
+    uint64_t head[VM_NAMED_HEAD_BYTES / 8];
 };
 
 /* Most bytes of name and payload that one entry can have: it must leave room in a leaf. */
@@ -62,6 +70,18 @@ int vm_named_find(struct vm_ctx *ctx, const struct vm_map *map, struct vm_name n
 /* Adds a name that vm_named_find() has just missed; gives it the lowest free discriminator. */
 int vm_named_insert(struct vm_ctx *ctx, struct vm_map *map, struct vm_name name, uint64_t value,
                     uint8_t type, struct vm_name payload);
+
+/* The same without another way down: `missed` is what vm_named_find() said about the name. */
+struct vm_named_new {
+    uint64_t key; /* discriminator 0 */
+    uint64_t value;
+    struct vm_name name;
+    struct vm_name payload;
+    uint8_t type;
+};
+
+int vm_named_insert_at(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *missed,
+                       const struct vm_named_new *entry);
 
 /* Takes out the entry of a hit. Needs no block; an empty leaf stays. */
 int vm_named_remove(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *hit);

@@ -34,22 +34,49 @@ static int leaf_search(struct vm_ctx *ctx, const union vm_head *leaf, uint64_t k
             return result;
         if (!vm_entry_has_name(&entry, key, name))
             continue;
-        *hit = vm_entry_hit(&entry, vm_head_self(leaf), cell);
+        vm_entry_hit(&entry, vm_head_self(leaf), cell, hit);
         return 1;
     }
     return 0;
 }
 
+VM_CHECK_VALUE(VM_NAMED_HEAD_BYTES, sizeof(struct vm_named_head));
+
+/* I4. Only for who may change the map: others hold no lock, and copying costs. */
+static void head_remember(struct vm_ctx *ctx, const union vm_head *leaf, struct vm_named_hit *hit)
+{
+    if (!ctx->tx)
+        return;
+    hit->leaf = vm_head_self(leaf);
+    hit->head_word = vm_load64(ctx, hit->leaf);
+    memcpy(hit->head, leaf, sizeof hit->head);
+}
+
+/* I4: true and the head if it is still the same. */
+static bool head_recall(struct vm_ctx *ctx, const struct vm_map *map,
+                        const struct vm_named_hit *hit, union vm_head *leaf)
+{
+    if (hit->head_word == 0 || vm_load64(ctx, hit->leaf) != hit->head_word)
+        return false;
+    memcpy(leaf, hit->head, sizeof hit->head);
+    return vm_get64(leaf->node.tag) == map->tag;
+}
+
 int vm_named_find_key(struct vm_ctx *ctx, const struct vm_map *map, uint64_t key,
                       struct vm_name name, struct vm_named_hit *hit)
 {
+    hit->entry.key = key;
+    hit->leaf = 0;
+    hit->head_word = 0;
     if (map->root == 0)
         return 0;
     struct vm_path path;
     int result = vm_path_find(ctx, map, key, VM_NODE_NAMED, &path);
-    if (result)
-        return result;
-    return leaf_search(ctx, vm_path_leaf(&path), key, name, hit);
+    if (result == 0)
+        result = leaf_search(ctx, vm_path_leaf(&path), key, name, hit);
+    if (result >= 0)
+        head_remember(ctx, vm_path_leaf(&path), hit);
+    return result;
 }
 
 int vm_named_find(struct vm_ctx *ctx, const struct vm_map *map, struct vm_name name,
@@ -126,6 +153,23 @@ static int tree_start(struct vm_ctx *ctx, struct vm_map *map, const struct vm_na
     return 0;
 }
 
+/* In place: 1, 0 if the leaf has no room, or a reason. `key` gets its discriminator. */
+static int leaf_insert(struct vm_ctx *ctx, union vm_head *leaf,
+                       const struct vm_named_new *new_entry, uint64_t *key)
+{
+    int result = key_pick(ctx, leaf, key);
+    if (result)
+        return result;
+    uint32_t cell = run_pick(leaf, *key, vm_entry_cell_count(new_entry));
+    if (cell == VM_CELL_COUNT || vm_head_count(leaf) == VM_CELL_COUNT)
+        return 0;
+    union vm_entry_cells entry;
+    vm_entry_compose(new_entry, *key, &entry);
+    cells_stage(ctx, leaf, cell, &entry);
+    vm_head_stage(ctx, leaf);
+    return 1;
+}
+
 int vm_named_insert_key(struct vm_ctx *ctx, struct vm_map *map,
                         const struct vm_named_new *new_entry)
 {
@@ -134,19 +178,30 @@ int vm_named_insert_key(struct vm_ctx *ctx, struct vm_map *map,
     struct vm_path path;
     uint64_t key = new_entry->key;
     int result = vm_path_find(ctx, map, key, VM_NODE_NAMED, &path);
-    union vm_head *leaf = vm_path_leaf(&path);
     if (result == 0)
-        result = key_pick(ctx, leaf, &key);
-    if (result)
+        result = leaf_insert(ctx, vm_path_leaf(&path), new_entry, &key);
+    else
         return result;
-    uint32_t cell = run_pick(leaf, key, vm_entry_cell_count(new_entry));
-    if (cell == VM_CELL_COUNT || vm_head_count(leaf) == VM_CELL_COUNT)
-        return vm_named_rewrite(ctx, map, &path, new_entry, key);
-    union vm_entry_cells entry;
-    vm_entry_compose(new_entry, key, &entry);
-    cells_stage(ctx, leaf, cell, &entry);
-    vm_head_stage(ctx, leaf);
-    return 0;
+    if (result)
+        return result < 0 ? result : 0;
+    return vm_named_rewrite(ctx, map, &path, new_entry, key);
+}
+
+int vm_named_insert_at(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *missed,
+                       const struct vm_named_new *entry)
+{
+    struct vm_named_new keyed = *entry;
+    keyed.key = missed->entry.key;
+    uint64_t key = keyed.key;
+    union vm_head leaf;
+    int result = 0;
+    if (map->root && head_recall(ctx, map, missed, &leaf)) {
+        VM_ASSERT(key >= vm_get64(leaf.node.low) && key < vm_get64(leaf.node.high));
+        result = leaf_insert(ctx, &leaf, &keyed, &key);
+    }
+    if (result)
+        return result < 0 ? result : 0;
+    return vm_named_insert_key(ctx, map, &keyed);
 }
 
 int vm_named_insert(struct vm_ctx *ctx, struct vm_map *map, struct vm_name name, uint64_t value,
@@ -170,14 +225,28 @@ static int hit_load(struct vm_ctx *ctx, const struct vm_map *map, const struct v
     return 0;
 }
 
+/* The cells that a hit's entry has are all in use in the head that proved them, so the same head (I4) has no
+ * need to see them again. */
+static int remove_load(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_named_hit *hit,
+                       union vm_head *leaf)
+{
+    if (head_recall(ctx, map, hit, leaf))
+        return 0;
+    union vm_entry_cells entry;
+    int result = hit_load(ctx, map, hit, leaf, &entry);
+    if (result == 0 && entry.cell.cells != hit->cells)
+        result = vm_entry_damaged(ctx, hit->leaf, hit->cell);
+    return result;
+}
+
 int vm_named_remove(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *hit)
 {
     union vm_head leaf;
-    union vm_entry_cells entry;
-    int result = hit_load(ctx, map, hit, &leaf, &entry);
+    int result = remove_load(ctx, map, hit, &leaf);
     if (result)
         return result;
-    uint64_t run = vm_cell_run(hit->cell, entry.cell.cells);
+    VM_ASSERT(vm_head_count(&leaf) > 0 && leaf.named.fp[hit->cell] != 0);
+    uint64_t run = vm_cell_run(hit->cell, hit->cells);
     leaf.named.bitmap = vm_put64(vm_get64(leaf.named.bitmap) & ~run);
     leaf.named.fp[hit->cell] = 0;
     leaf.node.count = vm_put16((uint16_t)(vm_head_count(&leaf) - 1));
@@ -250,7 +319,7 @@ static int leaf_next(struct vm_ctx *ctx, const union vm_head *leaf, uint64_t coo
         return result;
     if (vm_get64(entry.cell.key) <= cookie)
         return vm_entry_damaged(ctx, vm_head_self(leaf), cell);
-    *hit = vm_entry_hit(&entry, vm_head_self(leaf), cell);
+    vm_entry_hit(&entry, vm_head_self(leaf), cell, hit);
     vm_entry_copy(&entry, name);
     return 1;
 }
@@ -303,7 +372,8 @@ int vm_named_each(struct vm_ctx *ctx, uint64_t leaf, vm_named_fn each, vm_node_b
             bad(arg, vm_cell_offset(leaf, cell), -damage);
             continue;
         }
-        struct vm_named_hit hit = vm_entry_hit(&entry, leaf, cell);
+        struct vm_named_hit hit;
+        vm_entry_hit(&entry, leaf, cell, &hit);
         result = each(arg, &hit, name);
     }
     return result;

@@ -135,14 +135,6 @@ int vm_path_replace(struct vm_ctx *ctx, struct vm_map *map, const struct vm_path
 
 /* ---- names by key, so that tests can choose one ---- */
 
-struct vm_named_new {
-    uint64_t key; /* discriminator 0 */
-    uint64_t value;
-    struct vm_name name;
-    struct vm_name payload;
-    uint8_t type;
-};
-
 uint64_t vm_named_key(const struct vm_region *region, struct vm_name name);
 int vm_named_find_key(struct vm_ctx *ctx, const struct vm_map *map, uint64_t key,
                       struct vm_name name, struct vm_named_hit *hit);

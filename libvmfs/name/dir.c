@@ -45,11 +45,12 @@ static void count_entries(struct vm_ctx *ctx, struct vm_inode *dir, const struct
 }
 
 int vm_dir_add(struct vm_ctx *ctx, struct vm_inode *dir, struct vm_name name,
-               const struct vm_inode *child)
+               const struct vm_named_hit *missed, const struct vm_inode *child)
 {
     struct vm_map map = vm_inode_data_map(dir);
-    int result =
-        vm_named_insert(ctx, &map, name, child->id, entry_type(child), (struct vm_name){NULL, 0});
+    const struct vm_named_new entry = {
+        .value = child->id, .name = name, .type = entry_type(child)};
+    int result = vm_named_insert_at(ctx, &map, missed, &entry);
     if (result == 0)
         count_entries(ctx, dir, &map, 1);
     return result;

@@ -27,9 +27,10 @@ int vm_dir_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
 int vm_dir_find(struct vm_ctx *ctx, const struct vm_inode *dir, struct vm_name name,
                 struct vm_named_hit *hit);
 
-/* Stage a change of the entries, of the count and of the times; the caller stores the directory. */
+/* Stage a change of the entries, of the count and of the times; the caller stores the directory. `missed`
+ * and `hit` are what vm_dir_find() said, under the locks that are held. */
 int vm_dir_add(struct vm_ctx *ctx, struct vm_inode *dir, struct vm_name name,
-               const struct vm_inode *child);
+               const struct vm_named_hit *missed, const struct vm_inode *child);
 int vm_dir_remove(struct vm_ctx *ctx, struct vm_inode *dir, const struct vm_named_hit *hit);
 int vm_dir_replace(struct vm_ctx *ctx, struct vm_inode *dir, const struct vm_named_hit *hit,
                    const struct vm_inode *child);

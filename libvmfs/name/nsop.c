@@ -83,7 +83,7 @@ static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name nam
     if (result == 0)
         result = make_child(ctx, dir_id, new, &child);
     if (result == 0)
-        result = vm_dir_add(ctx, &dir, name, &child);
+        result = vm_dir_add(ctx, &dir, name, &hit, &child);
     if (result)
         return result;
     if (vm_inode_is_directory(&child))
@@ -138,7 +138,7 @@ static int link_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
     if (result == 0)
         result = check_linkable(ctx, &inode);
     if (result == 0)
-        result = vm_dir_add(ctx, &dir, name, &inode);
+        result = vm_dir_add(ctx, &dir, name, &hit, &inode);
     if (result)
         return result;
     vm_inode_set_nlink(&inode, vm_inode_nlink(&inode) + 1);

@@ -148,7 +148,7 @@ static int stage_move(struct rename *rename)
     int result = vm_dir_remove(ctx, rename->dir[0], &rename->hits[0]);
     if (result)
         return result;
-    return vm_dir_add(ctx, rename->dir[1], rename->ends[1].name, &rename->child[0]);
+    return vm_dir_add(ctx, rename->dir[1], rename->ends[1].name, &rename->hits[1], &rename->child[0]);
 }
 
 static int stage(struct rename *rename)

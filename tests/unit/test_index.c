@@ -141,6 +141,44 @@ Test(index, names_of_one_hash)
     store_free(store);
 }
 
+/* I4: two finds, then two changes of the one leaf; the second find's head is old by then. */
+Test(index, changes_go_on_from_a_find_while_it_is_true)
+{
+    enum { NAMES = 40 };
+    struct store *store = store_new(8 * MIB, store_seed());
+    struct vm_ctx *ctx = &store->core.ctx;
+    struct vm_named_hit hits[2];
+    uint32_t numbers[NAMES];
+    for (uint32_t at = 0; at < NAMES; at += 2) {
+        step_begin(store);
+        for (uint32_t end = 0; end < 2; end++) {
+            numbers[at + end] = at + end;
+            struct vm_name name = {(const uint8_t *)&numbers[at + end], sizeof numbers[0]};
+            cr_assert_eq(vm_named_find(ctx, &store->map, name, &hits[end]), 0);
+        }
+        for (uint32_t end = 0; end < 2; end++) {
+            struct vm_name name = {(const uint8_t *)&numbers[at + end], sizeof numbers[0]};
+            struct vm_named_new entry = {.value = at + end, .name = name};
+            cr_assert_eq(vm_named_insert_at(ctx, &store->map, &hits[end], &entry), 0);
+        }
+        step_commit(store);
+    }
+    cr_assert_eq(store_census(store).entries, NAMES);
+    for (uint32_t at = 0; at < NAMES; at += 2) {
+        step_begin(store);
+        for (uint32_t end = 0; end < 2; end++) {
+            struct vm_name name = {(const uint8_t *)&numbers[at + end], sizeof numbers[0]};
+            cr_assert_eq(vm_named_find(ctx, &store->map, name, &hits[end]), 1);
+            cr_assert_eq(hits[end].entry.value, at + end);
+        }
+        for (uint32_t end = 0; end < 2; end++)
+            cr_assert_eq(vm_named_remove(ctx, &store->map, &hits[end]), 0);
+        step_commit(store);
+    }
+    cr_assert_eq(store_census(store).entries, 0);
+    store_free(store);
+}
+
 /* Names of one hash that differ behind the first cell only. */
 Test(index, long_names_of_one_hash)
 {
