@@ -9,8 +9,8 @@
  *     by one staged word: the parent's child pointer or the map's root.
  * I3  The interval [low, high) in a node's head equals what its parent says; a node's level is its
  *     parent's minus one, so a descent ends after VM_NODE_LEVEL_MAX steps whatever the bytes say.
- * I4  A change that follows a find in the same transaction, under the same lock, goes on from the head that
- *     the find checked, if the head's magic and hash are what they were; else it looks again.
+ * I7  A change that follows a find in the same transaction, under the same lock, goes on from the head that
+ *     the find checked, if the head's count and hash are what they were; else it looks again.
  */
 #ifndef VM_INDEX_INDEX_H
 #define VM_INDEX_INDEX_H
@@ -55,7 +55,7 @@ struct vm_named_hit {
     uint32_t cell;
     uint32_t cells;
     /* In a transaction: the leaf's head as it was checked on the way down, and the word that tells whether
-     * it still is the same (I4); 0 none. */
+     * it still is the same (I7); 0 none. */
     uint64_t head_word;
     uint64_t head[VM_NAMED_HEAD_BYTES / 8];
 };

@@ -42,21 +42,29 @@ static int leaf_search(struct vm_ctx *ctx, const union vm_head *leaf, uint64_t k
 
 VM_CHECK_VALUE(VM_NAMED_HEAD_BYTES, sizeof(struct vm_named_head));
 
-/* I4. Only for who may change the map: others hold no lock, and copying costs. */
+VM_CHECK_OFFSET(struct vm_node_media, hash, 52);
+
+/* The word with a head's count and hash. */
+static uint64_t head_word(struct vm_ctx *ctx, uint64_t leaf)
+{
+    return vm_load64(ctx, leaf + offsetof(struct vm_node_media, count));
+}
+
+/* I7. Only for who may change the map: others hold no lock, and copying costs. */
 static void head_remember(struct vm_ctx *ctx, const union vm_head *leaf, struct vm_named_hit *hit)
 {
     if (!ctx->tx)
         return;
     hit->leaf = vm_head_self(leaf);
-    hit->head_word = vm_load64(ctx, hit->leaf);
+    hit->head_word = head_word(ctx, hit->leaf);
     memcpy(hit->head, leaf, sizeof hit->head);
 }
 
-/* I4: true and the head if it is still the same. */
+/* I7: true and the head if it is still the same. */
 static bool head_recall(struct vm_ctx *ctx, const struct vm_map *map,
                         const struct vm_named_hit *hit, union vm_head *leaf)
 {
-    if (hit->head_word == 0 || vm_load64(ctx, hit->leaf) != hit->head_word)
+    if (hit->head_word == 0 || head_word(ctx, hit->leaf) != hit->head_word)
         return false;
     memcpy(leaf, hit->head, sizeof hit->head);
     return vm_get64(leaf->node.tag) == map->tag;
@@ -225,7 +233,7 @@ static int hit_load(struct vm_ctx *ctx, const struct vm_map *map, const struct v
     return 0;
 }
 
-/* The cells that a hit's entry has are all in use in the head that proved them, so the same head (I4) has no
+/* The cells that a hit's entry has are all in use in the head that proved them, so the same head (I7) has no
  * need to see them again. */
 static int remove_load(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_named_hit *hit,
                        union vm_head *leaf)

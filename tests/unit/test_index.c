@@ -141,7 +141,7 @@ Test(index, names_of_one_hash)
     store_free(store);
 }
 
-/* I4: two finds, then two changes of the one leaf; the second find's head is old by then. */
+/* I7: two finds, then two changes of the one leaf; the second find's head is old by then. */
 Test(index, changes_go_on_from_a_find_while_it_is_true)
 {
     enum { NAMES = 40 };
