@@ -139,7 +139,9 @@ static int make_root(struct vm_ctx *ctx)
 int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
                      uint64_t len_bytes, bool is_zeroed)
 {
-    super_make(volume->region.platform, len_bytes, is_zeroed, &volume->super);
+    const struct vm_platform *platform = volume->region.platform;
+    ctx->now_ns = platform->now(platform->arg);
+    super_make(platform, len_bytes, is_zeroed, &volume->super);
     int result = vm_region_init(&ctx->err, &volume->region, &volume->super, base, len_bytes);
     if (result == 0)
         result = write_structures(volume, ctx);
