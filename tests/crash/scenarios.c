@@ -345,6 +345,80 @@ static int op_truncate_zero(struct play *play)
     return vmfs_truncate(play->fs, "/d1/b", 0);
 }
 
+/* ---- collapse and insert ---- */
+
+static int remap(struct play *play, const char *path, int mode, uint64_t first, uint64_t count)
+{
+    struct vmfs_file *file;
+    int err = vmfs_file_open(play->fs, path, VMFS_O_WRONLY, 0, &file);
+    if (err)
+        return err;
+    err = vmfs_file_allocate(file, mode, first * 4096, count * 4096);
+    vmfs_file_close(file);
+    return err;
+}
+
+static int op_collapse_inline(struct play *play)
+{
+    return remap(play, "/f", VMFS_ALLOC_COLLAPSE, 1, 1);
+}
+
+static int op_insert_inline(struct play *play)
+{
+    return remap(play, "/d1/b", VMFS_ALLOC_INSERT, 1, 2);
+}
+
+/* Extents of single blocks, with room left for nodes. */
+static int weave(struct play *play)
+{
+    int err = 0;
+    for (uint64_t block = 0; err == 0 && block < 50; block++)
+        err = ALL(put(play->fs, "/d2/one", 4096, block * 4096, 30 + block),
+                  put(play->fs, "/d2/two", 4096, block * 4096, 130 + block));
+    return err;
+}
+
+static int op_collapse_leaf(struct play *play)
+{
+    return remap(play, "/d2/one", VMFS_ALLOC_COLLAPSE, 7, 8);
+}
+
+static int op_insert_leaf(struct play *play)
+{
+    return remap(play, "/d2/one", VMFS_ALLOC_INSERT, 20, 3);
+}
+
+/* More extents than a leaf has. */
+static int spread(struct play *play)
+{
+    int err = 0;
+    for (uint64_t block = 0; err == 0 && block < 116; block++)
+        err = put(play->fs, "/d2/one", 4096, 2 * block * 4096, 30 + block);
+    return err;
+}
+
+/* More extents are taken out than one record frees. */
+static int op_collapse_heir(struct play *play)
+{
+    return remap(play, "/d2/one", VMFS_ALLOC_COLLAPSE, 3, 220);
+}
+
+/* A part of one extent is taken out among many. */
+static int spread_and_fill(struct play *play)
+{
+    return ALL(put(play->fs, "/d2/one", 40960, 4096 * 300, 29), spread(play));
+}
+
+static int op_collapse_long(struct play *play)
+{
+    return remap(play, "/d2/one", VMFS_ALLOC_COLLAPSE, 303, 4);
+}
+
+static int op_insert_heir(struct play *play)
+{
+    return remap(play, "/d2/one", VMFS_ALLOC_INSERT, 100, 1);
+}
+
 /* ---- attributes ---- */
 
 static int op_xattr_new(struct play *play)
@@ -438,6 +512,13 @@ const struct scenario scenarios[] = {
     {"truncate-up", NULL, op_truncate_up, NULL, false, false},
     {"truncate-up-again", shrink_before, op_truncate_up, NULL, true, false},
     {"truncate-zero", NULL, op_truncate_zero, NULL, false, false},
+    {"collapse-inline", NULL, op_collapse_inline, NULL, false, false},
+    {"insert-inline", NULL, op_insert_inline, NULL, false, false},
+    {"collapse-leaf", weave, op_collapse_leaf, NULL, false, true},
+    {"insert-leaf", weave, op_insert_leaf, NULL, false, true},
+    {"collapse-heir", spread, op_collapse_heir, NULL, false, true},
+    {"collapse-long", spread_and_fill, op_collapse_long, NULL, false, true},
+    {"insert-heir", spread, op_insert_heir, NULL, false, true},
     {"xattr-new", NULL, op_xattr_new, NULL, false, false},
     {"xattr-big", NULL, op_xattr_big, NULL, false, false},
     {"xattr-replace", NULL, op_xattr_replace, NULL, false, false},
