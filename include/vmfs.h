@@ -162,7 +162,7 @@ struct vmfs_dir;
     x(DIRECTORY_DEAD,      ENOENT,      48, "the directory was removed")                           \
     x(XATTR_MISSING,       ENODATA,     49, "no such attribute")                                   \
     x(XATTR_EXISTS,        EEXIST,      50, "the attribute exists")                                \
-    x(XATTR_NAMESPACE,     EOPNOTSUPP,  51, "only user attributes are kept")                       \
+    x(XATTR_NAMESPACE,     EOPNOTSUPP,  51, "attributes of this namespace are not kept")           \
     x(XATTR_NAME,          ERANGE,      52, "the attribute's name is empty or too long")           \
     x(XATTR_SIZE,          E2BIG,       53, "the attribute's value is too large")                  \
     x(XATTR_BUFFER,        ERANGE,      54, "the buffer is too small")                             \
@@ -197,6 +197,9 @@ struct vmfs_dir;
     x(REMAP_RANGE,         EINVAL,      93, "collapse or insert is not inside the file")           \
     x(IMMUTABLE,           EPERM,       85, "the inode is immutable")                              \
     x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")                            \
+    x(STICKY,              EPERM,       97, "the directory is sticky and the entry somebody else's") \
+    x(PLACE_STALE,         ESTALE,      98, "the place's id names no living inode")                \
+    x(OVER_ANCESTOR,       ENOTEMPTY,   99, "what is moved lies below what it would replace")          \
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
     x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")
@@ -379,7 +382,9 @@ int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_c
  * inode id, from vmfs_dir_ino(), vmfs_file_ino() or vmfs_stat.ino; an id is never used twice, so it
  * cannot come to mean another object: at worst it is -ESTALE. 0 means the root. A path with a leading
  * '/' starts at the root whatever `dir` is; the empty path means the object `dir` itself, of any
- * type, and needs no lookup. */
+ * type and also without a name while it is open, and needs no lookup. Calls that make, take away or
+ * move a name need one: the empty path is -ENOENT there. A directory that was removed and is still
+ * open is -ENOENT for every other path, what is no directory -ENOTDIR, an id of nothing -ESTALE. */
 struct vmfs_at {
     uint64_t dir;
     const char *path;
@@ -463,6 +468,8 @@ struct vmfs_attr {
 /* Sets several attributes in one atomic step. A changed owner clears the set-id bits of a regular
  * file unless the mode is given too.
  *   -EISDIR, -EINVAL  a size for a directory, or for what is not a regular file
+ *   -EPERM            the inode is immutable or append-only, and the mask has more than
+ *                     VMFS_ATTR_FLAGS; an append-only one lets both times become VMFS_TIME_NOW
  *   -EFBIG            a size over VMFS_FILE_MAX */
 int vmfs_setattr(struct vmfs *fs, const char *path, int flags, const struct vmfs_attr *attr);
 int vmfs_setattr_at(struct vmfs *fs, struct vmfs_at at, int flags, const struct vmfs_attr *attr);
@@ -480,6 +487,10 @@ int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
 
 /* Paths are absolute within the region; a leading '/' may be left out. Each call is one atomic,
  * durable step with one fence in the steady state. Errors beside the common ones: */
+
+/* What is made in a directory with the set-group-id bit gets its group, and directories the bit. In a
+ * sticky directory only uid 0, its owner and the entry's owner remove, replace or move an entry: -EPERM.
+ * In an immutable directory names neither come nor go, in an append-only one they only come: -EPERM. */
 
 /* -EEXIST  the name exists (as any type, a dangling symbolic link included) */
 int vmfs_mkdir(struct vmfs *fs, const char *path, uint32_t mode);
@@ -501,7 +512,8 @@ int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t si
 int64_t vmfs_readlink_at(struct vmfs *fs, struct vmfs_at at, char *buffer, size_t size);
 
 /* Gives the file at `existing` a second name. A symbolic link is linked itself, not followed.
- * -EEXIST; -EPERM for a directory; -EMLINK beyond VMFS_LINK_MAX. */
+ * -EEXIST; -EPERM for a directory, and for what is immutable or append-only; -EMLINK beyond
+ * VMFS_LINK_MAX. */
 int vmfs_link(struct vmfs *fs, const char *existing, const char *path);
 /* flags: 0, or VMFS_FOLLOW to link what a symbolic link at `existing` means. */
 #define VMFS_FOLLOW 0x2
@@ -564,7 +576,10 @@ int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint
  * (no umask is applied). An unlinked file stays readable and writable while it is open. A
  * VMFS_O_TMPFILE file is gone when it is closed, unless vmfs_file_link() has named it; with
  * VMFS_O_EXCL it can never be named.
+ *   -EINVAL   VMFS_O_TMPFILE with VMFS_O_CREAT, or not for writing
  *   -EEXIST   VMFS_O_CREAT | VMFS_O_EXCL, and the name exists
+ *   -EPERM    for writing or with VMFS_O_TRUNC, and it is immutable; or append-only, and it is not
+ *             VMFS_O_APPEND, or is VMFS_O_TRUNC
  *   -EISDIR   a directory
  *   -ELOOP    VMFS_O_NOFOLLOW and a symbolic link
  *   -ENXIO    a device, fifo or socket */
@@ -701,7 +716,7 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
 #define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
 /* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM a user attribute of
- * what is neither file nor directory, or an immutable inode. */
+ * what is neither file nor directory, or a change of an immutable or append-only inode. */
 
 /* -E2BIG a value over VMFS_XATTR_MAX. Atomic: the old value or the new one. */
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/handle.h"
-#include "name/path.h"
+#include "api/public.h"
+#include "inode/open.h"
+#include "name/dir.h"
 
 struct vmfs_dir {
     struct vmfs *fs;
@@ -13,57 +14,65 @@ struct vmfs_dir {
 };
 
 struct dir_call {
-    const char *path;
-    struct vmfs_dir *dir;
-    struct vm_dirent entry;
-    uint64_t id;
+    struct vmfs_at at;
+    struct vm_opening opening;
 };
 
 static int64_t open_body(struct vm_ctx *ctx, void *arg)
 {
     struct dir_call *call = arg;
-    struct vm_place place;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_FOLLOW, &place);
-    if (result)
-        return result;
-    if (place.id == 0)
-        return vm_path_missing(ctx);
-    if (place.mode_type != VM_MODE_DIRECTORY)
-        return vm_raise(&ctx->err, VMFS_R_OPENDIR_FILE, place.id);
-    call->id = place.id;
+    int result = vm_at_resolve(ctx, &call->at, true, &call->opening.id);
+    return result ? result : vm_opening_acquire(ctx, &call->opening, VM_OPEN_DIRECTORY);
+}
+
+int vmfs_dir_open_at(struct vmfs *fs, struct vmfs_at at, struct vmfs_dir **out)
+{
+    if (!fs || !at.path || !out)
+        return (int)vm_bad_argument();
+    struct vmfs_dir *dir = malloc(sizeof *dir);
+    struct dir_call call = {.at = at};
+    call.opening.fresh = calloc(1, sizeof *call.opening.fresh);
+    int64_t result = -ENOMEM;
+    if (dir && call.opening.fresh)
+        result = vm_call_at(fs, false,
+                            (struct vm_at_call){.at = &call.at, .body = open_body, .arg = &call});
+    vm_opening_end(fs, &call.opening, result);
+    if (result) {
+        free(dir);
+        return (int)result;
+    }
+    *dir = (struct vmfs_dir){.fs = fs, .id = call.opening.id};
+    *out = dir;
     return 0;
 }
 
 int vmfs_dir_open(struct vmfs *fs, const char *path, struct vmfs_dir **out)
 {
-    if (!fs || !path || !out)
-        return (int)vm_bad_argument();
-    struct dir_call call = {.path = path};
-    int64_t result = vm_call(fs, false, open_body, &call);
-    if (result)
-        return (int)result;
-    struct vmfs_dir *dir = malloc(sizeof *dir);
-    if (!dir)
-        return -ENOMEM;
-    *dir = (struct vmfs_dir){.fs = fs, .id = call.id};
-    vm_handles_add(fs, 1);
-    *out = dir;
-    return 0;
+    return vmfs_dir_open_at(fs, vm_at_path(path), out);
+}
+
+uint64_t vmfs_dir_ino(const struct vmfs_dir *dir)
+{
+    return dir ? dir->id : 0;
 }
 
 int vmfs_dir_close(struct vmfs_dir *dir)
 {
     if (!dir)
         return (int)vm_bad_argument();
-    if (!vm_is_forked(dir->fs))
-        vm_handles_add(dir->fs, (uint64_t)-1);
+    int64_t result = vm_handle_close(dir->fs, dir->id);
     free(dir);
-    return 0;
+    return (int)result;
 }
+
+struct read_call {
+    const struct vmfs_dir *dir;
+    struct vm_dirent entry;
+};
 
 static int64_t read_body(struct vm_ctx *ctx, void *arg)
 {
-    struct dir_call *call = arg;
+    struct read_call *call = arg;
     return vm_dir_next(ctx, call->dir->id, call->dir->cookie, &call->entry);
 }
 
@@ -71,7 +80,7 @@ int vmfs_dir_read(struct vmfs_dir *dir, struct vmfs_dirent *out)
 {
     if (!dir || !out)
         return (int)vm_bad_argument();
-    struct dir_call call;
+    struct read_call call;
     call.dir = dir;
     int64_t result = vm_call(dir->fs, false, read_body, &call);
     if (result <= 0)

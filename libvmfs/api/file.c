@@ -1,6 +1,7 @@
 /* file.c -- opening and closing files, and calls on a whole open file */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/map.h"
 #include "api/public.h"
@@ -10,62 +11,123 @@
 #include "name/path.h"
 
 #define OPEN_FLAGS                                                                                 \
-    (VMFS_O_ACCMODE | VMFS_O_CREAT | VMFS_O_EXCL | VMFS_O_TRUNC | VMFS_O_APPEND | VMFS_O_NOFOLLOW)
+    (VMFS_O_ACCMODE | VMFS_O_CREAT | VMFS_O_EXCL | VMFS_O_TRUNC | VMFS_O_APPEND |                  \
+     VMFS_O_NOFOLLOW | VMFS_O_DSYNC | VMFS_O_SYNC | VMFS_O_NOATIME | VMFS_O_TMPFILE |              \
+     VMFS_O_ATOMIC | VMFS_O_NOCTTY | VMFS_O_NONBLOCK | VMFS_O_DIRECT | VMFS_O_LARGEFILE |          \
+     VMFS_O_CLOEXEC)
 
 struct open_call {
-    const char *path;
+    struct vmfs_at at;
     int flags;
     uint32_t mode;
-    struct vm_open *fresh;
-    bool is_fresh_used;
-    bool is_acquired;
-    uint64_t id;
+    struct vm_opening opening;
 };
+
+static bool is_tmpfile(int flags)
+{
+    return (flags & VMFS_O_TMPFILE) == VMFS_O_TMPFILE;
+}
+
+static int cannot_be_file(struct vm_ctx *ctx, uint64_t where)
+{
+    return vm_raise(&ctx->err, VMFS_R_CREATE_DIRECTORY, where);
+}
+
+/* A name with a '/' behind it cannot become a file, whatever it stands for. */
+static int check_no_slash(struct vm_ctx *ctx, const struct vmfs_at *at)
+{
+    struct vm_place place;
+    size_t len_bytes = strnlen(at->path, VMFS_PATH_MAX + 1);
+    if (len_bytes == 0 || len_bytes > VMFS_PATH_MAX || at->path[len_bytes - 1] != '/')
+        return 0;
+    int result = vm_at_parent(ctx, at, &place);
+    if (result || place.name.len_bytes == 0)
+        return result;
+    return cannot_be_file(ctx, place.id);
+}
+
+/* Makes what a walk has not found. */
+static int create_at(struct vm_ctx *ctx, struct open_call *call, const struct vm_place *place)
+{
+    if (place->is_directory_wanted) /* by a symbolic link */
+        return cannot_be_file(ctx, place->parent);
+    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode};
+    int result = vm_name_create(ctx, place->parent, place->name, &new, &call->opening.id);
+    if (result == -VMFS_R_EXISTS && !(call->flags & VMFS_O_EXCL))
+        return -VMFS_R_INODE_STALE; /* somebody was faster: look again */
+    return result ? result : 1;
+}
 
 /* Finds the file, or makes it: 1 if it was made. */
 static int find_or_create(struct vm_ctx *ctx, struct open_call *call)
 {
     struct vm_place place;
-    bool is_exclusive = (call->flags & VMFS_O_CREAT) && (call->flags & VMFS_O_EXCL);
+    bool may_create = call->flags & VMFS_O_CREAT;
+    bool is_exclusive = may_create && (call->flags & VMFS_O_EXCL);
     bool is_followed = !(call->flags & VMFS_O_NOFOLLOW) && !is_exclusive;
-    enum vm_walk how = is_followed ? VM_WALK_FOLLOW : VM_WALK_NOFOLLOW;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, how, &place);
+    if (!may_create)
+        return vm_at_resolve(ctx, &call->at, is_followed, &call->opening.id);
+    int result = check_no_slash(ctx, &call->at);
     if (result)
         return result;
-    call->id = place.id;
+    if (*call->at.path == '\0' && call->at.dir != VM_ID_NONE) {
+        call->opening.id = vm_at_start(&call->at);
+        return is_exclusive ? vm_name_exists(ctx, call->opening.id) : 0;
+    }
+    enum vm_walk how = is_followed ? VM_WALK_FOLLOW : VM_WALK_NOFOLLOW;
+    result = vm_path_walk(ctx, vm_at_start(&call->at), call->at.path, how, &place);
+    if (result)
+        return result;
+    call->opening.id = place.id;
     if (place.id)
         return is_exclusive ? vm_name_exists(ctx, place.id) : 0;
-    if (!(call->flags & VMFS_O_CREAT))
-        return vm_path_missing(ctx);
-    if (place.is_directory_wanted)
-        return vm_raise(&ctx->err, VMFS_R_CREATE_DIRECTORY, 0);
-    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode};
-    result = vm_name_create(ctx, place.parent, place.name, &new, &call->id);
-    if (result == -VMFS_R_EXISTS && !is_exclusive)
-        return -VMFS_R_INODE_STALE; /* somebody was faster: look again */
-    return result ? result : 1;
+    return create_at(ctx, call, &place);
+}
+
+static uint32_t open_how(int flags)
+{
+    return (vm_may_write(flags) ? VM_OPEN_WRITE : 0) |
+           (flags & VMFS_O_APPEND ? VM_OPEN_APPEND : 0) |
+           (flags & VMFS_O_TRUNC ? VM_OPEN_TRUNCATE : 0);
+}
+
+int vm_opening_acquire(struct vm_ctx *ctx, struct vm_opening *opening, uint32_t how)
+{
+    int result = vm_open_acquire(ctx, opening->id, how, opening->fresh, &opening->is_fresh_used);
+    opening->is_acquired = result == 0;
+    return result;
 }
 
 /* Another opener may share the entry by now, or the entry may be another opener's and ours the last
  * handle: whatever was unlisted is freed, once. */
-static void open_undo(struct vm_ctx *ctx, struct open_call *call)
+static void opening_undo(struct vm_ctx *ctx, struct vm_opening *opening)
 {
     struct vm_open *freed;
     bool is_dead;
-    (void)vm_open_release(ctx, call->id, &freed, &is_dead);
-    if (freed == call->fresh)
-        call->is_fresh_used = false;
+    (void)vm_open_release(ctx, opening->id, &freed, &is_dead);
+    opening->is_acquired = false;
+    if (freed == opening->fresh)
+        opening->is_fresh_used = false;
     else
         free(freed);
     if (is_dead)
-        (void)vm_reap(ctx, call->id);
+        (void)vm_reap(ctx, opening->id);
 }
 
-/* The call failed although its body did not: a guard saw a loss. */
 static int64_t undo_body(struct vm_ctx *ctx, void *arg)
 {
-    open_undo(ctx, arg);
+    opening_undo(ctx, arg);
     return 0;
+}
+
+void vm_opening_end(struct vmfs *fs, struct vm_opening *opening, int64_t result)
+{
+    if (result && opening->is_acquired)
+        (void)vm_call(fs, false, undo_body, opening);
+    if (!opening->is_fresh_used)
+        free(opening->fresh);
+    if (result == 0)
+        vm_handles_add(fs, 1);
 }
 
 static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
@@ -74,52 +136,80 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
     int made = find_or_create(ctx, call);
     if (made < 0)
         return made;
-    int result = vm_open_acquire(ctx, call->id, call->fresh, &call->is_fresh_used);
-    call->is_acquired = result == 0;
-    if (result || made || !(call->flags & VMFS_O_TRUNC))
+    uint32_t how = made ? 0 : open_how(call->flags);
+    int result = vm_opening_acquire(ctx, &call->opening, how);
+    if (result || !(how & VM_OPEN_TRUNCATE))
         return result;
     const struct vm_attr empty = {.mask = VM_ATTR_SIZE};
-    result = vm_attr_set(ctx, call->id, &empty);
+    result = vm_attr_set(ctx, call->opening.id, &empty);
     if (result)
-        open_undo(ctx, call);
-    call->is_acquired = result == 0;
+        opening_undo(ctx, &call->opening);
     return result;
 }
 
-static bool open_flags_are_sound(int flags, uint32_t mode)
+static int64_t tmpfile_body(struct vm_ctx *ctx, void *arg)
 {
-    bool is_mode = !(flags & VMFS_O_CREAT) || !(mode & ~VM_MODE_BITS);
-    bool is_truncating_reader = (flags & VMFS_O_TRUNC) && !vm_may_write(flags);
-    return !(flags & ~OPEN_FLAGS) && (flags & VMFS_O_ACCMODE) != VMFS_O_ACCMODE && is_mode &&
-           !is_truncating_reader;
+    struct open_call *call = arg;
+    uint64_t dir_id;
+    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode,
+                               .open = call->opening.fresh,
+                               .is_linkable = !(call->flags & VMFS_O_EXCL)};
+    bool is_followed = !(call->flags & VMFS_O_NOFOLLOW);
+    int result = vm_at_resolve(ctx, &call->at, is_followed, &dir_id);
+    if (result == 0)
+        result = vm_name_tmpfile(ctx, dir_id, &new, &call->opening.id);
+    call->opening.is_fresh_used = result == 0;
+    call->opening.is_acquired = result == 0;
+    return result;
 }
 
-int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
-                   struct vmfs_file **out)
+/* The bit of VMFS_O_TMPFILE that means a directory says nothing alone: only files are opened here. */
+static bool open_flags_are_sound(int flags, uint32_t mode)
 {
-    if (!fs || !path || !out || !open_flags_are_sound(flags, mode))
+    bool is_creating = flags & (VMFS_O_CREAT | VMFS_O_TMPFILE);
+    if ((flags & ~OPEN_FLAGS) || (flags & VMFS_O_ACCMODE) == VMFS_O_ACCMODE ||
+        (is_creating && (mode & ~VM_MODE_BITS)))
+        return false;
+    if (!(flags & VMFS_O_TMPFILE))
+        return true;
+    return is_tmpfile(flags) && vm_may_write(flags) && !(flags & VMFS_O_CREAT);
+}
+
+int vmfs_file_open_at(struct vmfs *fs, struct vmfs_at at, int flags, uint32_t mode,
+                      struct vmfs_file **out)
+{
+    if (!fs || !at.path || !out || !open_flags_are_sound(flags, mode))
         return (int)vm_bad_argument();
     struct vmfs_file *file = calloc(1, sizeof *file);
-    struct vm_open *fresh = calloc(1, sizeof *fresh);
-    struct open_call call = {.path = path, .flags = flags, .mode = mode, .fresh = fresh};
-    bool is_change = vm_may_write(flags) || (flags & VMFS_O_CREAT);
+    struct open_call call = {.at = at, .flags = flags, .mode = mode};
+    call.opening.fresh = calloc(1, sizeof *call.opening.fresh);
+    bool is_change = vm_may_write(flags) || (flags & (VMFS_O_CREAT | VMFS_O_TRUNC));
+    vm_call_fn body = is_tmpfile(flags) ? tmpfile_body : open_call_body;
     int64_t result = -ENOMEM;
-    if (file && fresh)
-        result = vm_call(fs, is_change, open_call_body, &call);
-    if (result && call.is_acquired)
-        (void)vm_call(fs, false, undo_body, &call);
-    if (!call.is_fresh_used)
-        free(fresh);
+    if (file && call.opening.fresh)
+        result = vm_call_at(fs, is_change,
+                            (struct vm_at_call){.at = &call.at, .body = body, .arg = &call});
+    vm_opening_end(fs, &call.opening, result);
     if (result) {
         free(file);
         return (int)result;
     }
     file->fs = fs;
-    file->id = call.id;
+    file->id = call.opening.id;
     file->flags = flags;
-    vm_handles_add(fs, 1);
     *out = file;
     return 0;
+}
+
+int vmfs_file_open(struct vmfs *fs, const char *path, int flags, uint32_t mode,
+                   struct vmfs_file **out)
+{
+    return vmfs_file_open_at(fs, vm_at_path(path), flags, mode, out);
+}
+
+uint64_t vmfs_file_ino(const struct vmfs_file *file)
+{
+    return file ? file->id : 0;
 }
 
 struct close_call {
@@ -137,18 +227,22 @@ static int64_t close_body(struct vm_ctx *ctx, void *arg)
     return result == 0 && is_dead && may_reap ? vm_reap(ctx, call->id) : result;
 }
 
+int64_t vm_handle_close(struct vmfs *fs, uint64_t id)
+{
+    struct close_call call = {.fs = fs, .id = id};
+    if (vm_is_forked(fs))
+        return 0;
+    int64_t result = vm_call(fs, false, close_body, &call);
+    vm_handles_add(fs, (uint64_t)-1);
+    free(call.freed);
+    return result;
+}
+
 int vmfs_file_close(struct vmfs_file *file)
 {
     if (!file)
         return (int)vm_bad_argument();
-    struct vmfs *fs = file->fs;
-    struct close_call call = {.fs = fs, .id = file->id};
-    int64_t result = 0;
-    if (!vm_is_forked(fs)) {
-        result = vm_call(fs, false, close_body, &call);
-        vm_handles_add(fs, (uint64_t)-1);
-    }
-    free(call.freed);
+    int64_t result = vm_handle_close(file->fs, file->id);
     free(file);
     return (int)result;
 }

@@ -1,4 +1,6 @@
-/* fs.c -- calls that take paths */
+/* fs.c -- calls that take paths and places
+ *
+ * Each is written once, for a place; the call with a path alone is a shorthand. */
 #include <errno.h>
 #include <string.h>
 
@@ -6,10 +8,10 @@
 #include "name/nsop.h"
 #include "name/path.h"
 
-/* What a path call was given, and where its results go. */
+/* What a call was given, and where its results go. */
 struct path_call {
-    const char *path;
-    const char *other; /* the second path, or a link's target */
+    struct vmfs_at at;
+    struct vmfs_at other; /* the second place */
     int flags;
     uint32_t rename_flags;
     const struct vmfs_attr *attr;
@@ -18,6 +20,15 @@ struct path_call {
     char *buffer;
     uint64_t size;
 };
+
+static int64_t run(struct vmfs *fs, bool is_change, vm_call_fn body, struct path_call *call)
+{
+    return vm_call_at(fs, is_change,
+                      (struct vm_at_call){.at = &call->at,
+                                          .other = call->other.path ? &call->other : NULL,
+                                          .body = body,
+                                          .arg = call});
+}
 
 static bool follows(const struct path_call *call)
 {
@@ -28,16 +39,21 @@ static int64_t stat_call(struct vm_ctx *ctx, void *arg)
 {
     const struct path_call *call = arg;
     uint64_t id;
-    int result = vm_path_resolve(ctx, VM_ROOT_ID, call->path, follows(call), &id);
+    int result = vm_at_resolve(ctx, &call->at, follows(call), &id);
     return result ? result : vm_public_stat(ctx, id, call->stat);
+}
+
+int vmfs_stat_at(struct vmfs *fs, struct vmfs_at at, int flags, struct vmfs_stat *out)
+{
+    if (!fs || !at.path || !out || (flags & ~VMFS_NOFOLLOW))
+        return (int)vm_bad_argument();
+    struct path_call call = {.at = at, .flags = flags, .stat = out};
+    return (int)run(fs, false, stat_call, &call);
 }
 
 int vmfs_stat(struct vmfs *fs, const char *path, int flags, struct vmfs_stat *out)
 {
-    if (!fs || !path || !out || (flags & ~VMFS_NOFOLLOW))
-        return (int)vm_bad_argument();
-    struct path_call call = {.path = path, .flags = flags, .stat = out};
-    return (int)vm_call(fs, false, stat_call, &call);
+    return vmfs_stat_at(fs, vm_at_path(path), flags, out);
 }
 
 static int64_t setattr_call(struct vm_ctx *ctx, void *arg)
@@ -47,16 +63,21 @@ static int64_t setattr_call(struct vm_ctx *ctx, void *arg)
     uint64_t id;
     int result = vm_public_attr(ctx, call->attr, &attr);
     if (result == 0)
-        result = vm_path_resolve(ctx, VM_ROOT_ID, call->path, follows(call), &id);
+        result = vm_at_resolve(ctx, &call->at, follows(call), &id);
     return result ? result : vm_attr_set(ctx, id, &attr);
+}
+
+int vmfs_setattr_at(struct vmfs *fs, struct vmfs_at at, int flags, const struct vmfs_attr *attr)
+{
+    if (!fs || !at.path || !attr || (flags & ~VMFS_NOFOLLOW))
+        return (int)vm_bad_argument();
+    struct path_call call = {.at = at, .flags = flags, .attr = attr};
+    return (int)run(fs, true, setattr_call, &call);
 }
 
 int vmfs_setattr(struct vmfs *fs, const char *path, int flags, const struct vmfs_attr *attr)
 {
-    if (!fs || !path || !attr || (flags & ~VMFS_NOFOLLOW))
-        return (int)vm_bad_argument();
-    struct path_call call = {.path = path, .flags = flags, .attr = attr};
-    return (int)vm_call(fs, true, setattr_call, &call);
+    return vmfs_setattr_at(fs, vm_at_path(path), flags, attr);
 }
 
 int vmfs_chmod(struct vmfs *fs, const char *path, uint32_t mode)
@@ -98,27 +119,40 @@ static bool is_directory(uint32_t mode)
     return (mode & VMFS_S_IFMT) == VMFS_S_IFDIR;
 }
 
+/* Walks to where a new name goes. */
+static int new_place(struct vm_ctx *ctx, const struct vmfs_at *at, bool is_for_directory,
+                     struct vm_place *place)
+{
+    int result = vm_at_parent(ctx, at, place);
+    if (result)
+        return result;
+    if (place->id)
+        return vm_name_exists(ctx, place->id);
+    if (place->is_directory_wanted && !is_for_directory)
+        return vm_path_missing(ctx);
+    return 0;
+}
+
 static int64_t create_call(struct vm_ctx *ctx, void *arg)
 {
     const struct path_call *call = arg;
     struct vm_place place;
     uint64_t id;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &place);
-    if (result)
-        return result;
-    if (place.id)
-        return vm_name_exists(ctx, place.id);
-    if (place.is_directory_wanted && !is_directory(call->new.mode))
-        return vm_path_missing(ctx);
-    return vm_name_create(ctx, place.parent, place.name, &call->new, &id);
+    int result = new_place(ctx, &call->at, is_directory(call->new.mode), &place);
+    return result ? result : vm_name_create(ctx, place.parent, place.name, &call->new, &id);
+}
+
+int vmfs_mkdir_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode)
+{
+    if (!fs || !at.path || (mode & ~VM_MODE_BITS))
+        return (int)vm_bad_argument();
+    struct path_call call = {.at = at, .new = {.mode = VMFS_S_IFDIR | mode}};
+    return (int)run(fs, true, create_call, &call);
 }
 
 int vmfs_mkdir(struct vmfs *fs, const char *path, uint32_t mode)
 {
-    if (!fs || !path || (mode & ~VM_MODE_BITS))
-        return (int)vm_bad_argument();
-    struct path_call call = {.path = path, .new = {.mode = VMFS_S_IFDIR | mode}};
-    return (int)vm_call(fs, true, create_call, &call);
+    return vmfs_mkdir_at(fs, vm_at_path(path), mode);
 }
 
 static bool is_node_type(uint32_t type)
@@ -127,53 +161,71 @@ static bool is_node_type(uint32_t type)
            type == VMFS_S_IFIFO || type == VMFS_S_IFSOCK;
 }
 
-int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev)
+int vmfs_mknod_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode, uint64_t rdev)
 {
     uint32_t type = mode & VMFS_S_IFMT ? mode & VMFS_S_IFMT : VMFS_S_IFREG;
-    if (!fs || !path || !is_node_type(type) || (mode & ~(VM_MODE_BITS | VM_MODE_TYPE)))
+    if (!fs || !at.path || !is_node_type(type) || (mode & ~(VM_MODE_BITS | VM_MODE_TYPE)))
         return (int)vm_bad_argument();
     bool is_device = type == VMFS_S_IFCHR || type == VMFS_S_IFBLK;
     struct path_call call = {
-        .path = path,
+        .at = at,
         .new = {.mode = type | (mode & VM_MODE_BITS), .rdev = is_device ? rdev : 0},
     };
-    return (int)vm_call(fs, true, create_call, &call);
+    return (int)run(fs, true, create_call, &call);
+}
+
+int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev)
+{
+    return vmfs_mknod_at(fs, vm_at_path(path), mode, rdev);
 }
 
 static int64_t symlink_call(struct vm_ctx *ctx, void *arg)
 {
-    struct path_call *call = arg;
-    call->new.target_bytes = strnlen(call->other, VMFS_PATH_MAX + 1);
+    const struct path_call *call = arg;
     if (call->new.target_bytes > VMFS_PATH_MAX)
         return vm_raise(&ctx->err, VMFS_R_TARGET_TOO_LONG, call->new.target_bytes);
     if (call->new.target_bytes == 0)
         return vm_path_missing(ctx);
-    return create_call(ctx, call);
+    return create_call(ctx, arg);
+}
+
+int vmfs_symlink_at(struct vmfs *fs, const char *target, struct vmfs_at at)
+{
+    if (!fs || !target || !at.path)
+        return (int)vm_bad_argument();
+    struct path_call call = {
+        .at = at,
+        .new = {.mode = VMFS_S_IFLNK | 0777,
+                .target = target,
+                .target_bytes = strnlen(target, VMFS_PATH_MAX + 1)},
+    };
+    return (int)run(fs, true, symlink_call, &call);
 }
 
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path)
 {
-    if (!fs || !target || !path)
-        return (int)vm_bad_argument();
-    struct path_call call = {
-        .path = path, .other = target, .new = {.mode = VMFS_S_IFLNK | 0777, .target = target}};
-    return (int)vm_call(fs, true, symlink_call, &call);
+    return vmfs_symlink_at(fs, target, vm_at_path(path));
 }
 
 static int64_t readlink_call(struct vm_ctx *ctx, void *arg)
 {
     const struct path_call *call = arg;
     uint64_t id;
-    int result = vm_path_resolve(ctx, VM_ROOT_ID, call->path, false, &id);
-    return result ? result : vm_symlink_read(ctx, id, call->buffer, call->size);
+    int result = vm_at_resolve(ctx, &call->at, false, &id);
+    return result ? result : vm_symlink_read(ctx, id, call->buffer, call->size, true);
+}
+
+int64_t vmfs_readlink_at(struct vmfs *fs, struct vmfs_at at, char *buffer, size_t size)
+{
+    if (!fs || !at.path || (!buffer && size))
+        return vm_bad_argument();
+    struct path_call call = {.at = at, .buffer = buffer, .size = size};
+    return run(fs, false, readlink_call, &call);
 }
 
 int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t size)
 {
-    if (!fs || !path || (!buffer && size))
-        return vm_bad_argument();
-    struct path_call call = {.path = path, .buffer = buffer, .size = size};
-    return vm_call(fs, false, readlink_call, &call);
+    return vmfs_readlink_at(fs, vm_at_path(path), buffer, size);
 }
 
 static int64_t link_call(struct vm_ctx *ctx, void *arg)
@@ -181,24 +233,31 @@ static int64_t link_call(struct vm_ctx *ctx, void *arg)
     const struct path_call *call = arg;
     struct vm_place place;
     uint64_t id;
-    int result = vm_path_resolve(ctx, VM_ROOT_ID, call->other, false, &id);
+    int result = vm_at_resolve(ctx, &call->other, call->flags & VMFS_FOLLOW, &id);
     if (result == 0)
-        result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &place);
-    if (result)
-        return result;
-    if (place.id)
-        return vm_name_exists(ctx, place.id);
-    if (place.is_directory_wanted)
-        return vm_path_missing(ctx);
-    return vm_name_link(ctx, place.parent, place.name, id);
+        result = new_place(ctx, &call->at, false, &place);
+    return result ? result : vm_name_link(ctx, place.parent, place.name, id);
+}
+
+int vmfs_link_at(struct vmfs *fs, struct vmfs_at existing, struct vmfs_at at, int flags)
+{
+    if (!fs || !existing.path || !at.path || (flags & ~VMFS_FOLLOW))
+        return (int)vm_bad_argument();
+    struct path_call call = {.at = at, .other = existing, .flags = flags};
+    return (int)run(fs, true, link_call, &call);
 }
 
 int vmfs_link(struct vmfs *fs, const char *existing, const char *path)
 {
-    if (!fs || !existing || !path)
+    return vmfs_link_at(fs, vm_at_path(existing), vm_at_path(path), 0);
+}
+
+int vmfs_file_link(struct vmfs_file *file, struct vmfs_at at)
+{
+    if (!file || !at.path)
         return (int)vm_bad_argument();
-    struct path_call call = {.path = path, .other = existing};
-    return (int)vm_call(fs, true, link_call, &call);
+    struct path_call call = {.at = at, .other = vmfs_at(file->id, "")};
+    return (int)run(file->fs, true, link_call, &call);
 }
 
 static int root_busy(struct vm_ctx *ctx)
@@ -206,12 +265,24 @@ static int root_busy(struct vm_ctx *ctx)
     return vm_raise(&ctx->err, VMFS_R_ROOT_BUSY, VM_ROOT_ID);
 }
 
+/* What a name with a '/' behind it stands for must be a directory. */
+static int check_slash(struct vm_ctx *ctx, const struct vm_place *place)
+{
+    if (!place->is_directory_wanted || place->name.len_bytes == 0)
+        return 0;
+    if (place->id == 0)
+        return vm_path_missing(ctx);
+    return place->mode_type == VM_MODE_DIRECTORY ? 0 : vm_path_not_directory(ctx, place->id);
+}
+
 static int64_t unlink_call(struct vm_ctx *ctx, void *arg)
 {
     const struct path_call *call = arg;
     bool is_rmdir = is_directory(call->new.mode);
     struct vm_place place;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &place);
+    int result = vm_at_parent(ctx, &call->at, &place);
+    if (result == 0)
+        result = check_slash(ctx, &place);
     if (result)
         return result;
     if (place.name.len_bytes == 0 && is_rmdir && place.id == VM_ROOT_ID)
@@ -222,39 +293,65 @@ static int64_t unlink_call(struct vm_ctx *ctx, void *arg)
     return result ? result : vm_name_unlink(ctx, place.parent, place.name, is_rmdir);
 }
 
-static int remove_name(struct vmfs *fs, const char *path, uint32_t type)
+static int remove_name(struct vmfs *fs, struct vmfs_at at, uint32_t type)
 {
-    if (!fs || !path)
+    if (!fs || !at.path)
         return (int)vm_bad_argument();
-    struct path_call call = {.path = path, .new = {.mode = type}};
-    return (int)vm_call(fs, true, unlink_call, &call);
+    struct path_call call = {.at = at, .new = {.mode = type}};
+    return (int)run(fs, true, unlink_call, &call);
+}
+
+int vmfs_unlink_at(struct vmfs *fs, struct vmfs_at at)
+{
+    return remove_name(fs, at, VMFS_S_IFREG);
 }
 
 int vmfs_unlink(struct vmfs *fs, const char *path)
 {
-    return remove_name(fs, path, VMFS_S_IFREG);
+    return vmfs_unlink_at(fs, vm_at_path(path));
+}
+
+int vmfs_rmdir_at(struct vmfs *fs, struct vmfs_at at)
+{
+    return remove_name(fs, at, VMFS_S_IFDIR);
 }
 
 int vmfs_rmdir(struct vmfs *fs, const char *path)
 {
-    return remove_name(fs, path, VMFS_S_IFDIR);
+    return vmfs_rmdir_at(fs, vm_at_path(path));
 }
 
-static int check_rename_place(struct vm_ctx *ctx, const struct vm_place *place)
+/* Names with a '/' behind them, in the order of Linux's do_renameat2(). Without one this looks nothing
+ * up. */
+static int check_rename_slashes(struct vm_ctx *ctx, const struct vm_place *from,
+                                const struct vm_place *to, uint32_t flags)
 {
-    if (place->name.len_bytes == 0)
-        return root_busy(ctx);
-    return 0;
-}
-
-static int check_renames_directory(struct vm_ctx *ctx, const struct vm_place *from)
-{
-    uint64_t id;
-    uint32_t type;
+    uint64_t id = from->id;
+    uint32_t type = from->mode_type;
+    if (!from->is_directory_wanted && !to->is_directory_wanted)
+        return 0;
     int found = vm_dir_lookup(ctx, from->parent, from->name, &id, &type);
-    if (found > 0 && type != VM_MODE_DIRECTORY)
-        return vm_raise(&ctx->err, VMFS_R_RENAME_NOT_DIRECTORY, id);
-    return found < 0 ? found : 0;
+    if (found <= 0)
+        return found ? found : vm_path_missing(ctx);
+    if (to->id && (flags & VMFS_RENAME_NOREPLACE))
+        return vm_name_exists(ctx, to->id);
+    int result = flags & VMFS_RENAME_EXCHANGE ? check_slash(ctx, to) : 0;
+    if (result == 0)
+        result = check_slash(ctx, from);
+    if (result || type == VM_MODE_DIRECTORY || !to->is_directory_wanted)
+        return result;
+    return flags & VMFS_RENAME_EXCHANGE ? 0 : vm_raise(&ctx->err, VMFS_R_RENAME_NOT_DIRECTORY, id);
+}
+
+/* The root, '.' and '..' cannot be moved, and are there. */
+static int check_rename_names(struct vm_ctx *ctx, const struct vm_place *from,
+                              const struct vm_place *to, uint32_t flags)
+{
+    if (from->name.len_bytes == 0)
+        return root_busy(ctx);
+    if (to->name.len_bytes)
+        return 0;
+    return flags & VMFS_RENAME_NOREPLACE ? vm_name_exists(ctx, to->id) : root_busy(ctx);
 }
 
 static int64_t rename_call(struct vm_ctx *ctx, void *arg)
@@ -262,26 +359,29 @@ static int64_t rename_call(struct vm_ctx *ctx, void *arg)
     const struct path_call *call = arg;
     struct vm_place from;
     struct vm_place to;
-    int result = vm_path_walk(ctx, VM_ROOT_ID, call->path, VM_WALK_PARENT, &from);
+    int result = vm_at_parent(ctx, &call->at, &from);
     if (result == 0)
-        result = vm_path_walk(ctx, VM_ROOT_ID, call->other, VM_WALK_PARENT, &to);
+        result = vm_at_parent(ctx, &call->other, &to);
     if (result == 0)
-        result = check_rename_place(ctx, &from);
+        result = check_rename_names(ctx, &from, &to, call->rename_flags);
     if (result == 0)
-        result = check_rename_place(ctx, &to);
-    if (result == 0 && to.is_directory_wanted)
-        result = check_renames_directory(ctx, &from);
+        result = check_rename_slashes(ctx, &from, &to, call->rename_flags);
     if (result)
         return result;
     return vm_name_rename(ctx, (struct vm_end){from.parent, from.name},
                           (struct vm_end){to.parent, to.name}, call->rename_flags);
 }
 
-int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flags)
+int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint32_t flags)
 {
     const uint32_t both = VMFS_RENAME_NOREPLACE | VMFS_RENAME_EXCHANGE;
-    if (!fs || !from || !to || (flags & ~both) || flags == both)
+    if (!fs || !from.path || !to.path || (flags & ~both) || flags == both)
         return (int)vm_bad_argument();
-    struct path_call call = {.path = from, .other = to, .rename_flags = flags};
-    return (int)vm_call(fs, true, rename_call, &call);
+    struct path_call call = {.at = from, .other = to, .rename_flags = flags};
+    return (int)run(fs, true, rename_call, &call);
+}
+
+int vmfs_rename(struct vmfs *fs, const char *from, const char *to, uint32_t flags)
+{
+    return vmfs_rename_at(fs, vm_at_path(from), vm_at_path(to), flags);
 }

@@ -50,6 +50,7 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->gid = fs->owner_gid;
     ctx->now_ns = 0;
     ctx->losses = 0;
+    ctx->keeps_atime = false;
 }
 
 int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
@@ -61,10 +62,13 @@ int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
     vm_ctx_init(fs, ctx);
     ctx->hint = slot_of_thread(fs);
     ctx->lane_hint = fs->slots[ctx->hint].lane_hint;
+    bool is_read_only =
+        fs->is_read_only || atomic_load_explicit(&fs->is_damaged, memory_order_relaxed);
+    ctx->keeps_atime = !is_read_only && !fs->leaves_atime;
     int reason = fs->guard ? vm_guard_enter(fs, ctx) : 0;
     if (reason || !is_change)
         return reason;
-    if (fs->is_read_only || atomic_load_explicit(&fs->is_damaged, memory_order_relaxed))
+    if (is_read_only)
         return vm_raise(&ctx->err, VMFS_R_READ_ONLY, 0);
     ctx->now_ns = fs->platform.now(fs->platform.arg);
     return 0;

@@ -1,5 +1,6 @@
 /* io.c -- reading and writing open files */
 #include "api/public.h"
+#include "inode/atime.h"
 #include "inode/data.h"
 
 struct io_call {
@@ -26,7 +27,10 @@ static int64_t read_call(struct vm_ctx *ctx, void *arg)
     struct io_call *call = arg;
     if (!vm_may_read(call->file->flags))
         return vm_bad_handle(ctx, call->file);
-    return vm_read_stable(ctx, call->file->id, read_body, call);
+    int64_t result = vm_read_stable(ctx, call->file->id, read_body, call);
+    if (result >= 0 && call->range.len_bytes && !(call->file->flags & VMFS_O_NOATIME))
+        vm_atime_touch(ctx, &call->inode);
+    return result;
 }
 
 int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uint64_t offset)

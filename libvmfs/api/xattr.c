@@ -1,12 +1,12 @@
-/* xattr.c -- extended attributes by path */
+/* xattr.c -- extended attributes by path and by place */
 #include <string.h>
 
-#include "api/handle.h"
+#include "api/public.h"
+#include "inode/open.h"
 #include "inode/xattr.h"
-#include "name/path.h"
 
 struct xattr_call {
-    const char *path;
+    struct vmfs_at at;
     const char *name;
     int flags;
     void *buffer;
@@ -14,6 +14,7 @@ struct xattr_call {
     uint64_t size;
     bool is_remove;
     uint64_t id;
+    uint32_t nlink; /* as it was read */
 };
 
 static struct vm_name name_of(const struct xattr_call *call)
@@ -21,15 +22,34 @@ static struct vm_name name_of(const struct xattr_call *call)
     return (struct vm_name){(const uint8_t *)call->name, (uint32_t)strlen(call->name)};
 }
 
+/* What comes after a prefix is the caller's; a name that is no prefix is whole. */
+static const char *const namespaces[] = {"user.", "trusted.", "security.",
+                                         "system.posix_acl_access", "system.posix_acl_default"};
+
+#define NAMESPACE_COUNT (sizeof namespaces / sizeof namespaces[0])
+
+static bool is_user(const char *name)
+{
+    return strncmp(name, namespaces[0], strlen(namespaces[0])) == 0;
+}
+
+/* In the order of Linux: the length, then the namespace. */
 static int check_name(struct vm_ctx *ctx, const char *name)
 {
-    static const char prefix[] = "user.";
     size_t len_bytes = strnlen(name, VMFS_NAME_MAX + 1);
-    if (strncmp(name, prefix, sizeof prefix - 1) != 0)
-        return vm_raise(&ctx->err, VMFS_R_XATTR_NAMESPACE, 0);
-    if (len_bytes == sizeof prefix - 1 || len_bytes > VMFS_NAME_MAX)
+    bool is_known = false;
+    bool is_long_enough = len_bytes > 0;
+    for (size_t index = 0; index < NAMESPACE_COUNT && len_bytes <= VMFS_NAME_MAX; index++) {
+        size_t prefix_bytes = strlen(namespaces[index]);
+        bool is_prefix = namespaces[index][prefix_bytes - 1] == '.';
+        if (strncmp(name, namespaces[index], prefix_bytes) != 0)
+            continue;
+        is_long_enough = !is_prefix || len_bytes > prefix_bytes;
+        is_known = is_prefix || len_bytes == prefix_bytes;
+    }
+    if (!is_long_enough || len_bytes > VMFS_NAME_MAX)
         return vm_raise(&ctx->err, VMFS_R_XATTR_NAME, len_bytes);
-    return 0;
+    return is_known ? 0 : vm_raise(&ctx->err, VMFS_R_XATTR_NAMESPACE, 0);
 }
 
 static int find(struct vm_ctx *ctx, struct xattr_call *call)
@@ -37,26 +57,27 @@ static int find(struct vm_ctx *ctx, struct xattr_call *call)
     int result = call->name ? check_name(ctx, call->name) : 0;
     if (result)
         return result;
-    return vm_path_resolve(ctx, VM_ROOT_ID, call->path, !(call->flags & VMFS_NOFOLLOW), &call->id);
+    return vm_at_resolve(ctx, &call->at, !(call->flags & VMFS_NOFOLLOW), &call->id);
 }
 
-static int load(struct vm_ctx *ctx, const struct xattr_call *call, struct vm_inode *inode)
+static int check_kind(struct vm_ctx *ctx, const struct xattr_call *call,
+                      const struct vm_inode *inode)
 {
-    int result = vm_inode_load(ctx, call->id, inode);
-    if (result)
-        return result;
-    if (call->name && !vm_inode_is_file(inode) && !vm_inode_is_directory(inode))
-        return vm_raise(&ctx->err, VMFS_R_XATTR_KIND, call->id);
-    return 0;
+    bool is_allowed = !call->name || !is_user(call->name) || vm_inode_is_file(inode) ||
+                      vm_inode_is_directory(inode);
+    return is_allowed ? 0 : vm_raise(&ctx->err, VMFS_R_XATTR_KIND, call->id);
 }
 
 static int64_t get_body(struct vm_ctx *ctx, void *arg)
 {
     struct xattr_call *call = arg;
     struct vm_inode inode;
-    int result = load(ctx, call, &inode);
+    int result = vm_inode_load(ctx, call->id, &inode);
+    if (result == 0)
+        result = check_kind(ctx, call, &inode);
     if (result)
         return result;
+    call->nlink = vm_inode_nlink(&inode);
     if (!call->name)
         return vm_xattr_list(ctx, &inode, call->buffer, call->size);
     return vm_xattr_get(ctx, &inode, name_of(call), call->buffer, call->size);
@@ -66,31 +87,57 @@ static int64_t get_call(struct vm_ctx *ctx, void *arg)
 {
     struct xattr_call *call = arg;
     int result = find(ctx, call);
-    return result ? result : vm_read_stable(ctx, call->id, get_body, call);
+    if (result)
+        return result;
+    int64_t got = vm_read_stable(ctx, call->id, get_body, call);
+    if (got >= 0 && call->nlink == 0)
+        result = vm_open_check(ctx, call->id);
+    return result ? result : got;
+}
+
+static int64_t run(struct vmfs *fs, bool is_change, vm_call_fn body, struct xattr_call *call)
+{
+    return vm_call_at(fs, is_change,
+                      (struct vm_at_call){.at = &call->at, .body = body, .arg = call});
+}
+
+int64_t vmfs_xattr_get_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name,
+                          void *value, size_t size)
+{
+    if (!fs || !at.path || !name || (!value && size) || (flags & ~VMFS_NOFOLLOW))
+        return vm_bad_argument();
+    struct xattr_call call = {
+        .at = at, .name = name, .flags = flags, .buffer = value, .size = size};
+    return run(fs, false, get_call, &call);
 }
 
 int64_t vmfs_xattr_get(struct vmfs *fs, const char *path, int flags, const char *name, void *value,
                        size_t size)
 {
-    if (!fs || !path || !name || (!value && size) || (flags & ~VMFS_NOFOLLOW))
+    return vmfs_xattr_get_at(fs, vm_at_path(path), flags, name, value, size);
+}
+
+int64_t vmfs_xattr_list_at(struct vmfs *fs, struct vmfs_at at, int flags, char *names, size_t size)
+{
+    if (!fs || !at.path || (!names && size) || (flags & ~VMFS_NOFOLLOW))
         return vm_bad_argument();
-    struct xattr_call call = {
-        .path = path, .name = name, .flags = flags, .buffer = value, .size = size};
-    return vm_call(fs, false, get_call, &call);
+    struct xattr_call call = {.at = at, .flags = flags, .buffer = names, .size = size};
+    return run(fs, false, get_call, &call);
 }
 
 int64_t vmfs_xattr_list(struct vmfs *fs, const char *path, int flags, char *names, size_t size)
 {
-    if (!fs || !path || (!names && size) || (flags & ~VMFS_NOFOLLOW))
-        return vm_bad_argument();
-    struct xattr_call call = {.path = path, .flags = flags, .buffer = names, .size = size};
-    return vm_call(fs, false, get_call, &call);
+    return vmfs_xattr_list_at(fs, vm_at_path(path), flags, names, size);
 }
 
 static int change_locked(struct vm_ctx *ctx, const struct xattr_call *call)
 {
     struct vm_inode inode;
-    int result = load(ctx, call, &inode);
+    int result = vm_open_load(ctx, call->id, &inode);
+    if (result == 0)
+        result = vm_inode_check_change(ctx, &inode, false);
+    if (result == 0)
+        result = check_kind(ctx, call, &inode);
     if (result)
         return result;
     const struct vm_xattr_value value = {
@@ -125,21 +172,31 @@ static int64_t change_call(struct vm_ctx *ctx, void *arg)
     return result;
 }
 
+int vmfs_xattr_set_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name,
+                      const void *value, size_t size)
+{
+    const int known = VMFS_NOFOLLOW | VMFS_XATTR_CREATE | VMFS_XATTR_REPLACE;
+    if (!fs || !at.path || !name || (!value && size) || (flags & ~known))
+        return (int)vm_bad_argument();
+    struct xattr_call call = {.at = at, .name = name, .flags = flags, .value = value, .size = size};
+    return (int)run(fs, true, change_call, &call);
+}
+
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
                    const void *value, size_t size)
 {
-    const int known = VMFS_NOFOLLOW | VMFS_XATTR_CREATE | VMFS_XATTR_REPLACE;
-    if (!fs || !path || !name || (!value && size) || (flags & ~known))
+    return vmfs_xattr_set_at(fs, vm_at_path(path), flags, name, value, size);
+}
+
+int vmfs_xattr_remove_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name)
+{
+    if (!fs || !at.path || !name || (flags & ~VMFS_NOFOLLOW))
         return (int)vm_bad_argument();
-    struct xattr_call call = {
-        .path = path, .name = name, .flags = flags, .value = value, .size = size};
-    return (int)vm_call(fs, true, change_call, &call);
+    struct xattr_call call = {.at = at, .name = name, .flags = flags, .is_remove = true};
+    return (int)run(fs, true, change_call, &call);
 }
 
 int vmfs_xattr_remove(struct vmfs *fs, const char *path, int flags, const char *name)
 {
-    if (!fs || !path || !name || (flags & ~VMFS_NOFOLLOW))
-        return (int)vm_bad_argument();
-    struct xattr_call call = {.path = path, .name = name, .flags = flags, .is_remove = true};
-    return (int)vm_call(fs, true, change_call, &call);
+    return vmfs_xattr_remove_at(fs, vm_at_path(path), flags, name);
 }

@@ -2,7 +2,7 @@
 #include "inode/attr.h"
 
 #include "inode/data.h"
-#include "inode/table.h"
+#include "inode/open.h"
 
 #define SET_ID_BITS   06000u
 #define GROUP_EXECUTE 00010u
@@ -23,6 +23,7 @@ void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out)
         .mtime_ns = (int64_t)vm_get64(m->mtime_ns),
         .ctime_ns = (int64_t)vm_get64(m->ctime_ns),
         .btime_ns = (int64_t)vm_get64(m->btime_ns),
+        .flags = vm_inode_flags(inode),
     };
 }
 
@@ -53,7 +54,20 @@ static void set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct 
         inode->m.atime_ns = vm_put64((uint64_t)attr->atime_ns);
     if (attr->mask & VM_ATTR_MTIME)
         inode->m.mtime_ns = vm_put64((uint64_t)attr->mtime_ns);
+    if (attr->mask & VM_ATTR_FLAGS)
+        vm_inode_set_flags(inode, attr->flags);
     vm_inode_touch_change(ctx, inode);
+}
+
+/* The flags themselves can always be set, and the present time on what is append-only. */
+static int check_changeable(struct vm_ctx *ctx, const struct vm_inode *inode,
+                            const struct vm_attr *attr)
+{
+    uint32_t others = attr->mask & ~VM_ATTR_FLAGS;
+    const uint32_t present = VM_ATTR_TOUCH | VM_ATTR_ATIME | VM_ATTR_MTIME;
+    if (others == 0)
+        return 0;
+    return vm_inode_check_change(ctx, inode, others == present);
 }
 
 static int check_resizable(struct vm_ctx *ctx, const struct vm_inode *inode)
@@ -68,7 +82,9 @@ static int check_resizable(struct vm_ctx *ctx, const struct vm_inode *inode)
 static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *attr)
 {
     struct vm_inode inode;
-    int result = vm_inode_load(ctx, id, &inode);
+    int result = vm_open_load(ctx, id, &inode);
+    if (result == 0)
+        result = check_changeable(ctx, &inode, attr);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE))
         result = check_resizable(ctx, &inode);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE) && vm_inode_is_beyond(&inode))

@@ -18,6 +18,7 @@ struct vm_stat {
     int64_t mtime_ns;
     int64_t ctime_ns;
     int64_t btime_ns;
+    uint32_t flags; /* VM_INODE_FLAG_* */
 };
 
 void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out);
@@ -28,6 +29,8 @@ void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out);
 #define VM_ATTR_SIZE  0x08u
 #define VM_ATTR_ATIME 0x10u
 #define VM_ATTR_MTIME 0x20u
+#define VM_ATTR_FLAGS 0x40u
+#define VM_ATTR_TOUCH 0x80u /* both times are the present one: an append-only inode allows that */
 
 struct vm_attr {
     uint32_t mask;
@@ -37,6 +40,7 @@ struct vm_attr {
     uint64_t size;
     int64_t atime_ns;
     int64_t mtime_ns;
+    uint32_t flags; /* VM_INODE_FLAG_* */
 };
 
 /* Sets what the mask names, durably, in one step. */

@@ -47,8 +47,10 @@ static int heir_make(struct heir *heir)
     result = vm_inode_store(ctx, &heir->inode);
     if (result == 0)
         result = vm_tx_commit(ctx);
-    if (result == 0)
+    if (result == 0) {
         vm_open_list(ctx, id, &heir->open);
+        heir->open.is_hidden = true;
+    }
     vm_unlock_inodes(ctx);
     return result;
 }

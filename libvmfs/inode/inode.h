@@ -23,6 +23,8 @@ struct vm_inode {
 
 #define VM_MODE_TYPE      0170000u
 #define VM_MODE_BITS      07777u
+#define VM_MODE_STICKY    01000u
+#define VM_MODE_SET_GROUP 02000u
 #define VM_MODE_FIFO      0010000u
 #define VM_MODE_CHAR      0020000u
 #define VM_MODE_DIRECTORY 0040000u

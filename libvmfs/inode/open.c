@@ -2,24 +2,50 @@
 #include "inode/open.h"
 
 #include "base/check.h"
-#include "inode/inode.h"
 
-/* A nameless inode that nobody has open is being freed, step by step (O1): it is as good as gone. */
-static int check_openable(struct vm_ctx *ctx, uint64_t id)
+int vm_open_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
 {
-    struct vm_inode inode;
-    int result = vm_inode_load(ctx, id, &inode);
+    int result = vm_inode_load(ctx, id, out);
     if (result)
         return result;
-    if (vm_inode_nlink(&inode) == 0 && !vm_open_find(ctx, id))
-        return vm_inode_stale(ctx, id);
-    if (vm_inode_is_directory(&inode))
-        return vm_raise(&ctx->err, VMFS_R_OPEN_DIRECTORY, id);
-    if (inode.m.kind == VM_INODE_SYMLINK)
-        return vm_raise(&ctx->err, VMFS_R_SYMLINK_REFUSED, id);
-    if (!vm_inode_is_file(&inode))
-        return vm_raise(&ctx->err, VMFS_R_NOT_OPENABLE, id);
+    const struct vm_open *open = vm_open_find(ctx, id);
+    bool is_alive = vm_inode_nlink(out) > 0 || (open && !open->is_hidden);
+    return is_alive ? 0 : vm_inode_stale(ctx, id); /* O2 */
+}
+
+int vm_open_check(struct vm_ctx *ctx, uint64_t id)
+{
+    struct vm_inode inode;
+    vm_lock_inodes(ctx, &id, 1);
+    int result = vm_open_load(ctx, id, &inode);
+    vm_unlock_inodes(ctx);
+    return result;
+}
+
+static int check_kind(struct vm_ctx *ctx, const struct vm_inode *inode, uint32_t how)
+{
+    bool is_directory = vm_inode_is_directory(inode);
+    if (how & VM_OPEN_DIRECTORY)
+        return is_directory ? 0 : vm_raise(&ctx->err, VMFS_R_OPENDIR_FILE, inode->id);
+    if (is_directory)
+        return vm_raise(&ctx->err, VMFS_R_OPEN_DIRECTORY, inode->id);
+    if (inode->m.kind == VM_INODE_SYMLINK)
+        return vm_raise(&ctx->err, VMFS_R_SYMLINK_REFUSED, inode->id);
+    if (!vm_inode_is_file(inode))
+        return vm_raise(&ctx->err, VMFS_R_NOT_OPENABLE, inode->id);
     return 0;
+}
+
+static int check_openable(struct vm_ctx *ctx, uint64_t id, uint32_t how)
+{
+    struct vm_inode inode;
+    int result = vm_open_load(ctx, id, &inode);
+    if (result == 0)
+        result = check_kind(ctx, &inode, how);
+    if (result || !(how & (VM_OPEN_WRITE | VM_OPEN_TRUNCATE)))
+        return result;
+    bool is_adding = (how & VM_OPEN_APPEND) && !(how & VM_OPEN_TRUNCATE);
+    return vm_inode_check_change(ctx, &inode, is_adding);
 }
 
 void vm_open_list(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh)
@@ -29,16 +55,17 @@ void vm_open_list(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh)
     stripe->owner_list = fresh;
 }
 
-int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh, bool *is_used)
+int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, uint32_t how, struct vm_open *fresh,
+                    bool *is_used)
 {
     vm_lock_inodes(ctx, &id, 1);
-    int result = check_openable(ctx, id);
+    int result = check_openable(ctx, id, how);
     struct vm_open *open = result ? NULL : vm_open_find(ctx, id);
     *is_used = result == 0 && !open;
-    if (*is_used)
-        vm_open_list(ctx, id, fresh);
-    else if (open)
+    if (open)
         open->handles++;
+    else if (*is_used)
+        vm_open_list(ctx, id, fresh);
     vm_unlock_inodes(ctx);
     return result;
 }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/util.h"
+#include "inode/atime.h"
 #include "inode/inode.h"
 #include "space/space.h"
 
@@ -599,6 +600,7 @@ int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out)
     if (result)
         return result;
     ctx->journal->hooks.settled_inode = hook_settled_inode;
+    ctx->journal->hooks.flush_lazy = vm_atime_flush;
     bool has_orphans = vm_journal_totals(ctx->journal).orphans != 0;
     VM_OWN(atomic_store(&table->may_have_orphans, has_orphans));
     return count_chunks(ctx, table);

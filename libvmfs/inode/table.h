@@ -31,6 +31,8 @@
 struct vm_open {
     uint64_t id;
     uint32_t handles;
+    bool is_hidden;    /* of a step inside the library: nobody else finds it by its id */
+    bool is_linkable;  /* made without a name, and may still get its first */
     uint64_t zero_end; /* file offsets from the end of the file up to here read as zero, durably */
     struct vm_open *next;
 };
@@ -40,6 +42,7 @@ struct vm_chunk {
     _Atomic uint64_t block;   /* 0: not looked up yet */
     _Atomic uint64_t claimed; /* words that some lane takes slots from */
     _Atomic uint64_t spent;   /* words whose free slots cannot be used any more (T1), or trusted */
+    _Atomic uint64_t read;    /* words with an access time that waits to be flushed (A2) */
 };
 
 /* Free slots that one lane takes from. */
@@ -68,6 +71,7 @@ struct vm_itable {
     _Atomic uint64_t logged_last;
     _Atomic uint64_t orphan_cursor; /* chunks below it have been cleaned since attach */
     _Atomic bool may_have_orphans;  /* left by an earlier life */
+    _Atomic bool has_read;          /* some chunk's `read` may not be 0 */
 };
 
 int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out);

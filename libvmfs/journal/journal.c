@@ -259,6 +259,12 @@ static int fence_counted(struct vm_ctx *ctx)
     return vm_journal_fence(ctx);
 }
 
+static uint64_t flush_lazy(struct vm_ctx *ctx)
+{
+    const struct vm_journal_hooks *hooks = &ctx->journal->hooks;
+    return hooks->flush_lazy ? hooks->flush_lazy(ctx) : 0;
+}
+
 static int checkpoint_slice(struct vm_ctx *ctx)
 {
     struct vm_journal *journal = ctx->journal;
@@ -272,6 +278,7 @@ static int checkpoint_slice(struct vm_ctx *ctx)
     memset(journal->flushed, 0xff, sizeof journal->flushed);
     for (uint32_t index = 0; index < journal->lane_count; index++)
         for_records(ctx, &journal->lanes[index], &line, claim_record);
+    flush_lazy(ctx);
     result = fence_counted(ctx); /* H12: homes before W */
     if (result)
         return result;
@@ -315,4 +322,20 @@ int vm_checkpoint_all(struct vm_ctx *ctx)
             return result;
     }
     return 0;
+}
+
+/* Under the lock, as a slice may have started to write some back and not fenced yet. */
+int vm_checkpoint_lazy(struct vm_ctx *ctx)
+{
+    struct vm_journal *journal = ctx->journal;
+    VM_SHARED(&ctx->io, vm_lock_take(&journal->checkpoint_lock, journal->region->platform));
+    uint64_t lines = 0;
+    uint64_t step = 1;
+    int result = vm_journal_check(ctx);
+    for (; result == 0 && step; lines += step)
+        step = flush_lazy(ctx);
+    if (result == 0 && lines)
+        result = fence_counted(ctx);
+    vm_lock_release(&journal->checkpoint_lock, journal->region->platform);
+    return result;
 }

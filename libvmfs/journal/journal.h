@@ -56,6 +56,9 @@ struct vm_journal_hooks {
     /* The transaction has ended; the runs that it took are its own or go back. */
     void (*settled)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);
     void (*settled_inode)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);
+    /* Starts writing back some of what was stored without a record, for the checkpoint's fence: how
+     * many lines, 0 if nothing is left. */
+    uint64_t (*flush_lazy)(struct vm_ctx *ctx);
 };
 
 #define VM_DEDUPE_SLOTS 1024u
@@ -110,6 +113,9 @@ int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);
 
 /* Everything that had returned before the call is at or below W at its end. */
 int vm_checkpoint_all(struct vm_ctx *ctx);
+
+/* What was stored without a record before the call is durable at its end. */
+int vm_checkpoint_lazy(struct vm_ctx *ctx);
 
 /* Starts writing back the homes of a record, but for lines already claimed in this slice. */
 void vm_record_flush(struct vm_ctx *ctx, struct vm_journal *journal, const void *record);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "inode/atime.h"
 #include "inode/table.h"
 
 #define TYPE_SHIFT 12u
@@ -124,6 +125,7 @@ struct next {
     uint64_t dir_id;
     uint64_t cookie;
     struct vm_dirent *out;
+    struct vm_inode dir;
 };
 
 static int64_t dot_entry(const struct vm_inode *dir, uint64_t cookie, struct vm_dirent *out)
@@ -139,13 +141,12 @@ static int64_t dot_entry(const struct vm_inode *dir, uint64_t cookie, struct vm_
 static int64_t next_body(struct vm_ctx *ctx, void *arg)
 {
     struct next *next = arg;
-    struct vm_inode dir;
-    int result = vm_dir_load(ctx, next->dir_id, &dir);
+    int result = vm_dir_load(ctx, next->dir_id, &next->dir);
     if (result)
         return result;
     if (next->cookie < VM_COOKIE_DOTDOT)
-        return dot_entry(&dir, next->cookie + 1, next->out);
-    struct vm_map map = vm_inode_data_map(&dir);
+        return dot_entry(&next->dir, next->cookie + 1, next->out);
+    struct vm_map map = vm_inode_data_map(&next->dir);
     struct vm_named_hit hit;
     result = vm_named_next(ctx, &map, next->cookie, &hit, next->out->name);
     if (result > 0) {
@@ -161,6 +162,8 @@ int vm_dir_next(struct vm_ctx *ctx, uint64_t dir_id, uint64_t cookie, struct vm_
 {
     struct next next = {.dir_id = dir_id, .cookie = cookie, .out = out};
     int result = (int)vm_read_stable(ctx, dir_id, next_body, &next);
+    if (result >= 0)
+        vm_atime_touch(ctx, &next.dir);
     bool is_gone = result == -VMFS_R_DIRECTORY_DEAD || result == -VMFS_R_INODE_STALE;
     return is_gone ? 0 : result;
 }

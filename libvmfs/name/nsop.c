@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "inode/data.h"
 #include "inode/extent.h"
+#include "inode/open.h"
 #include "inode/reap.h"
 #include "inode/table.h"
 #include "name/path.h"
@@ -44,9 +45,19 @@ static int store_target(struct vm_ctx *ctx, struct vm_inode *inode, const struct
     return vm_file_add(ctx, inode, &extent);
 }
 
+/* As in Linux: a set-group-id directory hands down its group, and to directories the bit. */
+static void inherit(const struct vm_inode *dir, struct vm_inode *child)
+{
+    if (!(vm_inode_mode(dir) & VM_MODE_SET_GROUP))
+        return;
+    child->m.gid = dir->m.gid;
+    if (vm_inode_is_directory(child))
+        child->m.mode = vm_put16((uint16_t)(vm_inode_mode(child) | VM_MODE_SET_GROUP));
+}
+
 /* The new inode's stripe is taken too: who still knows the slot by an older id must not read it
  * while it is stored. 1 if that stripe cannot be had in this order. */
-static int make_child(struct vm_ctx *ctx, uint64_t parent, const struct vm_new *new,
+static int make_child(struct vm_ctx *ctx, const struct vm_inode *dir, const struct vm_new *new,
                       struct vm_inode *child)
 {
     uint64_t id;
@@ -57,9 +68,10 @@ static int make_child(struct vm_ctx *ctx, uint64_t parent, const struct vm_new *
     if (!vm_lock_another(ctx, id))
         return 1;
     vm_inode_make(ctx, id, offset, new->mode, child);
-    vm_inode_set_nlink(child, vm_inode_is_directory(child) ? 2 : 1);
+    inherit(dir, child);
+    vm_inode_set_nlink(child, new->open ? 0 : vm_inode_is_directory(child) ? 2 : 1);
     if (vm_inode_is_directory(child))
-        child->m.parent = vm_put64(parent);
+        child->m.parent = vm_put64(dir->id);
     if (child->m.kind == VM_INODE_SPECIAL) {
         child->m.form = VM_BODY_DEVICE;
         child->m.body.word[0] = vm_put64(new->rdev);
@@ -81,7 +93,9 @@ static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name nam
     if (result > 0)
         return vm_name_exists(ctx, hit.entry.value);
     if (result == 0)
-        result = make_child(ctx, dir_id, new, &child);
+        result = vm_inode_check_change(ctx, &dir, true);
+    if (result == 0)
+        result = make_child(ctx, &dir, new, &child);
     if (result == 0)
         result = vm_dir_add(ctx, &dir, name, &hit, &child);
     if (result)
@@ -112,11 +126,53 @@ int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
     return result;
 }
 
+static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new,
+                          uint64_t *id_out)
+{
+    struct vm_inode dir;
+    struct vm_inode child;
+    int result = vm_dir_load(ctx, dir_id, &dir);
+    if (result == 0)
+        result = vm_inode_check_change(ctx, &dir, true);
+    if (result == 0)
+        result = make_child(ctx, &dir, new, &child);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    if (result)
+        return result;
+    vm_open_list(ctx, child.id, new->open); /* O2 */
+    new->open->is_linkable = new->is_linkable;
+    *id_out = child.id;
+    return 0;
+}
+
+/* The directory is left as it is, but it must be one while the file is made. */
+int vm_name_tmpfile(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new, uint64_t *id_out)
+{
+    VM_ASSERT(new->open && (new->mode &VM_MODE_TYPE) == VM_MODE_FILE);
+    int result = 1;
+    while (result > 0) {
+        result = vm_tx_begin(ctx);
+        if (result)
+            return result;
+        vm_lock_inodes(ctx, &dir_id, 1);
+        result = tmpfile_locked(ctx, dir_id, new, id_out);
+        vm_unlock_inodes(ctx);
+        vm_tx_end(ctx);
+    }
+    return result;
+}
+
+/* In the order of Linux's vfs_link(). */
 static int check_linkable(struct vm_ctx *ctx, const struct vm_inode *inode)
 {
+    int result = vm_inode_check_change(ctx, inode, false);
+    if (result)
+        return result;
     if (vm_inode_is_directory(inode))
         return vm_raise(&ctx->err, VMFS_R_LINK_DIRECTORY, inode->id);
-    if (vm_inode_nlink(inode) == 0)
+    const struct vm_open *open = vm_open_find(ctx, inode->id);
+    if (vm_inode_nlink(inode) == 0 && !(open && open->is_linkable))
         return vm_path_missing(ctx);
     if (vm_inode_nlink(inode) >= VMFS_LINK_MAX)
         return vm_raise(&ctx->err, VMFS_R_LINK_MAX, inode->id);
@@ -134,7 +190,9 @@ static int link_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
     if (result > 0)
         return vm_name_exists(ctx, hit.entry.value);
     if (result == 0)
-        result = vm_inode_load(ctx, id, &inode);
+        result = vm_open_load(ctx, id, &inode);
+    if (result == 0)
+        result = vm_inode_check_change(ctx, &dir, true);
     if (result == 0)
         result = check_linkable(ctx, &inode);
     if (result == 0)
@@ -146,7 +204,12 @@ static int link_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
     result = vm_inode_store(ctx, &inode);
     if (result == 0)
         result = vm_inode_store(ctx, &dir);
-    return result ? result : vm_tx_commit(ctx);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    struct vm_open *open = result ? NULL : vm_open_find(ctx, id);
+    if (open)
+        open->is_linkable = false; /* whoever takes its names away means it */
+    return result;
 }
 
 int vm_name_link(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t id)
@@ -175,6 +238,24 @@ int vm_name_drop_link(struct vm_ctx *ctx, struct vm_inode *inode)
 int vm_unlink_directory(struct vm_ctx *ctx, uint64_t id)
 {
     return vm_raise(&ctx->err, VMFS_R_UNLINK_DIRECTORY, id);
+}
+
+static int check_sticky(struct vm_ctx *ctx, const struct vm_inode *dir,
+                        const struct vm_inode *child)
+{
+    bool is_allowed = !(vm_inode_mode(dir) & VM_MODE_STICKY) || ctx->uid == 0 ||
+                      ctx->uid == vm_get32(child->m.uid) || ctx->uid == vm_get32(dir->m.uid);
+    return is_allowed ? 0 : vm_raise(&ctx->err, VMFS_R_STICKY, child->id);
+}
+
+/* In the order of Linux's may_delete(). */
+int vm_name_check_delete(struct vm_ctx *ctx, const struct vm_inode *dir,
+                         const struct vm_inode *child)
+{
+    int result = vm_inode_check_change(ctx, dir, false);
+    if (result == 0)
+        result = check_sticky(ctx, dir, child);
+    return result ? result : vm_inode_check_change(ctx, child, false);
 }
 
 static int check_unlink(struct vm_ctx *ctx, const struct vm_inode *child, bool is_rmdir)
@@ -210,6 +291,8 @@ static int unlink_find(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
 static int unlink_staged(struct vm_ctx *ctx, struct unlinking *un, bool is_rmdir)
 {
     int result = vm_inode_load(ctx, un->hit.entry.value, &un->child);
+    if (result == 0)
+        result = vm_name_check_delete(ctx, &un->dir, &un->child);
     if (result == 0)
         result = check_unlink(ctx, &un->child, is_rmdir);
     if (result == 0)

@@ -17,12 +17,19 @@ struct vm_new {
     uint64_t rdev;      /* of a device */
     const char *target; /* of a symbolic link */
     uint64_t target_bytes;
+    struct vm_open *open; /* of a file without a name: its first handle */
+    bool is_linkable;     /* such a file may be named later */
 };
 
 /* Creates, and tells the id. */
 int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                    const struct vm_new *new, uint64_t *id_out);
 
+/* Makes a regular file without a name, open from the start, as if it were to get one in `dir`. */
+int vm_name_tmpfile(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new,
+                    uint64_t *id_out);
+
+/* Gives an inode a name: one that has names, or a file without one that may get its first. */
 int vm_name_link(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t id);
 
 /* Removes a name; a directory only if `is_rmdir`, everything else only if not. */
@@ -48,6 +55,11 @@ int vm_unlink_directory(struct vm_ctx *ctx, uint64_t id);
 /* Takes one link from an inode that was loaded under its stripe and stages what follows from that: 1 if
  * vm_reap() is to be called after the commit, without locks, 0, or a reason. */
 int vm_name_drop_link(struct vm_ctx *ctx, struct vm_inode *inode);
+
+/* May the caller take this name of a loaded inode out of a loaded directory? Sticky directories and
+ * inode flags say no. */
+int vm_name_check_delete(struct vm_ctx *ctx, const struct vm_inode *dir,
+                         const struct vm_inode *child);
 
 /* Is a loaded directory without entries? Raises where it is not. */
 int vm_dir_check_empty(struct vm_ctx *ctx, const struct vm_inode *dir);

@@ -7,12 +7,18 @@
 
 #include <string.h>
 
+#include "inode/atime.h"
 #include "inode/data.h"
 #include "inode/table.h"
 
 int vm_path_missing(struct vm_ctx *ctx)
 {
     return vm_raise(&ctx->err, VMFS_R_NOT_FOUND, 0);
+}
+
+int vm_path_not_directory(struct vm_ctx *ctx, uint64_t id)
+{
+    return vm_raise(&ctx->err, VMFS_R_PATH_NOT_DIRECTORY, id);
 }
 
 static int too_long(struct vm_ctx *ctx, uint64_t len_bytes)
@@ -24,31 +30,35 @@ struct link_read {
     uint64_t id;
     char *buffer;
     uint64_t size;
+    struct vm_inode inode;
 };
 
 static int64_t link_body(struct vm_ctx *ctx, void *arg)
 {
     struct link_read *link = arg;
-    struct vm_inode inode;
-    int result = vm_inode_load(ctx, link->id, &inode);
+    const struct vm_inode *inode = &link->inode;
+    int result = vm_inode_load(ctx, link->id, &link->inode);
     if (result)
         return result;
-    if (inode.m.kind != VM_INODE_SYMLINK)
+    if (inode->m.kind != VM_INODE_SYMLINK)
         return vm_raise(&ctx->err, VMFS_R_NOT_A_SYMLINK, link->id);
-    uint64_t len_bytes = vm_inode_size(&inode);
+    uint64_t len_bytes = vm_inode_size(inode);
     uint64_t count = len_bytes < link->size ? len_bytes : link->size;
-    if (inode.m.form == VM_BODY_BYTES) {
-        memcpy(link->buffer, inode.m.body.bytes, count);
+    if (inode->m.form == VM_BODY_BYTES) {
+        memcpy(link->buffer, inode->m.body.bytes, count);
         return (int64_t)len_bytes;
     }
-    int64_t copied = vm_data_read(ctx, &inode, link->buffer, count, 0);
+    int64_t copied = vm_data_read(ctx, inode, link->buffer, count, 0);
     return copied < 0 ? copied : (int64_t)len_bytes;
 }
 
-int64_t vm_symlink_read(struct vm_ctx *ctx, uint64_t id, char *buffer, uint64_t size)
+int64_t vm_symlink_read(struct vm_ctx *ctx, uint64_t id, char *buffer, uint64_t size, bool is_use)
 {
-    struct link_read link = {id, buffer, size};
-    return vm_read_stable(ctx, id, link_body, &link);
+    struct link_read link = {.id = id, .buffer = buffer, .size = size};
+    int64_t result = vm_read_stable(ctx, id, link_body, &link);
+    if (result >= 0 && is_use)
+        vm_atime_touch(ctx, &link.inode);
+    return result;
 }
 
 /* A walk on its way. */
@@ -68,7 +78,7 @@ static int splice_link(struct walk *walk, uint64_t link_id)
     if (++walk->links > VM_SYMLINKS_MAX)
         return vm_raise(&ctx->err, VMFS_R_SYMLINK_LOOP, link_id);
     char *buffer = walk->place->buffer[walk->buffer];
-    int64_t len_bytes = vm_symlink_read(ctx, link_id, buffer, VM_PATH_MAX);
+    int64_t len_bytes = vm_symlink_read(ctx, link_id, buffer, VM_PATH_MAX, false);
     if (len_bytes < 0)
         return (int)len_bytes;
     uint64_t rest_bytes = strlen(walk->rest);
@@ -127,7 +137,9 @@ static int step(struct walk *walk)
     if (!found && !is_last)
         return vm_path_missing(ctx);
     bool is_link = found && type == VM_MODE_SYMLINK;
-    if (is_link && (!is_last || walk->how == VM_WALK_FOLLOW || place->is_directory_wanted)) {
+    bool is_followed = !is_last || walk->how == VM_WALK_FOLLOW ||
+                       (walk->how == VM_WALK_NOFOLLOW && place->is_directory_wanted);
+    if (is_link && is_followed) {
         int result = splice_link(walk, id);
         return result ? result : 1;
     }
@@ -173,8 +185,9 @@ int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_w
     int result = walk_all(&walk);
     if (result)
         return result;
-    if (out->id && out->is_directory_wanted && out->mode_type != VM_MODE_DIRECTORY)
-        return vm_raise(&ctx->err, VMFS_R_PATH_NOT_DIRECTORY, out->id);
+    bool is_lookup = how != VM_WALK_PARENT;
+    if (is_lookup && out->id && out->is_directory_wanted && out->mode_type != VM_MODE_DIRECTORY)
+        return vm_path_not_directory(ctx, out->id);
     return 0;
 }
 

@@ -24,7 +24,8 @@ enum vm_walk {
     VM_WALK_FOLLOW,   /* looks it up and follows a symbolic link */
     VM_WALK_NOFOLLOW, /* looks it up */
     VM_WALK_PARENT,   /* leaves it to the operation, which looks it up under its locks: the id is 0
-                         unless the path ends in '/', '.' or '..' */
+                         unless the path ends in '/', '.' or '..'; and what is named with a '/' at
+                         the end, also a symbolic link or a file, is the operation's to judge */
 };
 
 /* Walks `path` from `start` to its last component. A missing last component is no failure: id is 0.
@@ -36,10 +37,12 @@ int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_w
 int vm_path_resolve(struct vm_ctx *ctx, uint64_t start, const char *path, bool is_followed,
                     uint64_t *id_out);
 
-/* The target of a symbolic link: its full length; copies at most `size` bytes. */
-int64_t vm_symlink_read(struct vm_ctx *ctx, uint64_t id, char *buffer, uint64_t size);
+/* The target of a symbolic link: its full length; copies at most `size` bytes. Walking through a link
+ * leaves its access time; with `is_use` this sets it. */
+int64_t vm_symlink_read(struct vm_ctx *ctx, uint64_t id, char *buffer, uint64_t size, bool is_use);
 
-/* Raised where a path must name something and does not. */
+/* Raised where a path must name something and does not, or what it names is no directory. */
 int vm_path_missing(struct vm_ctx *ctx);
+int vm_path_not_directory(struct vm_ctx *ctx, uint64_t id);
 
 #endif

@@ -43,12 +43,12 @@ static int64_t parent_body(struct vm_ctx *ctx, void *arg)
 }
 
 /* No directory tree is deeper than it has directories; a longer way up is a cycle on the medium. */
-static int check_not_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
+static int is_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
 {
     uint64_t left = (uint64_t)vm_journal_totals(ctx->journal).inodes_used + 1;
     for (uint64_t id = lower; id != VM_ROOT_ID; left--) {
         if (id == upper || left == 0)
-            return vm_raise(&ctx->err, VMFS_R_RENAME_CYCLE, id);
+            return 1;
         struct parent_read read = {.id = id};
         int64_t result = vm_read_stable(ctx, id, parent_body, &read);
         if (result)
@@ -56,6 +56,12 @@ static int check_not_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
         id = read.parent;
     }
     return 0;
+}
+
+static int check_not_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
+{
+    int found = is_above(ctx, upper, lower);
+    return found > 0 ? vm_raise(&ctx->err, VMFS_R_RENAME_CYCLE, upper) : found;
 }
 
 /* Looks again under the locks: 1 if both names still mean what was locked. */
@@ -89,13 +95,28 @@ static int check_replace(const struct rename *rename)
     struct vm_ctx *ctx = rename->ctx;
     const struct vm_inode *from = &rename->child[0];
     const struct vm_inode *to = &rename->child[1];
-    if (rename->flags & VM_RENAME_NOREPLACE)
-        return vm_name_exists(ctx, to->id);
     if (vm_inode_is_directory(from) && !vm_inode_is_directory(to))
         return vm_raise(&ctx->err, VMFS_R_OVER_FILE, to->id);
     if (!vm_inode_is_directory(from) && vm_inode_is_directory(to))
         return vm_raise(&ctx->err, VMFS_R_OVER_DIRECTORY, to->id);
     return vm_inode_is_directory(to) ? vm_dir_check_empty(ctx, to) : 0;
+}
+
+/* In the order of Linux's vfs_rename(). */
+static int check_allowed(const struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    if (rename->has_target && (rename->flags & VM_RENAME_NOREPLACE))
+        return vm_name_exists(ctx, rename->child[1].id);
+    int result = vm_name_check_delete(ctx, rename->dir[0], &rename->child[0]);
+    if (result == 0 && !rename->has_target)
+        result = vm_inode_check_change(ctx, rename->dir[1], true);
+    if (result || !rename->has_target)
+        return result;
+    result = vm_name_check_delete(ctx, rename->dir[1], &rename->child[1]);
+    if (result || (rename->flags & VM_RENAME_EXCHANGE))
+        return result;
+    return check_replace(rename);
 }
 
 static void add_subdirectory(struct vm_inode *dir, int change)
@@ -154,13 +175,13 @@ static int stage_move(struct rename *rename)
 static int stage(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
-    int result;
+    int result = check_allowed(rename);
+    if (result)
+        return result;
     if (rename->flags & VM_RENAME_EXCHANGE) {
         result = stage_exchange(rename);
     } else {
-        result = rename->has_target ? check_replace(rename) : 0;
-        if (result == 0)
-            result = rename->has_target ? stage_replace(rename) : stage_move(rename);
+        result = rename->has_target ? stage_replace(rename) : stage_move(rename);
         if (result == 0)
             reparent(rename, 0, 1);
     }
@@ -217,12 +238,28 @@ static int check_cycles(struct rename *rename)
     return result;
 }
 
+/* What is moved may lie below what it would replace: as on Linux that says "not empty", also of a file
+ * over a directory. */
+static int check_ancestor(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    bool is_file_over_directory = !(rename->flags & VM_RENAME_EXCHANGE) &&
+                                  rename->types[0] != VM_MODE_DIRECTORY &&
+                                  rename->types[1] == VM_MODE_DIRECTORY;
+    if (!is_file_over_directory || (rename->flags & VM_RENAME_NOREPLACE))
+        return 0;
+    int found = is_above(ctx, rename->ids[1], rename->ends[0].dir_id);
+    return found > 0 ? vm_raise(&ctx->err, VMFS_R_OVER_ANCESTOR, rename->ids[1]) : found;
+}
+
 static int rename_begun(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
     const struct vm_platform *platform = ctx->region->platform;
     bool needs_lock = moves_directory(rename);
-    int result = 0;
+    int result = check_ancestor(rename);
+    if (result)
+        return result;
     if (needs_lock) {
         VM_SHARED(&ctx->io, vm_lock_take(&ctx->itable->rename_lock, platform)); /* R1 */
         result = check_cycles(rename);

@@ -186,5 +186,6 @@ int vm_volume_settle(struct vm_ctx *ctx)
     int more = 1;
     while (more > 0)
         more = vm_reap_orphans(ctx);
-    return more < 0 ? more : vm_checkpoint_all(ctx);
+    int result = more < 0 ? more : vm_checkpoint_all(ctx);
+    return result ? result : vm_checkpoint_lazy(ctx);
 }

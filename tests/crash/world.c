@@ -322,7 +322,9 @@ void world_dump(struct vmfs *fs, struct dump *dump)
     dump->has_target = false;
     dump->target_bytes = 0;
     dump->dir_count = 0;
+    fs->leaves_atime = true; /* looking changes nothing */
     dump_object(&walk);
+    fs->leaves_atime = false;
 }
 
 static void print_problem(void *arg, const struct vmfs_problem *problem)
