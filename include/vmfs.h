@@ -427,6 +427,7 @@ struct vmfs_stat {
     int64_t ctime_ns;
     int64_t btime_ns; /* birth */
     uint32_t flags;   /* VMFS_INODE_... */
+    uint32_t zero_;
 };
 
 /* Inode flags, enforced by the library whoever calls. */

@@ -326,21 +326,26 @@ int vmfs_rmdir(struct vmfs *fs, const char *path)
 static int check_rename_slashes(struct vm_ctx *ctx, const struct vm_place *from,
                                 const struct vm_place *to, uint32_t flags)
 {
-    uint64_t id = from->id;
-    uint32_t type = from->mode_type;
+    const struct vm_place *const ends[2] = {from, to};
+    uint64_t ids[2] = {0, 0};
+    uint32_t types[2] = {0, 0};
+    bool is_exchange = flags & VMFS_RENAME_EXCHANGE;
     if (!from->is_directory_wanted && !to->is_directory_wanted)
         return 0;
-    int found = vm_dir_lookup(ctx, from->parent, from->name, &id, &type);
-    if (found <= 0)
-        return found ? found : vm_path_missing(ctx);
-    if (to->id && (flags & VMFS_RENAME_NOREPLACE))
-        return vm_name_exists(ctx, to->id);
-    int result = flags & VMFS_RENAME_EXCHANGE ? check_slash(ctx, to) : 0;
-    if (result == 0)
-        result = check_slash(ctx, from);
-    if (result || type == VM_MODE_DIRECTORY || !to->is_directory_wanted)
-        return result;
-    return flags & VMFS_RENAME_EXCHANGE ? 0 : vm_raise(&ctx->err, VMFS_R_RENAME_NOT_DIRECTORY, id);
+    for (unsigned end = 0; end < 2; end++) {
+        int found = vm_dir_lookup(ctx, ends[end]->parent, ends[end]->name, &ids[end], &types[end]);
+        if (found < 0)
+            return found;
+    }
+    if (ids[0] == 0 || (is_exchange && ids[1] == 0))
+        return vm_path_missing(ctx);
+    if (ids[1] && (flags & VMFS_RENAME_NOREPLACE))
+        return vm_name_exists(ctx, ids[1]);
+    if (is_exchange && to->is_directory_wanted && types[1] != VM_MODE_DIRECTORY)
+        return vm_path_not_directory(ctx, ids[1]);
+    if (types[0] == VM_MODE_DIRECTORY || (is_exchange && !from->is_directory_wanted))
+        return 0;
+    return vm_raise(&ctx->err, VMFS_R_RENAME_NOT_DIRECTORY, ids[0]);
 }
 
 /* The root, '.' and '..' cannot be moved, and are there. */

@@ -10,7 +10,7 @@ int vm_open_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
         return result;
     const struct vm_open *open = vm_open_find(ctx, id);
     bool is_alive = vm_inode_nlink(out) > 0 || (open && !open->is_hidden);
-    return is_alive ? 0 : vm_inode_stale(ctx, id); /* O2 */
+    return is_alive ? 0 : vm_inode_stale(ctx, id); /* O3 */
 }
 
 int vm_open_check(struct vm_ctx *ctx, uint64_t id)

@@ -1,6 +1,6 @@
 /* open.h -- which inodes are open, so that they outlive their last name
  *
- * O2  An inode without a name lives exactly as long as its entry here; whoever decides by that holds
+ * O3  An inode without a name lives exactly as long as its entry here; whoever decides by that holds
  *     its stripe. So an id can be opened, or is stale, and nothing in between. */
 #ifndef VM_INODE_OPEN_H
 #define VM_INODE_OPEN_H
@@ -27,7 +27,7 @@ void vm_open_list(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh);
  * holds the inode any more and vm_reap() is to be called. */
 int vm_open_release(struct vm_ctx *ctx, uint64_t id, struct vm_open **freed_out, bool *is_dead_out);
 
-/* Loads an inode that has a name or a handle, under its stripe (O2). */
+/* Loads an inode that has a name or a handle, under its stripe (O3). */
 int vm_open_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
 
 /* Has it a name or a handle? 0, or a reason. Takes the stripe. */

@@ -581,6 +581,11 @@ static int alloc_parts(struct vm_ctx *ctx, struct vm_itable *table)
     return result;
 }
 
+static uint64_t hook_flush_lazy(struct vm_ctx *ctx)
+{
+    return vm_atime_flush(ctx);
+}
+
 int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out)
 {
     const struct vm_region *region = ctx->region;
@@ -600,7 +605,7 @@ int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out)
     if (result)
         return result;
     ctx->journal->hooks.settled_inode = hook_settled_inode;
-    ctx->journal->hooks.flush_lazy = vm_atime_flush;
+    ctx->journal->hooks.flush_lazy = hook_flush_lazy;
     bool has_orphans = vm_journal_totals(ctx->journal).orphans != 0;
     VM_OWN(atomic_store(&table->may_have_orphans, has_orphans));
     return count_chunks(ctx, table);

@@ -29,14 +29,15 @@ struct vm_ctx {
     struct vm_itable *itable;
     struct vm_stripe *held[VM_HELD_MAX]; /* exclusively, in ascending address order */
     unsigned held_count;
-    bool is_window_kept; /* a commit leaves the windows of what is held open: more steps follow (L1) */
+    bool
+        is_window_kept; /* a commit leaves the windows of what is held open: more steps follow (L1) */
     uint32_t hint;      /* differs between threads */
     uint32_t lane_hint; /* the same, and dense */
     uint32_t uid;       /* owner of what is created */
     uint32_t gid;
     int64_t now_ns;
     bool keeps_atime; /* reading may store access times */
-    uint64_t losses; /* of pages, when the call began; for the guard */
+    uint64_t losses;  /* of pages, when the call began; for the guard */
 };
 
 /* Copies out `len_bytes` at `offset`, both multiples of 8, as the running transaction sees them. */

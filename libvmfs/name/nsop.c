@@ -140,7 +140,7 @@ static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_n
         result = vm_tx_commit(ctx);
     if (result)
         return result;
-    vm_open_list(ctx, child.id, new->open); /* O2 */
+    vm_open_list(ctx, child.id, new->open); /* O3 */
     new->open->is_linkable = new->is_linkable;
     *id_out = child.id;
     return 0;

@@ -217,11 +217,10 @@ static int look_up(struct rename *rename)
                                   &rename->ids[end], &rename->types[end]);
         if (found < 0)
             return found;
-        bool must_exist = end == 0 || (rename->flags & VM_RENAME_EXCHANGE);
-        if (!found && must_exist)
-            return vm_path_missing(rename->ctx);
     }
-    return 0;
+    bool must_exist = rename->flags & VM_RENAME_EXCHANGE;
+    bool is_missing = !rename->ids[0] || (must_exist && !rename->ids[1]);
+    return is_missing ? vm_path_missing(rename->ctx) : 0;
 }
 
 /* What is moved must not be above where it goes; nor may the target of a replacement be above what is
@@ -238,15 +237,17 @@ static int check_cycles(struct rename *rename)
     return result;
 }
 
-/* What is moved may lie below what it would replace: as on Linux that says "not empty", also of a file
- * over a directory. */
-static int check_ancestor(struct rename *rename)
+/* What Linux says before it looks at kinds: that the target is there, and that what is moved lies below
+ * what it would replace. */
+static int check_target(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
     bool is_file_over_directory = !(rename->flags & VM_RENAME_EXCHANGE) &&
                                   rename->types[0] != VM_MODE_DIRECTORY &&
                                   rename->types[1] == VM_MODE_DIRECTORY;
-    if (!is_file_over_directory || (rename->flags & VM_RENAME_NOREPLACE))
+    if (rename->ids[1] && (rename->flags & VM_RENAME_NOREPLACE))
+        return vm_name_exists(ctx, rename->ids[1]);
+    if (!is_file_over_directory)
         return 0;
     int found = is_above(ctx, rename->ids[1], rename->ends[0].dir_id);
     return found > 0 ? vm_raise(&ctx->err, VMFS_R_OVER_ANCESTOR, rename->ids[1]) : found;
@@ -257,7 +258,7 @@ static int rename_begun(struct rename *rename)
     struct vm_ctx *ctx = rename->ctx;
     const struct vm_platform *platform = ctx->region->platform;
     bool needs_lock = moves_directory(rename);
-    int result = check_ancestor(rename);
+    int result = check_target(rename);
     if (result)
         return result;
     if (needs_lock) {
