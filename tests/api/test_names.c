@@ -373,20 +373,9 @@ static int expected(const struct call *call, int code)
 /* Only vmfs.h has a meaning for the empty path, and none where a name is needed. */
 static bool is_ours_alone(const struct call *call)
 {
-    switch (call->kind) {
-    case CALL_MKDIR:
-    case CALL_MKNOD:
-    case CALL_SYMLINK:
-    case CALL_UNLINK:
-    case CALL_RMDIR:
-    case CALL_RENAME:
-        return false;
-    case CALL_LINK:
-    case CALL_LINK_FOLLOW:
+    if (call->kind == CALL_LINK || call->kind == CALL_LINK_FOLLOW)
         return *call->other == '\0';
-    default:
-        return *call->path == '\0';
-    }
+    return call->kind > CALL_RENAME && *call->path == '\0';
 }
 
 static bool is_path_error(int code)
