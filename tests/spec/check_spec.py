@@ -100,6 +100,19 @@ def spec_tables(spec):
     return layout, values, twice
 
 
+def difference(said, compiled_as):
+    """The first that differs: of two constants, or of the size and the rows of two tables."""
+    if not isinstance(said, tuple):
+        return f"{said}, the compiler says {compiled_as}"
+    if said[0] != compiled_as[0]:
+        return f"{said[0]} bytes, the compiler says {compiled_as[0]}"
+    pairs = list(zip(said[1], compiled_as[1]))
+    for row, compiled_row in pairs:
+        if row != compiled_row:
+            return f"offset, size, field {row}, the compiler says {compiled_row}"
+    return f"{len(said[1])} fields, the compiler says {len(compiled_as[1])}"
+
+
 def compare_maps(what, theirs, ours):
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in theirs:
@@ -107,7 +120,7 @@ def compare_maps(what, theirs, ours):
         elif name not in ours:
             yield f"{what}: {name} is not in format.h"
         elif theirs[name] != ours[name]:
-            yield f"{what}: {name} says {theirs[name]}, the compiler {ours[name]}"
+            yield f"{what}: {name}: {difference(theirs[name], ours[name])}"
 
 
 def compare(spec, header, ours, printed):
