@@ -160,6 +160,21 @@ suite_tidy() {
     run_suites gcc tidy
 }
 
+# The core without libc, by both compilers.
+suite_freestanding() {
+    run_suites gcc freestanding && run_suites clang freestanding
+}
+
+suite_spec() {
+    need cc python3
+    run_suites gcc spec
+}
+
+suite_golden() {
+    need python3
+    run_suites gcc golden
+}
+
 suite_quickstart() {
     bash examples/quickstart.sh
 }
@@ -196,7 +211,7 @@ chmod 711 "$VMFS_TEST_DIR" # one test opens a region as another user
 export VMFS_TEST_DIR
 chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
 trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
-for suite in packages build-gcc build-clang tidy units api scale model stress kill crash mutants examples \
+for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model stress kill crash mutants examples \
     bench-smoke quickstart asan tsan; do
     run "$suite"
 done
