@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -271,31 +272,118 @@ static void second_life(struct vmfs *fs)
     must(vmfs_xattr_set(fs, "/moves", 0, "user.last", "value", 5), "xattr");
 }
 
-static _Noreturn void live_and_die(const char *path, int answer)
+/* Where block `block` has its bit, by docs/spec.md. */
+static bool is_free(const char *image, uint64_t block)
+{
+    uint64_t head;
+    uint32_t groups;
+    memcpy(&head, image + 288 + 16, 8);
+    memcpy(&groups, image + 288 + 24, 4);
+    uint64_t bitmap = (head + 1 + (groups + 31) / 32) * BLOCK;
+    return !((unsigned char)image[bitmap + block / 8] >> block % 8 & 1);
+}
+
+/* The smallest sequence number above `above` of a record in the lanes, or 0. */
+static uint64_t next_sequence(const char *image, uint64_t above)
+{
+    uint64_t least = 0;
+    for (size_t at = LANES_START; at < LANES_END; at += 64) {
+        uint64_t sequence;
+        if (memcmp(image + at, image + WATERMARKS, 8) != 0) /* the era's nonce */
+            continue;
+        memcpy(&sequence, image + at + 8, 8);
+        if (sequence > above && (least == 0 || sequence < least))
+            least = sequence;
+    }
+    return least;
+}
+
+static uint64_t last_sequence(const char *image)
+{
+    uint64_t last = 0;
+    uint64_t next;
+    while ((next = next_sequence(image, last)) != 0)
+        last = next;
+    return last;
+}
+
+/* What a power cut behind the record `sequence` leaves if no home of this life has got out: all of
+ * `before`, but for the records, and the new nodes that they point to, in blocks that were free. */
+static void compose(const char *before, const char *after, uint64_t sequence, char *out)
+{
+    memcpy(out, before, REGION_BYTES);
+    memcpy(out + LANES_START, after + LANES_START, LANES_END - LANES_START);
+    for (uint64_t block = LANES_END / BLOCK; block < REGION_BYTES / BLOCK; block++)
+        if (is_free(before, block))
+            memcpy(out + block * BLOCK, after + block * BLOCK, BLOCK);
+    for (size_t at = LANES_START; at < LANES_END; at += 64) {
+        uint64_t number;
+        memcpy(&number, out + at + 8, 8);
+        if (memcmp(out + at, out + WATERMARKS, 8) == 0 && number > sequence)
+            memset(out + at, 0, 64);
+    }
+    memset(out + (size_t)4 * BLOCK, 0, BLOCK); /* nobody has it open */
+}
+
+#define COLLAPSED "/files/extents-in-a-tree"
+
+/* The three states of the killed life, in memory that the parent shares. */
+struct images {
+    char before[REGION_BYTES];
+    char middle[REGION_BYTES];
+    char after[REGION_BYTES];
+};
+
+static _Noreturn void live_and_die(const char *path, struct images *images)
 {
     struct vmfs *fs;
+    struct vmfs_file *file;
     struct vmfs_options options = VMFS_OPTIONS_INIT;
-    char *before = malloc(REGION_BYTES);
-    char *after = malloc(REGION_BYTES);
-    if (!before || !after)
-        exit(1);
     options.owner_uid = 1000;
     options.owner_gid = 100;
     must(vmfs_open(path, &options, &fs), path);
-    load(path, before);
+    load(path, images->before);
     second_life(fs);
-    load(path, after);
-    if (memcmp(before + WATERMARKS, after + WATERMARKS, (size_t)2 * BLOCK) != 0)
+    load(path, images->middle);
+    must(vmfs_file_open(fs, COLLAPSED, VMFS_O_RDWR, 0, &file), COLLAPSED);
+    must(vmfs_file_allocate(file, VMFS_ALLOC_COLLAPSE, (uint64_t)30 * BLOCK, (uint64_t)60 * BLOCK),
+         "collapse");
+    load(path, images->after);
+    if (memcmp(images->before + WATERMARKS, images->after + WATERMARKS, (size_t)2 * BLOCK) != 0)
         must(-EAGAIN, "a checkpoint came between");
-    memcpy(before + LANES_START, after + LANES_START, LANES_END - LANES_START);
-    memset(before + (size_t)4 * BLOCK, 0, BLOCK); /* nobody has it open */
-    size_t done = 0;
-    ssize_t count = 1;
-    while (done < REGION_BYTES && count > 0) {
-        count = write(answer, before + done, REGION_BYTES - done);
-        done += count > 0 ? (size_t)count : 0;
-    }
     _exit(0);
+}
+
+static uint64_t size_of(const char *path, const char *name)
+{
+    struct vmfs *fs;
+    struct vmfs_stat stat;
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.flags = VMFS_RDONLY;
+    must(vmfs_open(path, &options, &fs), path);
+    must(vmfs_stat(fs, name, 0, &stat), name);
+    must(vmfs_close(fs), path);
+    return stat.size;
+}
+
+/* Cuts the life off behind the first record that shows the collapsed file: what it has left behind is a
+ * nameless inode of the form RETIRED, of which nothing is freed yet. */
+static void cut_off(const char *path, const struct images *images)
+{
+    char *image = malloc(REGION_BYTES);
+    uint64_t sequence = last_sequence(images->middle);
+    if (!image)
+        exit(1);
+    compose(images->before, images->after, sequence, image);
+    save(path, image);
+    uint64_t size = size_of(path, COLLAPSED);
+    do {
+        sequence = next_sequence(images->after, sequence);
+        must(sequence ? 0 : -ENOENT, "no record collapses the file");
+        compose(images->before, images->after, sequence, image);
+        save(path, image);
+    } while (size_of(path, COLLAPSED) == size);
+    free(image);
 }
 
 int main(int argc, char **argv)
@@ -304,22 +392,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: golden_make FILE\n");
         return 2;
     }
+    struct images *images = mmap(NULL, sizeof *images, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    must(images == MAP_FAILED ? -errno : 0, "mmap");
     first_life(argv[1]);
-    int ends[2];
-    char *image = malloc(REGION_BYTES);
-    must(pipe(ends) ? -errno : 0, "pipe");
     pid_t child = fork();
     if (child == 0)
-        live_and_die(argv[1], ends[1]);
-    close(ends[1]);
-    size_t done = 0;
-    ssize_t count;
-    while (image && (count = read(ends[0], image + done, REGION_BYTES - done)) > 0)
-        done += (size_t)count;
+        live_and_die(argv[1], images);
     int status;
     waitpid(child, &status, 0);
-    if (done != REGION_BYTES)
-        must(-EIO, "the second life");
-    save(argv[1], image);
+    if (!WIFEXITED(status) || WEXITSTATUS(status))
+        return 1;
+    cut_off(argv[1], images);
     return 0;
 }
