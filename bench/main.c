@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "space.h"
 
 #define EXIT_USAGE 2
 
@@ -18,6 +19,8 @@ struct options {
     const char *region_path;
     uint64_t seed;
     uint64_t count; /* 0: as quick or full */
+    const char *tree;
+    uint64_t inode_bytes;
 };
 
 static volatile sig_atomic_t stop_requested;
@@ -33,6 +36,7 @@ static void print_usage(FILE *out)
     fputs(
         "usage: vmfs-bench run [--quick] [--filter GLOB] [--json FILE] [--region PATH] [--seed N]\n"
         "                      [--count N | --long]\n"
+        "       vmfs-bench space [--quick] [--tree DIRECTORY --inode-bytes N]\n"
         "       vmfs-bench list\n"
         "       vmfs-bench --help\n",
         out);
@@ -140,6 +144,11 @@ static int parse_option(int option, struct options *out)
         return parse_number("seed", optarg, &out->seed);
     case 'c':
         return parse_number("count", optarg, &out->count);
+    case 't':
+        out->tree = optarg;
+        return 0;
+    case 'i':
+        return parse_number("inode-bytes", optarg, &out->inode_bytes);
     case 'l':
         out->count = SCALE_COUNT_LONG;
         return 0;
@@ -155,6 +164,7 @@ static int parse_options(int argc, char **argv, struct options *out)
         {"quick", no_argument, NULL, 'q'},      {"filter", required_argument, NULL, 'f'},
         {"json", required_argument, NULL, 'j'}, {"region", required_argument, NULL, 'r'},
         {"seed", required_argument, NULL, 's'}, {"count", required_argument, NULL, 'c'},
+        {"tree", required_argument, NULL, 't'}, {"inode-bytes", required_argument, NULL, 'i'},
         {"long", no_argument, NULL, 'l'},       {NULL, 0, NULL, 0},
     };
     int option;
@@ -274,6 +284,14 @@ static int command_run(const struct options *options)
     return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int command_space(const struct options *options)
+{
+    const struct space_options space = {
+        .tree = options->tree, .inode_bytes = options->inode_bytes, .is_quick = options->is_quick};
+
+    return space_measure(&space) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = request_stop};
@@ -295,10 +313,14 @@ int main(int argc, char **argv)
         print_list();
         return EXIT_SUCCESS;
     }
-    if (strcmp(command, "run") != 0 || parse_options(argc - 1, argv + 1, &options) != 0) {
+    bool is_space = strcmp(command, "space") == 0;
+    if ((strcmp(command, "run") != 0 && !is_space) ||
+        parse_options(argc - 1, argv + 1, &options) != 0) {
         print_usage(stderr);
         return EXIT_USAGE;
     }
+    if (is_space)
+        return command_space(&options);
     catch_signals();
     return command_run(&options);
 }

@@ -1,5 +1,5 @@
 /* scale.c -- the rows, their samples, and regions to make them in */
-#define _GNU_SOURCE 1
+
 #include "scale.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  *
  * Each worker stays on a CPU of its own. A phase begins when all its workers have seen each other
  * running, and lasts until the last is done: ns per call is that time over the calls of all. */
-#define _GNU_SOURCE 1
+
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
