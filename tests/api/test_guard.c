@@ -54,6 +54,7 @@ static int open_guarded(const char *path, uint32_t flags, struct vmfs **out)
 static void setup(void)
 {
     char path[32];
+    signal(SIGBUS, SIG_DFL); /* a sanitizer has a handler of its own */
     fixture_open(&at, "guard", REGION_BYTES);
     for (unsigned number = 0; number < FILES; number++) {
         file_name(path, number);
