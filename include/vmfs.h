@@ -197,6 +197,9 @@ struct vmfs_dir;
     x(REMAP_RANGE,         EINVAL,      93, "collapse or insert is not inside the file")           \
     x(IMMUTABLE,           EPERM,       85, "the inode is immutable")                              \
     x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")                            \
+    x(ATOMIC_SIZE,         EMSGSIZE,    87, "more than one atomic write takes")                     \
+    x(COPY_OVERLAP,        EINVAL,      88, "the ranges of a copy overlap")                        \
+    x(ATOMIC_PIECES,       ENOSPC,      89, "an atomic write lies in too many pieces")             \
     x(STICKY,              EPERM,       97, "the directory is sticky and the entry somebody else's") \
     x(PLACE_STALE,         ESTALE,      98, "the place's id names no living inode")                \
     x(OVER_ANCESTOR,       ENOTEMPTY,   99, "what is moved lies below what it would replace")          \
@@ -652,7 +655,8 @@ int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64
 /* Copies bytes between two files, or within one where the ranges do not overlap (-EINVAL), inside the
  * region and without a buffer. Holes stay holes. Returns how many: fewer than `length` at the end of
  * `from`, when the region becomes full, or after a few MiB, so that others get their turn; 0 at the
- * end. -EBADF, -EFBIG, -ENOSPC as read and write; -EXDEV between two handles. */
+ * end. -EBADF (also a `to` opened with VMFS_O_APPEND), -EFBIG, -ENOSPC as read and write; -EXDEV
+ * between two handles of regions. */
 int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
                              uint64_t to_offset, uint64_t length);
 

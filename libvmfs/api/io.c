@@ -5,7 +5,6 @@
 
 struct io_call {
     struct vmfs_file *file;
-    void *buffer;
     struct vm_data_range range;
     uint64_t end;
     int64_t offset;
@@ -13,13 +12,31 @@ struct io_call {
     struct vm_inode inode;
 };
 
+/* The sum of the lengths, or -EINVAL. */
+static int64_t pieces_length(const struct vmfs_iovec *pieces, unsigned count)
+{
+    uint64_t total = 0;
+    if (count > VMFS_IOV_MAX || (!pieces && count))
+        return vm_bad_argument();
+    for (unsigned index = 0; index < count; index++) {
+        uint64_t length = pieces[index].length;
+        if ((!pieces[index].base && length) || length > INT64_MAX - total)
+            return vm_bad_argument();
+        total += length;
+    }
+    return (int64_t)total;
+}
+
+/* ---- reading ---- */
+
 static int64_t read_body(struct vm_ctx *ctx, void *arg)
 {
     struct io_call *call = arg;
     int result = vm_inode_load(ctx, call->file->id, &call->inode);
     if (result)
         return result;
-    return vm_data_read(ctx, &call->inode, call->buffer, call->range.len_bytes, call->range.offset);
+    const struct vm_data_range *range = &call->range;
+    return vm_data_readv(ctx, &call->inode, range->pieces, range->len_bytes, range->offset);
 }
 
 static int64_t read_call(struct vm_ctx *ctx, void *arg)
@@ -33,14 +50,41 @@ static int64_t read_call(struct vm_ctx *ctx, void *arg)
     return result;
 }
 
-int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uint64_t offset)
+int64_t vmfs_file_preadv(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                         uint64_t offset)
 {
-    if (!file || (!buffer && length) || length > INT64_MAX)
+    int64_t length = pieces_length(iov, count);
+    if (!file || length < 0)
         return vm_bad_argument();
     struct io_call call = {
-        .file = file, .buffer = buffer, .range = {.len_bytes = length, .offset = offset}};
+        .file = file, .range = {.pieces = iov, .len_bytes = (uint64_t)length, .offset = offset}};
     return vm_call(file->fs, false, read_call, &call);
 }
+
+int64_t vmfs_file_pread(struct vmfs_file *file, void *buffer, size_t length, uint64_t offset)
+{
+    const struct vmfs_iovec piece = {buffer, length};
+    return vmfs_file_preadv(file, &piece, 1, offset);
+}
+
+int64_t vmfs_file_readv(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count)
+{
+    if (!file)
+        return vm_bad_argument();
+    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
+    int64_t result = vmfs_file_preadv(file, iov, count, position);
+    if (result > 0)
+        atomic_store_explicit(&file->position, position + (uint64_t)result, memory_order_relaxed);
+    return result;
+}
+
+int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length)
+{
+    const struct vmfs_iovec piece = {buffer, length};
+    return vmfs_file_readv(file, &piece, 1);
+}
+
+/* ---- writing ---- */
 
 static int64_t write_call(struct vm_ctx *ctx, void *arg)
 {
@@ -52,50 +96,57 @@ static int64_t write_call(struct vm_ctx *ctx, void *arg)
     return vm_data_write(ctx, call->file->id, call->range, &call->end);
 }
 
-static int64_t write_at(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset,
-                        uint64_t *end_out)
+static int64_t write_at(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                        uint64_t offset, uint64_t *end_out)
 {
-    if (!file || (!buffer && length) || length > INT64_MAX)
+    int64_t length = pieces_length(iov, count);
+    if (!file || length < 0)
         return vm_bad_argument();
     struct io_call call = {.file = file,
-                           .range = {.bytes = buffer,
-                                     .len_bytes = length,
+                           .range = {.pieces = iov,
+                                     .len_bytes = (uint64_t)length,
                                      .offset = offset,
-                                     .is_append = file->flags & VMFS_O_APPEND},
+                                     .is_append = file->flags & VMFS_O_APPEND,
+                                     .is_atomic = file->flags & VMFS_O_ATOMIC},
                            .end = offset};
     int64_t result = vm_call(file->fs, true, write_call, &call);
+    int err = result > 0 && (file->flags & VMFS_O_DSYNC) ? vmfs_file_sync(file) : 0;
     *end_out = call.end;
-    return result;
+    return err ? err : result;
+}
+
+int64_t vmfs_file_pwritev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                          uint64_t offset)
+{
+    uint64_t end;
+    return write_at(file, iov, count, offset, &end);
 }
 
 int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset)
 {
-    uint64_t end;
-    return write_at(file, buffer, length, offset, &end);
+    const struct vmfs_iovec piece = {(void *)(uintptr_t)buffer, length};
+    return vmfs_file_pwritev(file, &piece, 1, offset);
 }
 
-int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length)
+int64_t vmfs_file_writev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count)
 {
     if (!file)
         return vm_bad_argument();
+    uint64_t end;
     uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
-    int64_t result = vmfs_file_pread(file, buffer, length, position);
+    int64_t result = write_at(file, iov, count, position, &end);
     if (result > 0)
-        atomic_store_explicit(&file->position, position + (uint64_t)result, memory_order_relaxed);
+        atomic_store_explicit(&file->position, end, memory_order_relaxed);
     return result;
 }
 
 int64_t vmfs_file_write(struct vmfs_file *file, const void *buffer, size_t length)
 {
-    if (!file)
-        return vm_bad_argument();
-    uint64_t end;
-    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
-    int64_t result = write_at(file, buffer, length, position, &end);
-    if (result > 0)
-        atomic_store_explicit(&file->position, end, memory_order_relaxed);
-    return result;
+    const struct vmfs_iovec piece = {(void *)(uintptr_t)buffer, length};
+    return vmfs_file_writev(file, &piece, 1);
 }
+
+/* ---- the position ---- */
 
 static int64_t seek_body(struct vm_ctx *ctx, void *arg)
 {

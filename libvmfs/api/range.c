@@ -1,7 +1,9 @@
 /* range.c -- calls on a range of an open file: giving it blocks, taking them, copying it */
+#include <errno.h>
+
 #include "api/public.h"
 #include "inode/alloc.h"
-#include "inode/data.h"
+#include "inode/copy.h"
 #include "inode/remap.h"
 
 struct range_call {
@@ -55,4 +57,33 @@ int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64
         return (int)vm_bad_argument();
     struct range_call call = {.file = file, .mode = mode, .offset = offset, .len_bytes = length};
     return (int)vm_call(file->fs, true, allocate_call, &call);
+}
+
+struct copy_call {
+    struct vmfs_file *from;
+    struct vmfs_file *to;
+    struct vm_copy copy;
+};
+
+static int64_t copy_call(struct vm_ctx *ctx, void *arg)
+{
+    const struct copy_call *call = arg;
+    if (!vm_may_read(call->from->flags))
+        return vm_bad_handle(ctx, call->from);
+    if (!vm_may_write(call->to->flags) || (call->to->flags & VMFS_O_APPEND))
+        return vm_bad_handle(ctx, call->to);
+    return vm_data_copy(ctx, &call->copy);
+}
+
+int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
+                             uint64_t to_offset, uint64_t length)
+{
+    if (!from || !to || length > INT64_MAX)
+        return vm_bad_argument();
+    if (from->fs != to->fs)
+        return -EXDEV;
+    struct copy_call call = {from, to, {from->id, from_offset, to->id, to_offset, length}};
+    int64_t result = vm_call(to->fs, true, copy_call, &call);
+    int err = result > 0 && (to->flags & VMFS_O_DSYNC) ? vmfs_file_sync(to) : 0;
+    return err ? err : result;
 }

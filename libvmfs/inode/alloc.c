@@ -194,6 +194,8 @@ static int zero_edges(struct alloc *alloc)
 static int next_part(struct alloc *alloc, struct vm_extent *extent, struct vm_part *part)
 {
     struct vm_ctx *ctx = alloc->ctx;
+    if (alloc->at >= alloc->stop)
+        return 0;
     int found = vm_file_floor(ctx, &alloc->inode, alloc->at, extent);
     if (found == 0 || (found > 0 && extent->file_block + extent->blocks <= alloc->at))
         found = vm_file_ceiling(ctx, &alloc->inode, alloc->at, extent);

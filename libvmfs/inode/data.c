@@ -111,12 +111,21 @@ int vm_data_fill_tail(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t
     return 0;
 }
 
+static int check_atomic(struct vm_ctx *ctx, const struct vm_data_range *range)
+{
+    if (!range->is_atomic || range->len_bytes <= VMFS_ATOMIC_MAX)
+        return 0;
+    return vm_raise(&ctx->err, VMFS_R_ATOMIC_SIZE, range->len_bytes);
+}
+
 static int64_t write_begun(struct vm_ctx *ctx, uint64_t id, const struct vm_data_range *range,
                            uint64_t *end_out)
 {
     const struct vmfs_iovec piece = {(void *)(uintptr_t)range->bytes, range->len_bytes};
     struct vm_write write;
-    int result = vm_write_begin(&write, ctx, id);
+    int result = check_atomic(ctx, range);
+    if (result == 0)
+        result = vm_write_begin(&write, ctx, id);
     if (result)
         return result;
     uint64_t offset = range->is_append ? write.old_size : range->offset;
@@ -127,7 +136,8 @@ static int64_t write_begun(struct vm_ctx *ctx, uint64_t id, const struct vm_data
         result = vm_write_range(&write, offset, range->len_bytes);
     if (result)
         return result;
-    int64_t written = vm_write_finish(&write, vm_write_to(&write, write.end));
+    int64_t written = range->is_atomic ? vm_write_atomic(&write)
+                                       : vm_write_finish(&write, vm_write_to(&write, write.end));
     if (written >= 0)
         *end_out = write.offset + (uint64_t)written;
     return written;

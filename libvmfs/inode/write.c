@@ -38,6 +38,13 @@ static const uint8_t *take_bytes(struct vm_write *write, uint64_t count)
     return bytes;
 }
 
+uint64_t vm_write_take(struct vm_write *write, uint64_t len_bytes, const void **bytes_out)
+{
+    uint64_t count = vm_min(piece_left(write), len_bytes);
+    *bytes_out = take_bytes(write, count);
+    return count;
+}
+
 /* The rest of a word whose bytes come from more than one piece. */
 static void copy_split_word(struct vm_write *write, uint64_t region_offset, uint64_t count)
 {
@@ -202,7 +209,7 @@ static int write_unwritten(struct vm_write *write, const struct vm_span *span, u
     return 0;
 }
 
-static int write_blocks(struct vm_write *write, const struct vm_span *span, uint64_t stop)
+int vm_write_blocks(struct vm_write *write, const struct vm_span *span, uint64_t stop)
 {
     write->is_step_whole = true;
     if (write->runs == 0)
@@ -231,7 +238,7 @@ static int write_piece(struct vm_write *write, uint64_t stop)
     if (result)
         return result;
     stop = vm_min(stop, span.end);
-    return is_data ? write_in_place(write, &span, stop) : write_blocks(write, &span, stop);
+    return is_data ? write_in_place(write, &span, stop) : vm_write_blocks(write, &span, stop);
 }
 
 int vm_write_to(struct vm_write *write, uint64_t stop)

@@ -57,8 +57,17 @@ void vm_write_copy(struct vm_write *write, uint64_t region_offset, uint64_t len_
  * unless they are there already. */
 void vm_write_fresh(struct vm_write *write, const struct vm_run *run, uint64_t stop);
 
+/* Gives the hole, or the unwritten blocks, of a span data from `at` to `stop` or as far as one run goes. */
+int vm_write_blocks(struct vm_write *write, const struct vm_span *span, uint64_t stop);
+
 /* Where on the medium the block at `at` would best lie, or 0. */
 uint64_t vm_write_goal(struct vm_write *write);
+
+/* The next bytes of the caller: at most `len_bytes`, in one piece; how many. */
+uint64_t vm_write_take(struct vm_write *write, uint64_t len_bytes, const void **bytes_out);
+
+/* The whole write in one record, or nothing of it: how many bytes, or a reason. */
+int64_t vm_write_atomic(struct vm_write *write);
 
 /* What is behind `at` in its block is zero, durably so after the next commit. */
 void vm_write_note_zeros(struct vm_write *write, uint64_t zero_end);
