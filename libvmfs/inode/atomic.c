@@ -1,12 +1,7 @@
 /* atomic.c -- writes that are there whole or not at all
  *
  * What lies behind the end of the file is not seen before the size moves: it is written as ever, in as
- * many steps as it takes, but published with the rest.
- *
- * A1  Bytes that the file has are never stored in place: a few are logged, and get images (D3); more
- *     go to other blocks, which take the place of the old ones in the one record.
- * A2  All that the record makes visible is fenced before it, also in blocks that read as zero.
- * A3  A write that does not fit into one record fails; what its steps have left beyond the end goes. */
+ * many steps as it takes, but published with the rest. */
 #include "inode/write.h"
 
 #include "base/check.h"
@@ -106,7 +101,7 @@ static void fill_copy(struct vm_write *write, const struct vm_span *span, const 
     vm_write_copy(write, fresh + head, stop - write->at);
     if (tail < len_bytes)
         vm_tx_payload(ctx, fresh + tail, ctx->region->base + old + tail, len_bytes - tail);
-    ctx->tx->has_payload = true; /* A2 */
+    ctx->tx->has_payload = true; /* W3 */
 }
 
 static int replace_blocks(struct vm_write *write, const struct vm_span *span, uint64_t limit)
@@ -154,7 +149,7 @@ static int replace_to(struct vm_write *write, uint64_t stop)
             result = vm_write_blocks(write, &span, limit);
         if (result)
             return result;
-        ctx->tx->has_payload = true; /* A2 */
+        ctx->tx->has_payload = true; /* W3 */
     }
     return 0;
 }
@@ -191,7 +186,7 @@ static int write_over(struct vm_write *write)
     if (result)
         return result;
     write->at = write->end;
-    return vm_write_publish(write, true); /* A1 */
+    return vm_write_publish(write, true); /* W2 */
 }
 
 static int write_after(struct vm_write *write)
@@ -199,11 +194,11 @@ static int write_after(struct vm_write *write)
     int result = vm_write_to(write, write->end);
     if (result)
         return result;
-    write->ctx->tx->has_payload = true; /* A2 */
+    write->ctx->tx->has_payload = true; /* W3 */
     return vm_write_publish(write, true);
 }
 
-/* A3. Nothing of it has been seen. */
+/* W4. Nothing of it has been seen. */
 static int take_back(struct vm_write *write, int reason)
 {
     struct vm_ctx *ctx = write->ctx;

@@ -2,7 +2,12 @@
  *
  * The invariants of data.h (D1 to D5) and alloc.h (U1) are kept here.
  * W1  A step stores in place first and fills holes then, never the other way round: what it has stored
- *     in place cannot be taken back, and must not lie behind a hole that may not be filled. */
+ *     in place cannot be taken back, and must not lie behind a hole that may not be filled.
+ * W2  An atomic write never stores in place what the file has: a few bytes are logged, and get images (D3);
+ *     more go to other blocks, which take the place of the old ones in one record.
+ * W3  All that the record of an atomic write makes visible is fenced before it, also in blocks that read as
+ *     zero.
+ * W4  An atomic write that fails leaves nothing: what its steps have left beyond the end goes. */
 #ifndef VM_INODE_WRITE_H
 #define VM_INODE_WRITE_H
 
