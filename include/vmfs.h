@@ -203,6 +203,7 @@ struct vmfs_dir;
     x(STICKY,              EPERM,       97, "the directory is sticky and the entry somebody else's") \
     x(PLACE_STALE,         ESTALE,      98, "the place's id names no living inode")                \
     x(OVER_ANCESTOR,       ENOTEMPTY,   99, "what is moved lies below what it would replace")          \
+    x(DUMP_WHERE,          EINVAL,     105, "there is nothing to dump there")                      \
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
     x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")
@@ -786,6 +787,62 @@ int vmfs_check_pass(unsigned index, struct vmfs_check_pass *out);
  * may run on the handle. Memory: about 1 bit per block and 10 bytes per inode of the region.
  * Returns 0 also when problems were found. `report` may be null. -ENOMEM. */
 int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out);
+
+/* Structures of the medium as text. */
+enum vmfs_dump_what {
+    VMFS_DUMP_SUPER = 1,   /* superblocks, watermark and owner lines, zones, groups, inode map */
+    VMFS_DUMP_JOURNAL = 2, /* each record of this era, with its entries */
+    VMFS_DUMP_INODE = 3,   /* the inode in the slot of the id `where`, with its nodes and attributes */
+    VMFS_DUMP_BLOCK = 4,   /* whatever lies in the block at the byte `where` of the region */
+    VMFS_DUMP_TREE = 5,    /* the directory with the id `where`, 0 the root, with all below it */
+};
+
+/* Called for each line: no newline, alive until it returns. */
+typedef void (*vmfs_text_fn)(void *arg, const char *line);
+
+/* Prints what is there, sound or not: each structure says "check=good" or "check=BAD". The lines are
+ * "<structure>: <label>=<value> ..." and stay so; what belongs to one is indented below it. Names are
+ * quoted, with all but printable ASCII as \xNN. Stores nothing. Exclusive, but with VMFS_PEEK.
+ *   -EINVAL  nothing like it is at `where` */
+int vmfs_dump(struct vmfs *fs, enum vmfs_dump_what what, uint64_t where, vmfs_text_fn text,
+              void *arg);
+
+/* Who owns bytes of the region. */
+enum vmfs_map_kind {
+    VMFS_MAP_FREE = 0,
+    VMFS_MAP_LOST = 1, /* not free, but nothing leads there: damage, or freed above the watermark */
+    VMFS_MAP_SUPERBLOCK = 2,
+    VMFS_MAP_WATERMARK = 3,
+    VMFS_MAP_OWNER = 4,       /* who has the region open */
+    VMFS_MAP_LANE = 5,        /* of the journal; `owner` is its number */
+    VMFS_MAP_ZONE_HEAD = 6,   /* `owner` is the number of the zone */
+    VMFS_MAP_INODE_MAP = 7,
+    VMFS_MAP_INODE_CHUNK = 8, /* `owner` is the slot of its first inode */
+    VMFS_MAP_NODE = 9,        /* names or extents of the inode `owner` */
+    VMFS_MAP_DATA = 10,       /* of the inode `owner`, from `file_offset` on */
+    VMFS_MAP_XATTR_NODE = 11, /* names and short values of attributes of the inode `owner` */
+    VMFS_MAP_XATTR = 12,      /* a long value of one */
+    VMFS_MAP_RESERVED = 13,   /* at the front, not used by this version */
+};
+
+/* One range with one owner, alive until the function that gets it returns. */
+struct vmfs_map_range {
+    uint64_t offset; /* of the region, in bytes */
+    uint64_t length;
+    uint32_t kind;         /* enum vmfs_map_kind */
+    const char *kind_name; /* a word: "free", "lost", "superblock", ... */
+    uint64_t owner;
+    uint64_t file_offset;
+};
+
+typedef void (*vmfs_map_fn)(void *arg, const struct vmfs_map_range *range);
+
+/* Hands out ranges in the order of their offsets so that each byte of the region is in exactly one; or,
+ * if `offset` is not VMFS_NO_OFFSET, only the range with that byte. Of blocks that damage gave to two
+ * owners, the first that fsck meets has them. Stores nothing. Exclusive, but with VMFS_PEEK. Memory: as
+ * vmfs_check(), and 40 bytes for each range.
+ *   -EINVAL  an offset outside the region; -ENOMEM */
+int vmfs_map(struct vmfs *fs, uint64_t offset, vmfs_map_fn fn, void *arg);
 
 #ifdef __cplusplus
 }

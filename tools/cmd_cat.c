@@ -41,10 +41,10 @@ static void cat_run(struct tool *tool)
 
 const struct verb verb_cat = {
     .name = "cat",
-    .synopsis = "REGION /PATH...",
+    .synopsis = "[--peek] REGION /PATH...",
     .summary = "write files to standard output",
     .help = "Writes the contents of each file /PATH to standard output, one after the other.\n",
-    .options = (const int[]){0},
+    .options = (const int[]){OPTION_PEEK, 0},
     .operands_min = 2,
     .operands_max = INT32_MAX,
     .opens = OPENS_READ,

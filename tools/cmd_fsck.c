@@ -199,8 +199,6 @@ const struct verb verb_fsck = {
             "  --json              one JSON object: region, found, passes, state, problems,\n"
             "                      inodes, names, blocks\n"
             "  --pass PASS         only what this pass finds, by its name or number\n"
-            "  --peek              look at a region that is in use: what is half changed at\n"
-            "                      that moment looks damaged\n"
             "  --repair            is refused: this version cannot repair\n\n"
             "Exit status: 0 clean, 4 damaged, 8 the check could not run.\n",
     .options = (const int[]){'v', OPTION_JSON, OPTION_PASS, OPTION_PEEK, OPTION_REPAIR, 0},

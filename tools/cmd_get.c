@@ -413,13 +413,13 @@ static void get_run(struct tool *tool)
 
 const struct verb verb_get = {
     .name = "get",
-    .synopsis = "[-r] REGION /SOURCE DEST",
+    .synopsis = "[--peek] [-r] REGION /SOURCE DEST",
     .summary = "copy files of the region to the host",
     .help = "Copies /SOURCE, in the region, to DEST outside as 'cp -a' does: with modes, owners,\n"
             "times, hard links, symbolic links, devices, holes and user.* attributes. If DEST is\n"
             "a directory, the copy goes into it. A file that is in the way is replaced.\n\n"
             "  -r, --recursive     copy directories with all that is in them\n",
-    .options = (const int[]){'r', 0},
+    .options = (const int[]){OPTION_PEEK, 'r', 0},
     .operands_min = 3,
     .operands_max = 3,
     .opens = OPENS_READ,

@@ -34,10 +34,10 @@ static void info_print(const struct tool *tool, const struct vmfs_info *info,
     printf("durability: %s\n", info->meaning);
     printf("backend: %s\n", info->backend);
     printf("lanes: %" PRIu64 " of %" PRIu64 " bytes\n", info->lane_count, info->lane_bytes);
-    printf("journal: %" PRIu64 " of %" PRIu64 " bytes used (%.1f%%), %" PRIu64
-           " records replayed by this open\n",
+    printf("journal: %" PRIu64 " of %" PRIu64 " bytes used (%.1f%%), %" PRIu64 " records %s\n",
            info->journal_bytes_used, journal_bytes,
-           percent(info->journal_bytes_used, journal_bytes), info->journal_records);
+           percent(info->journal_bytes_used, journal_bytes), info->journal_records,
+           tool->is_set[OPTION_PEEK] ? "above the watermark" : "replayed by this open");
     printf("blocks: %" PRIu64 " of %" PRIu64 " used (%.1f%%), %" PRIu64 " bytes each\n",
            blocks_used, space->blocks_total, percent(blocks_used, space->blocks_total),
            space->block_bytes);
@@ -61,11 +61,11 @@ static void info_run(struct tool *tool)
 
 const struct verb verb_info = {
     .name = "info",
-    .synopsis = "REGION",
+    .synopsis = "[--peek] REGION",
     .summary = "tell what a region is and how full it is",
     .help = "Prints size, format, durability, journal and space of REGION, one labelled line\n"
             "each. Stores nothing: a journal that is not replayed yet is replayed privately.\n",
-    .options = (const int[]){0},
+    .options = (const int[]){OPTION_PEEK, 0},
     .operands_min = 1,
     .operands_max = 1,
     .opens = OPENS_READ,

@@ -149,14 +149,14 @@ static void ls_run(struct tool *tool)
 
 const struct verb verb_ls = {
     .name = "ls",
-    .synopsis = "[-l] [-a] [-R] REGION [/PATH]",
+    .synopsis = "[--peek] [-l] [-a] [-R] REGION [/PATH]",
     .summary = "list a directory",
     .help = "Lists /PATH, by default the root directory: names in the order of their bytes, one\n"
             "on each line.\n\n"
             "  -l, --long          with mode, links, owner, group, size, time and link target\n"
             "  -a, --all           with '.' and '..'\n"
             "  -R, --recursive     with all directories below\n",
-    .options = (const int[]){'l', 'a', 'R', 0},
+    .options = (const int[]){OPTION_PEEK, 'l', 'a', 'R', 0},
     .operands_min = 1,
     .operands_max = 2,
     .opens = OPENS_READ,

@@ -17,6 +17,14 @@ static void time_field(const char *label, int64_t time_ns)
     printf("%s: %s\n", label, text);
 }
 
+/* The letters of lsattr(1). */
+static void flags_show(uint32_t flags)
+{
+    printf("flags: %c%c%c%c\n", flags & VMFS_INODE_IMMUTABLE ? 'i' : '-',
+           flags & VMFS_INODE_APPEND ? 'a' : '-', flags & VMFS_INODE_NODUMP ? 'd' : '-',
+           flags & VMFS_INODE_NOATIME ? 'A' : '-');
+}
+
 static void attributes_show(const char *path, const struct vmfs_stat *status)
 {
     char mode[MODE_TEXT_BYTES];
@@ -27,6 +35,7 @@ static void attributes_show(const char *path, const struct vmfs_stat *status)
     printf("\ntype: %s\n", type_show(status->mode));
     printf("inode: %" PRIu64 "\n", status->ino);
     printf("mode: %04" PRIo32 " %s\n", status->mode & 07777, mode);
+    flags_show(status->flags);
     printf("links: %" PRIu32 "\n", status->nlink);
     printf("uid: %" PRIu32 "\n", status->uid);
     printf("gid: %" PRIu32 "\n", status->gid);
@@ -88,14 +97,41 @@ static void path_stat(struct tool *tool, const char *path)
     type = status.mode & VMFS_S_IFMT;
     if (type == VMFS_S_IFLNK)
         target_field(tool, path);
-    if (type == VMFS_S_IFREG || type == VMFS_S_IFDIR)
-        xattr_fields(tool, path, flags);
+    xattr_fields(tool, path, flags);
+}
+
+/* What the region tells as a whole. */
+static void region_show(struct tool *tool)
+{
+    struct vmfs_info info = {.struct_bytes = sizeof(info)};
+    struct vmfs_statfs space;
+    int err = vmfs_info(tool->fs, &info);
+
+    if (!err)
+        err = vmfs_statfs(tool->fs, &space);
+    if (err) {
+        tool_fail(tool, err, tool->region);
+        return;
+    }
+    printf("inodes: %" PRIu64 "\n", info.inodes_used);
+    printf("orphans: %" PRIu64 "\n", info.orphans);
+    printf("blocks: %" PRIu64 " of %" PRIu64 " used, %" PRIu64 " bytes each\n",
+           space.blocks_total - space.blocks_free, space.blocks_total, space.block_bytes);
+    printf("journal: %" PRIu64 " of %" PRIu64 " bytes used, %" PRIu64 " records %s\n",
+           info.journal_bytes_used, info.lane_count * info.lane_bytes, info.journal_records,
+           tool->is_set[OPTION_PEEK] ? "above the watermark" : "replayed by this open");
+    if (tool->operand_count > 0)
+        printf("\n");
 }
 
 static void stat_run(struct tool *tool)
 {
     int i;
 
+    if (tool->is_set[OPTION_COUNTERS])
+        region_show(tool);
+    else if (tool->operand_count == 0)
+        tool_fail_text(tool, tool->region, "a path, or --counters for the region as a whole?");
     for (i = 0; i < tool->operand_count; i++) {
         if (i > 0)
             printf("\n");
@@ -105,12 +141,15 @@ static void stat_run(struct tool *tool)
 
 const struct verb verb_stat = {
     .name = "stat",
-    .synopsis = "[-L] REGION /PATH...",
+    .synopsis = "[--peek] [-L] [--counters] REGION [/PATH...]",
     .summary = "show all attributes of a file",
     .help = "Prints each attribute of /PATH on a line of its own, after a label and a colon.\n\n"
+            "  --counters          first the region as a whole: inodes, orphans, blocks, journal; "
+            "last\n"
+            "                      what the work cost\n"
             "  -L, --dereference   of what a symbolic link leads to, not of the link\n",
-    .options = (const int[]){'L', 0},
-    .operands_min = 2,
+    .options = (const int[]){OPTION_PEEK, 'L', 0},
+    .operands_min = 1,
     .operands_max = INT32_MAX,
     .opens = OPENS_READ,
     .failed_status = STATUS_FAILED,

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct verb *const verbs[] = {
-    &verb_format, &verb_info, &verb_fsck, &verb_ls, &verb_cat,   &verb_stat,
-    &verb_put,    &verb_get,  &verb_rm,   &verb_mv, &verb_mkdir,
+    &verb_format, &verb_info, &verb_fsck, &verb_ls,    &verb_cat,  &verb_stat, &verb_put,
+    &verb_get,    &verb_rm,   &verb_mv,   &verb_mkdir, &verb_dump, &verb_map,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -52,6 +52,11 @@ static const char help_common[] =
     "  --counters          print what the work cost as the last line on standard error\n"
     "  --help              print this text\n";
 
+static const char help_peek[] =
+    "  --peek              look although another process may have the region open: nothing is\n"
+    "                      locked, stored or replayed, and what is half changed at that\n"
+    "                      moment may look damaged\n\n";
+
 static void help_print(FILE *out)
 {
     size_t i;
@@ -63,7 +68,7 @@ static void help_print(FILE *out)
             "one process at a time. Paths inside it start with '/'.\n\nVerbs:\n");
     for (i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %-7s %s\n", verbs[i]->name, verbs[i]->summary);
-    fprintf(out, "\n'vmfs VERB --help' explains one verb; 'vmfs --version' names the version.\n\n"
+    fprintf(out, "\n'vmfs help VERB' explains one verb; 'vmfs --version' names the version.\n\n"
                  "Example:\n"
                  "  vmfs format /dev/shm/region --size 256M\n"
                  "  vmfs put -r /dev/shm/region ~/photos /photos\n"
@@ -74,7 +79,12 @@ static void help_print(FILE *out)
 
 static void verb_help_print(const struct verb *verb)
 {
-    printf("Usage: vmfs %s %s\n\n%s\n%s", verb->name, verb->synopsis, verb->help, help_common);
+    const int *option = verb->options;
+
+    printf("Usage: vmfs %s %s\n\n%s\n", verb->name, verb->synopsis, verb->help);
+    while (*option != 0 && *option != OPTION_PEEK)
+        option++;
+    printf("%s%s", *option ? help_peek : "", help_common);
 }
 
 static const struct verb *verb_find(const char *name)
@@ -221,6 +231,25 @@ static int verb_main(const struct verb *verb, int argc, char **argv)
     return tool.status;
 }
 
+static int verb_unknown(const char *name)
+{
+    fprintf(stderr, "vmfs: there is no verb '%s'; 'vmfs --help' lists them\n", name);
+    return STATUS_USAGE;
+}
+
+static int help_main(const char *name)
+{
+    const struct verb *verb = name ? verb_find(name) : NULL;
+
+    if (name && !verb)
+        return verb_unknown(name);
+    if (verb)
+        verb_help_print(verb);
+    else
+        help_print(stdout);
+    return STATUS_OK;
+}
+
 int main(int argc, char **argv)
 {
     const struct verb *verb;
@@ -237,10 +266,10 @@ int main(int argc, char **argv)
         printf("vmfs %s\n", vmfs_version());
         return STATUS_OK;
     }
+    if (strcmp(argv[1], "help") == 0)
+        return help_main(argc > 2 ? argv[2] : NULL);
     verb = verb_find(argv[1]);
-    if (!verb) {
-        fprintf(stderr, "vmfs: there is no verb '%s'; 'vmfs --help' lists them\n", argv[1]);
-        return STATUS_USAGE;
-    }
+    if (!verb)
+        return verb_unknown(argv[1]);
     return verb_main(verb, argc - 1, argv + 1);
 }

@@ -37,7 +37,8 @@ static unsigned slot_of_thread(struct vmfs *fs)
 
 void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
 {
-    ctx->err = (struct vm_err){.log = fs->log, .log_arg = fs->log_arg};
+    ctx->err =
+        (struct vm_err){.log = fs->log, .log_arg = fs->log_arg, .is_speculative = fs->is_peek};
     ctx->io = (struct vm_io){.ops = fs->ops, .base = fs->map};
     vm_volume_bind(&fs->volume, ctx);
     ctx->overlay = NULL;

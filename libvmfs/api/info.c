@@ -32,7 +32,8 @@ static void fill_info(struct vmfs *fs, struct vmfs_info *info)
     info->lane_count = journal->lane_count;
     info->lane_bytes = journal->lane_bytes;
     info->journal_records = journal->replayed;
-    info->journal_bytes_used = vm_journal_bytes_used(journal);
+    info->journal_bytes_used =
+        fs->is_peek ? journal->observed_bytes : vm_journal_bytes_used(journal);
     info->checkpoint_fences = atomic_load(&journal->checkpoint_fences);
     info->inodes_used = (uint64_t)totals.inodes_used;
     info->orphans = (uint64_t)totals.orphans;

@@ -81,6 +81,8 @@ static int64_t busy(struct vm_err *err, uint64_t pid)
 static int64_t lock_range(struct mapping *mapping)
 {
     struct vmfs *fs = mapping->fs;
+    if (fs->is_peek)
+        return 0;
     struct flock lock = {.l_type = fs->is_read_only ? F_RDLCK : F_WRLCK,
                          .l_whence = SEEK_SET,
                          .l_start = (off_t)mapping->options->offset_bytes,
@@ -177,7 +179,8 @@ static void *map_at(const struct mapping *mapping, void *address, int flags)
 {
     struct vmfs *fs = mapping->fs;
     fs->map_flags = flags;
-    return mmap(address, fs->map_bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fs->fd,
+    int protection = fs->is_peek ? PROT_READ : PROT_READ | PROT_WRITE;
+    return mmap(address, fs->map_bytes, protection, flags | MAP_FIXED, fs->fd,
                 (off_t)fs->file_offset);
 }
 
@@ -205,11 +208,12 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
         (HUGE_BYTES - ((uintptr_t)reserved - fs->file_offset) % HUGE_BYTES) % HUGE_BYTES;
     uint8_t *start = reserved + skip;
     void *map = MAP_FAILED;
+    bool is_private = fs->is_read_only && !fs->is_peek;
     if (!fs->is_read_only)
         map = map_at(mapping, start, MAP_SHARED_VALIDATE | MAP_SYNC);
     *is_dax = map != MAP_FAILED || (fs->is_read_only && is_dax_file(mapping));
     if (map == MAP_FAILED)
-        map = map_at(mapping, start, fs->is_read_only ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
+        map = map_at(mapping, start, is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
     if (map == MAP_FAILED) {
         int64_t result = system_error(mapping->err, "the region cannot be mapped, errno ");
         munmap(reserved, span);

@@ -20,9 +20,12 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
         return false;
     size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
     memcpy(out, options, known);
-    const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD;
+    const uint32_t flags =
+        VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD | VMFS_PEEK;
     bool is_both = (out->flags & VMFS_RDONLY) && (out->flags & VMFS_CREATE);
-    return !(out->flags & ~flags) && !is_both && out->durability <= VMFS_DURABILITY_PROCESS;
+    bool is_peek = out->flags & VMFS_PEEK;
+    return !(out->flags & ~flags) && !is_both && (!is_peek || (out->flags & VMFS_RDONLY)) &&
+           out->durability <= VMFS_DURABILITY_PROCESS;
 }
 
 static void handle_free(struct vmfs *fs)
@@ -48,6 +51,7 @@ static struct vmfs *handle_new(const struct vmfs_options *options)
     fs->owner_uid = options->owner_uid == UINT32_MAX ? geteuid() : options->owner_uid;
     fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
     fs->is_read_only = options->flags & VMFS_RDONLY;
+    fs->is_peek = options->flags & VMFS_PEEK;
     fs->fork_guard = vm_fork_guard_create();
     fs->slots = fs->platform.alloc(fs->platform.arg, VM_THREAD_SLOTS * sizeof *fs->slots);
     if (fs->fork_guard && fs->slots)
@@ -70,7 +74,7 @@ static void populate_lanes(struct vmfs *fs)
 static void say_opened(struct vmfs *fs, const struct vm_ctx *ctx)
 {
     vm_inform(&ctx->err, vm_durability_text(fs), fs->durability);
-    if (fs->volume.journal.replayed)
+    if (fs->volume.journal.replayed && !fs->is_peek)
         vm_inform(&ctx->err, "journal records replayed: ", fs->volume.journal.replayed);
 }
 
@@ -87,6 +91,8 @@ static int64_t attach_steps(struct vmfs *fs, struct vm_ctx *ctx, bool is_format,
         return result;
     if (is_format)
         reason = vm_volume_format(&fs->volume, ctx, fs->map, fs->map_bytes, is_zeroed);
+    else if (fs->is_peek)
+        reason = vm_volume_watch(&fs->volume, ctx);
     else
         reason = vm_volume_attach(&fs->volume, ctx, !fs->is_read_only || fs->fd >= 0);
     if (reason && !fs->is_read_only)
@@ -182,7 +188,7 @@ int vmfs_attach(void *address, size_t length, const struct vmfs_options *options
 {
     struct vmfs_options opts;
     if (!address || !out || !options_load(options, &opts) || opts.offset_bytes ||
-        opts.length_bytes || (opts.flags & VMFS_GUARD))
+        opts.length_bytes || (opts.flags & (VMFS_GUARD | VMFS_PEEK)))
         return (int)vm_bad_argument();
     struct vmfs *fs = handle_new(&opts);
     if (!fs)

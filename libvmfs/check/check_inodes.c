@@ -1,28 +1,18 @@
 /* check_inodes.c -- the inode map, chunks of inodes, and each inode by itself */
-#include <string.h>
-
-#include "base/hash.h"
 #include "base/util.h"
 #include "check/state.h"
+#include "check/validate.h"
 #include "inode/table.h"
 
-#define MAP_HEAD_BYTES 64u
-#define HASHED_BYTES   56u /* of the heads of map blocks and chunks, from `self` on */
-#define FLAGS_SHIFT    48u /* in the word that counts an inode's blocks */
-#define STATE_SHIFT    24u /* in the word that holds its generation */
+#define FLAGS_SHIFT 48u /* in the word that counts an inode's blocks */
+#define STATE_SHIFT 24u /* in the word that holds its generation */
 
 static void check_map_head(struct vm_check *check, uint64_t block, uint32_t level)
 {
-    uint8_t bytes[MAP_HEAD_BYTES];
-    struct vm_map_media head;
+    struct vm_map_media map;
     uint64_t offset = block * VM_BLOCK_BYTES;
-    int result = vm_read(check->ctx, offset, bytes, sizeof bytes);
-    memcpy(&head, bytes, sizeof bytes);
-    uint64_t seed = check->region->hash_seed ^ offset;
-    bool is_sound = result == 0 && vm_get32(head.magic) == VM_MAGIC_MAP &&
-                    vm_get64(head.self) == offset && vm_get32(head.level) == level &&
-                    vm_get64(head.birth) <= check->region->epoch &&
-                    vm_get32(head.hash) == vm_hash32(seed, bytes + 8, HASHED_BYTES);
+    int result = vm_read(check->ctx, offset, &map, sizeof map);
+    bool is_sound = result == 0 && vm_map_validate(check->region, &map, offset, level);
     if (!is_sound)
         vm_problem(check, INODES, INODE_MAP, "the head of the map block %b fails its check", block);
 }
@@ -41,15 +31,10 @@ static enum found map_entry(struct vm_check *check, uint64_t map_block, uint64_t
     uint64_t offset =
         map_block * VM_BLOCK_BYTES + offsetof(struct vm_map_media, entries) + index * sizeof entry;
     int result = vm_read(check->ctx, offset, &entry, sizeof entry);
-    uint64_t block = vm_get64(entry.block);
-    bool is_empty = block == 0 && vm_get32(entry.generation_floor) == 0;
-    if (result == 0 && is_empty && vm_get32(entry.hash) == 0)
+    if (result == 0 && vm_map_entry_is_empty(&entry))
         return FOUND_NONE;
-    uint32_t expected = vm_hash32(check->region->hash_seed ^ offset, &entry,
-                                  offsetof(struct vm_map_entry_media, hash));
-    *block_out = block;
-    if (result == 0 && vm_get32(entry.hash) == expected && block > 0 &&
-        vm_range_inside(block, need, check->region->blocks))
+    *block_out = vm_get64(entry.block);
+    if (result == 0 && vm_map_entry_validate(check->region, &entry, offset, need))
         return FOUND_BLOCK;
     vm_problem(check, INODES, INODE_MAP, "entry %n of the map block %b fails its check", index,
                map_block);
@@ -64,7 +49,9 @@ static bool chunk_add(struct vm_check *check, uint64_t block)
                    "the map has more than %n chunks, for which there is no room", check->chunk_max);
         return false;
     }
-    bool is_usable = block && vm_blocks_meet(check, block, check->region->chunk_blocks, 0);
+    uint64_t first_slot = check->chunk_count << check->ctx->itable->chunk_stride_log2;
+    const struct vm_use use = {.kind = VMFS_MAP_INODE_CHUNK, .ino = first_slot};
+    bool is_usable = block && vm_blocks_meet(check, block, check->region->chunk_blocks, &use);
     check->chunk_blocks[check->chunk_count++] = is_usable ? block : 0;
     return true;
 }
@@ -110,7 +97,9 @@ static void chunks_gather(struct vm_check *check)
                        "entry %n of the map's root is behind the last chunk", index);
             return;
         }
-        bool is_usable = found == FOUND_BLOCK && vm_blocks_meet(check, block, 1, 0);
+        bool is_usable =
+            found == FOUND_BLOCK &&
+            vm_blocks_meet(check, block, 1, &(struct vm_use){.kind = VMFS_MAP_INODE_MAP});
         if (is_usable) {
             is_end = !map_block_gather(check, block);
             continue;
@@ -125,12 +114,8 @@ static void check_chunk_head(struct vm_check *check, uint64_t chunk,
 {
     const struct vm_itable *table = check->ctx->itable;
     uint64_t offset = check->chunk_blocks[chunk] * VM_BLOCK_BYTES;
-    uint64_t seed = check->region->hash_seed ^ offset;
-    bool is_sound = vm_get32(head->magic) == VM_MAGIC_CHUNK && vm_get64(head->self) == offset &&
-                    vm_get64(head->first_slot) == chunk << table->chunk_stride_log2 &&
-                    vm_get32(head->inodes) == table->slots_per_chunk &&
-                    vm_get64(head->birth) <= check->region->epoch &&
-                    vm_get32(head->hash) == vm_hash32(seed, &head->self, HASHED_BYTES);
+    uint64_t first_slot = chunk << table->chunk_stride_log2;
+    bool is_sound = vm_chunk_validate(check->ctx, head, offset, first_slot);
     if (!is_sound)
         vm_problem(check, INODES, CHUNK_DAMAGED,
                    "the head of the inode chunk at block %b fails its check",

@@ -1,11 +1,9 @@
-/* check_log.c -- superblocks, watermark lines, the journal, and the totals that they tell
- *
- * The checks are computed here again and not by the code that writes them. */
+/* check_log.c -- superblocks, watermark lines, the journal, and the totals that they tell */
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/util.h"
 #include "check/state.h"
+#include "check/validate.h"
 #include "journal/journal.h"
 #include "journal/record.h"
 
@@ -16,11 +14,8 @@ static const uint64_t line_offsets[2] = {(uint64_t)VM_WATERMARK_A_BLOCK * VM_BLO
 
 static bool super_load(struct vm_check *check, unsigned copy, struct vm_super_media *out)
 {
-    const size_t unchecked = offsetof(struct vm_super_media, self);
     memcpy(out, check->region->base + super_offsets[copy], sizeof *out);
-    uint64_t expected = vm_hash64(0, (const uint8_t *)out + unchecked, sizeof *out - unchecked);
-    bool is_sound = vm_get64(out->magic) == VM_MAGIC_SUPER && vm_get64(out->check) == expected &&
-                    vm_get64(out->self) == super_offsets[copy];
+    bool is_sound = vm_super_validate(out, super_offsets[copy]);
     if (!is_sound)
         vm_problem(check, SUPERBLOCKS, SUPER_DAMAGED, "the copy in block %b fails its check",
                    super_offsets[copy] / VM_BLOCK_BYTES);
@@ -54,8 +49,6 @@ static bool line_load(struct vm_check *check, unsigned copy, struct vm_watermark
 {
     struct vm_watermark_media media;
     memcpy(&media, check->region->base + line_offsets[copy], sizeof media);
-    uint64_t expected = vm_hash64(vm_get64(media.nonce) ^ line_offsets[copy], &media,
-                                  offsetof(struct vm_watermark_media, check));
     *out = (struct vm_watermark){
         .nonce = vm_get64(media.nonce),
         .era = vm_get64(media.era),
@@ -64,7 +57,7 @@ static bool line_load(struct vm_check *check, unsigned copy, struct vm_watermark
         .inodes_used = vm_get64(media.inodes_used),
         .orphans = vm_get64(media.orphans),
     };
-    bool is_sound = vm_get64(media.check) == expected && out->era > 0;
+    bool is_sound = vm_line_validate(&media, line_offsets[copy]);
     if (!is_sound)
         vm_problem(check, WATERMARK, WATERMARK_DAMAGED, "the line in block %b fails its check",
                    line_offsets[copy] / VM_BLOCK_BYTES);
@@ -97,20 +90,22 @@ static uint64_t widen(struct vm_le32 delta)
     return (uint64_t)(int64_t)(int32_t)vm_get32(delta);
 }
 
-/* What lies at one place where a record can begin: 1 for a record that counts. */
-static unsigned check_record(struct vm_check *check, uint64_t offset, uint64_t room)
+/* What lies at one place of the copied lane where a record can begin: 1 for a record that counts. */
+static unsigned check_record(struct vm_check *check, uint64_t lane, uint64_t at)
 {
+    const struct vm_region *region = check->region;
     struct vm_record_media header;
-    const uint8_t *bytes = check->region->base + offset;
+    const uint8_t *bytes = check->lane + at;
+    uint64_t offset = region->lane_offset + lane * region->lane_bytes + at;
     memcpy(&header, bytes, sizeof header);
     if (vm_get64(header.nonce) != check->line.nonce ||
         vm_get64(header.sequence) <= check->line.watermark)
         return 0;
-    if (!vm_record_is_valid(bytes, room, check->line.nonce, offset)) {
+    if (!vm_record_is_valid(bytes, region->lane_bytes - at, check->line.nonce, offset)) {
         vm_problem(check, JOURNAL, NONE, "the record at offset %o fails its check", offset);
         return 0;
     }
-    if (vm_record_validate(&check->ctx->err, check->region, bytes))
+    if (vm_record_validate(&check->ctx->err, region, bytes))
         vm_problem(check, JOURNAL, RECORD_SHAPE,
                    "the record at offset %o is malformed or changes no home", offset);
     check->logged.blocks_free += widen(header.blocks_delta);
@@ -127,8 +122,9 @@ int vm_check_journal(struct vm_check *check)
         return 0;
     for (uint32_t lane = 0; lane < region->lane_count; lane++) {
         uint64_t start = region->lane_offset + (uint64_t)lane * region->lane_bytes;
+        vm_copy_data(check->lane, region->base + start, region->lane_bytes);
         for (uint64_t at = 0; at < region->lane_bytes; at += 64)
-            count += check_record(check, start + at, region->lane_bytes - at);
+            count += check_record(check, lane, at);
     }
     uint64_t expected = atomic_load(&check->ctx->journal->sequence) - check->line.watermark;
     if (count != expected)

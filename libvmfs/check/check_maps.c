@@ -16,8 +16,9 @@ struct body {
     const struct vm_inode *inode;
     uint64_t blocks;
     uint64_t names;
-    uint64_t floor; /* the next extent begins at or behind this block of the file */
-    bool is_broken; /* a part was not met, so nothing can be said of the sums */
+    uint64_t floor;               /* the next extent begins at or behind this block of the file */
+    enum vmfs_map_kind node_kind; /* of the map that is walked */
+    bool is_broken;               /* a part was not met, so nothing can be said of the sums */
 };
 
 /* One leaf of names. */
@@ -39,10 +40,11 @@ static void body_damaged(struct body *body, int reason, const char *text, uint64
 }
 
 /* Takes a run for the inode. False if it cannot be looked at as the inode's own. */
-static bool body_meet(struct body *body, uint64_t block, uint64_t count)
+static bool body_meet(struct body *body, uint64_t block, uint64_t count, struct vm_use use)
 {
     body->blocks += count;
-    return vm_blocks_meet(body->check, block, count, body->inode->id);
+    use.ino = body->inode->id;
+    return vm_blocks_meet(body->check, block, count, &use);
 }
 
 /* ---- names ---- */
@@ -87,7 +89,7 @@ static void check_value_blocks(struct body *body, const struct vm_named_hit *hit
                      hit->leaf / VM_BLOCK_BYTES);
         return;
     }
-    if (!body_meet(body, block, count)) /* F1 */
+    if (!body_meet(body, block, count, (struct vm_use){.kind = VMFS_MAP_XATTR})) /* F1 */
         return;
     const uint8_t *value = region->base + block * VM_BLOCK_BYTES;
     if (vm_get64(media.check) != vm_hash64(region->hash_seed ^ block, value, len_bytes))
@@ -192,7 +194,8 @@ static int each_extent(void *arg, const struct vm_extent *extent)
         vm_problem(check, MAPS, NONE, "inode %i: the extent at file block %n lies beyond the end",
                    id, extent->file_block);
     body->floor = vm_max(body->floor, end);
-    body_meet(body, extent->block, extent->blocks);
+    body_meet(body, extent->block, extent->blocks,
+              (struct vm_use){.kind = VMFS_MAP_DATA, .file_block = extent->file_block});
     return 0;
 }
 
@@ -282,7 +285,8 @@ static bool node_enter(struct body *body, const struct vm_map *map, const struct
                      place->offset / VM_BLOCK_BYTES);
         return false;
     }
-    if (!body_meet(body, place->offset / VM_BLOCK_BYTES, 1)) {
+    if (!body_meet(body, place->offset / VM_BLOCK_BYTES, 1,
+                   (struct vm_use){.kind = body->node_kind})) {
         body->is_broken = true;
         return false;
     }
@@ -356,9 +360,10 @@ static void check_data(struct body *body)
 
 static void check_body(struct vm_check *check, const struct vm_inode *inode)
 {
-    struct body body = {.check = check, .inode = inode};
+    struct body body = {.check = check, .inode = inode, .node_kind = VMFS_MAP_NODE};
     check_data(&body);
     struct vm_map attributes = vm_inode_xattr_map(inode);
+    body.node_kind = VMFS_MAP_XATTR_NODE;
     if (attributes.root)
         map_walk(&body, &attributes, VM_NODE_NAMED, leaf_of_attributes);
     check->result.blocks += body.blocks;

@@ -1,10 +1,8 @@
 /* check_space.c -- zones, groups and bitmaps */
-#include "base/hash.h"
 #include "base/util.h"
 #include "check/state.h"
+#include "check/validate.h"
 #include "space/group.h"
-
-#define HASHED_BYTES 56u /* of a zone state and of a descriptor, from `self` on */
 
 /* Blocks at the start of a group that the fixed areas and the zone's own head take. */
 static uint64_t reserved_blocks(const struct vm_zone *zone, const struct vm_group_place *place)
@@ -19,11 +17,8 @@ static uint32_t zone_ready(struct vm_check *check, const struct vm_zone *zone)
 {
     struct vm_zone_state_media state;
     uint64_t offset = zone->head_block * VM_BLOCK_BYTES;
-    uint64_t seed = check->region->hash_seed ^ offset;
     int result = vm_read(check->ctx, offset, &state, sizeof state);
-    if (result == 0 && vm_get32(state.magic) == VM_MAGIC_ZONE && vm_get64(state.self) == offset &&
-        vm_get32(state.hash) == vm_hash32(seed, &state.self, HASHED_BYTES) &&
-        vm_get32(state.groups_ready) <= zone->group_count)
+    if (result == 0 && vm_zone_state_validate(check->region, zone, &state))
         return vm_get32(state.groups_ready);
     vm_problem(check, GROUPS, ZONE_DAMAGED, "the zone state in block %b fails its check",
                zone->head_block);
@@ -81,15 +76,8 @@ static void check_group(struct vm_check *check, const struct vm_group_place *pla
                         uint64_t reserved)
 {
     struct vm_group_media media;
-    uint64_t offset = place->descriptor_offset;
-    uint64_t seed = check->region->hash_seed ^ offset;
-    int result = vm_read(check->ctx, offset, &media, sizeof media);
-    bool is_sound = result == 0 && vm_get32(media.magic) == VM_MAGIC_GROUP &&
-                    vm_get64(media.self) == offset &&
-                    vm_get32(media.hash) == vm_hash32(seed, &media.self, HASHED_BYTES) &&
-                    vm_get64(media.birth) <= check->region->epoch &&
-                    vm_get64(media.bitmap_block) == place->bitmap_offset / VM_BLOCK_BYTES &&
-                    vm_get64(media.first_block) == place->first_block;
+    int result = vm_read(check->ctx, place->descriptor_offset, &media, sizeof media);
+    bool is_sound = result == 0 && vm_group_validate(check->region, place, &media);
     if (is_sound)
         check_touched(check, place, vm_get64(media.touched), reserved);
     else
@@ -119,7 +107,8 @@ int vm_check_groups(struct vm_check *check)
             uint64_t reserved = reserved_blocks(zone, &place);
             check_group(check, &place, reserved);
             if (reserved)
-                vm_blocks_meet(check, place.first_block, reserved, 0);
+                vm_blocks_meet(check, place.first_block, reserved,
+                               &(struct vm_use){.kind = VMFS_MAP_RESERVED});
         }
     }
     return 0;

@@ -77,8 +77,25 @@ void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *
     check->report(check->arg, &problem);
 }
 
-bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint64_t owner)
+/* Hands out the runs of fresh bits of a word that begins at `block`. */
+static void tell_fresh(struct vm_check *check, const struct vm_use *use, uint64_t block,
+                       uint64_t fresh, uint64_t start)
 {
+    while (fresh && check->on_use) {
+        unsigned first = (unsigned)__builtin_ctzll(fresh);
+        uint64_t rest = fresh >> first;
+        unsigned count = ~rest ? (unsigned)__builtin_ctzll(~rest) : 64;
+        struct vm_use part = *use;
+        part.file_block += block + first - start;
+        check->on_use(check->use_arg, &part, block + first, count);
+        fresh &= ~vm_bit_run(first, count);
+    }
+}
+
+bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
+                    const struct vm_use *use)
+{
+    uint64_t start = block;
     uint64_t first_again = 0;
     uint64_t again_count = 0;
     while (count) {
@@ -87,6 +104,7 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint
         uint64_t run = vm_bit_run(bit, step);
         uint64_t again = check->met[block / 64] & run;
         check->met[block / 64] |= run;
+        tell_fresh(check, use, block - bit, run & ~again, start);
         if (again && again_count == 0)
             first_again = block - bit + (unsigned)__builtin_ctzll(again);
         uint64_t again_here = vm_popcount64(again);
@@ -101,7 +119,7 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint
         return true;
     vm_problem(check, BLOCKS, NONE,
                "block %b is used twice, again by inode %i (%n blocks of one run)", first_again,
-               owner, again_count);
+               use->kind == VMFS_MAP_INODE_CHUNK ? 0 : use->ino, again_count);
     return false;
 }
 
@@ -125,6 +143,9 @@ static int blocks_prepare(struct vm_check *check)
     check->overlap_left = region->blocks;
     int result = vm_alloc(check->ctx, check->met_bytes, &memory);
     check->met = memory;
+    if (result == 0)
+        result = vm_alloc(check->ctx, region->lane_bytes, &memory);
+    check->lane = result ? NULL : memory;
     if (result)
         return result;
     check->chunk_max = vm_min(check->ctx->itable->chunk_max, region->blocks / region->chunk_blocks);
@@ -143,24 +164,38 @@ static void part_free(const struct vm_check *check, void *memory, size_t len_byt
 static void parts_free(const struct vm_check *check)
 {
     part_free(check, check->met, check->met_bytes);
+    part_free(check, check->lane, check->region->lane_bytes);
     part_free(check, check->chunk_blocks, (check->chunk_max + 1) * sizeof *check->chunk_blocks);
     part_free(check, check->links, check->slot_count * sizeof *check->links);
     part_free(check, check->parents, check->slot_count * sizeof *check->parents);
     part_free(check, check->flags, check->slot_count);
 }
 
+static int check_with(struct vm_check *check, enum vm_check_pass first, enum vm_check_pass last)
+{
+    struct vm_err *err = &check->ctx->err;
+    bool was_speculative = err->is_speculative;
+    err->is_speculative = true; /* what the lower ranks find wrong is reported, not raised */
+    int result = blocks_prepare(check);
+    for (unsigned index = 0; result == 0 && index < PASS_COUNT; index++)
+        if (passes[index].told.id >= first && passes[index].told.id <= last)
+            result = passes[index].run(check);
+    err->is_speculative = was_speculative;
+    parts_free(check);
+    return result;
+}
+
 int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg, struct vmfs_check_result *out)
 {
     struct vm_check check = {.ctx = ctx, .region = ctx->region, .report = report, .arg = arg};
-    bool was_speculative = ctx->err.is_speculative;
-    ctx->err.is_speculative =
-        true; /* what the lower ranks find wrong is not raised, but reported */
-    int result = blocks_prepare(&check);
-    for (unsigned pass = 0; result == 0 && pass < PASS_COUNT; pass++)
-        result = passes[pass].run(&check);
-    ctx->err.is_speculative = was_speculative;
-    parts_free(&check);
+    int result = check_with(&check, 0, VM_PASS_END);
     if (result == 0)
         *out = check.result;
     return result;
+}
+
+int vm_check_uses(struct vm_ctx *ctx, vm_use_fn fn, void *arg)
+{
+    struct vm_check check = {.ctx = ctx, .region = ctx->region, .on_use = fn, .use_arg = arg};
+    return check_with(&check, VM_PASS_GROUPS, VM_PASS_MAPS);
 }

@@ -24,6 +24,15 @@
 #define VM_SLOT_REACHED   0x10u
 #define VM_SLOT_LOST      0x20u
 
+/* What blocks are used for. */
+struct vm_use {
+    enum vmfs_map_kind kind;
+    uint64_t ino;        /* an inode id; of a chunk its first slot; 0 for the filesystem itself */
+    uint64_t file_block; /* data: where in the file */
+};
+
+typedef void (*vm_use_fn)(void *arg, const struct vm_use *use, uint64_t block, uint64_t count);
+
 /* What is there to be counted, three times: as counted, and as told at two places. */
 struct vm_check_totals {
     uint64_t blocks_free;
@@ -36,12 +45,16 @@ struct vm_check {
     const struct vm_region *region;
     vmfs_check_fn report;
     void *arg;
+    vm_use_fn on_use; /* or null */
+    void *use_arg;
     struct vmfs_check_result result;
     unsigned lines[VM_PASS_END]; /* told, of each pass */
     struct vm_check_totals counted;
 
     struct vm_watermark line;      /* the newest valid one; era 0: there is none */
     struct vm_check_totals logged; /* changes by the records above it */
+
+    uint8_t *lane; /* one lane, copied out: its owner may be at work (VMFS_PEEK) */
 
     uint32_t ready[VM_ZONE_MAX]; /* groups that are initialised */
     uint64_t *met;               /* a bit for each block that something uses */
@@ -73,9 +86,13 @@ struct vm_kind {
 void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *text,
                        const uint64_t *numbers);
 
-/* Notes that blocks inside the region are used by `owner`, an inode id or 0 for the filesystem
- * itself. False, with a problem, if any was used already. */
-bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count, uint64_t owner);
+/* Notes that blocks inside the region are used. False, with a problem, if any was used already. */
+bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
+                    const struct vm_use *use);
+
+/* Walks all that uses blocks, reports nothing, and hands out each run with its use; blocks that are used
+ * twice to the first only. 0, or MEMORY. */
+int vm_check_uses(struct vm_ctx *ctx, vm_use_fn fn, void *arg);
 
 /* Copies out the living inode of a slot. */
 void vm_slot_load(struct vm_check *check, uint64_t slot, struct vm_inode *out);

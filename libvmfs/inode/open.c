@@ -98,6 +98,8 @@ int vm_open_release(struct vm_ctx *ctx, uint64_t id, struct vm_open **freed_out,
         struct vm_inode inode;
         result = vm_inode_load(ctx, id, &inode);
         *is_dead_out = result == 0 && vm_inode_nlink(&inode) == 0;
+        if (result == -VMFS_R_INODE_STALE) /* another process freed it (VMFS_PEEK) */
+            result = 0;
     }
     vm_unlock_inodes(ctx);
     return result;

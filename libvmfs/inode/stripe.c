@@ -93,9 +93,10 @@ static bool read_once(struct vm_ctx *ctx, const struct vm_stripe *stripe, vm_rea
     uint64_t version = vm_stripe_version(stripe);
     if (version & 1)
         return false;
+    bool is_watching = ctx->err.is_speculative; /* somebody else's region: it stays so */
     ctx->err.is_speculative = true;
     *result = body(ctx, arg);
-    ctx->err.is_speculative = false;
+    ctx->err.is_speculative = is_watching;
     return vm_stripe_version(stripe) == version; /* L1 */
 }
 

@@ -79,7 +79,8 @@ struct vm_journal {
     struct vm_lane *lanes;
     const struct vm_region *region;
     struct vm_journal_hooks hooks;
-    uint64_t replayed;        /* records applied at attach */
+    uint64_t replayed;        /* records applied at attach; observed: above the watermark */
+    uint64_t observed_bytes;  /* of those records; 0 but after vm_journal_observe() */
     int64_t base_blocks_free; /* totals at attach, after recovery */
     int64_t base_inodes_used;
     int64_t base_orphans;
@@ -95,6 +96,10 @@ int vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free);
 /* Applies what a crash left and begins a new era. With `may_replay` false a region that needs it is
  * refused. */
 int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay);
+
+/* In the place of recovery, for a region that may be in use: learns sequence, totals and use of the
+ * journal from whatever is there at the moment. Damage leaves them zero; stores nothing. */
+void vm_journal_observe(struct vm_ctx *ctx, struct vm_journal *journal);
 
 /* A fence failed: nothing is known any more of what was flushed, so no further record may follow
  * (H16). Returns the reason. */

@@ -174,6 +174,21 @@ int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_repl
     return vm_super_mend(&ctx->io, &volume->super) ? vm_journal_poison(ctx) : 0; /* S1, H22 */
 }
 
+static int unless_damage(int result)
+{
+    return vm_is_damage(result) ? 0 : result;
+}
+
+int vm_volume_watch(struct vm_volume *volume, struct vm_ctx *ctx)
+{
+    int result = vm_journal_init(ctx, &volume->journal);
+    if (result)
+        return result;
+    vm_journal_observe(ctx, &volume->journal);
+    result = unless_damage(vm_space_init(ctx, &volume->space));
+    return result ? result : unless_damage(vm_table_init(ctx, &volume->itable));
+}
+
 void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx)
 {
     vm_table_fini(ctx, volume->itable);

@@ -45,6 +45,9 @@ int vm_volume_format(struct vm_volume *volume, struct vm_ctx *ctx, const void *b
 int vm_volume_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
                     uint64_t len_bytes, bool is_read_only);
 
+/* A volume that is only peeked at: nothing is recovered, and damage does not stop it. */
+int vm_volume_watch(struct vm_volume *volume, struct vm_ctx *ctx);
+
 /* Recovers and attaches what was probed. With `may_replay` false nothing is stored, and a region
  * that needs recovery is refused. */
 int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_replay);

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""test_tools.py VMFS -- what the command tells about regions: fsck, dump, map, info, help."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+VMFS = sys.argv.pop(1) if len(sys.argv) > 1 else "vmfs"
+BLOCK = 4096
+
+
+def vmfs(*arguments, status=0):
+    """Runs the command; its standard output."""
+    result = subprocess.run([VMFS, *map(str, arguments)], capture_output=True, timeout=60)
+    text = result.stdout.decode("utf-8", "surrogateescape")
+    if result.returncode != status:
+        raise AssertionError(f"{arguments}: status {result.returncode}, wanted {status}\n{text}"
+                             f"{result.stderr.decode(errors='replace')}")
+    return text
+
+
+class Tools(unittest.TestCase):
+    def setUp(self):
+        base = os.environ.get("VMFS_TEST_DIR", "/dev/shm")
+        os.makedirs(base, exist_ok=True)
+        self.folder = tempfile.TemporaryDirectory(dir=base)
+        self.region = pathlib.Path(self.folder.name) / "region"
+        source = pathlib.Path(self.folder.name) / "source"
+        (source / "dir" / "below").mkdir(parents=True)
+        self.content = os.urandom(3 * BLOCK + 17)
+        (source / "file").write_bytes(self.content)
+        (source / "dir" / "tab\there").write_text("x")
+        os.symlink("file", source / "link")
+        with open(source / "sparse", "wb") as sparse:
+            sparse.truncate(1 << 30)
+            sparse.seek(1 << 20)
+            sparse.write(b"y" * BLOCK)
+        vmfs("format", self.region, "--size", "16M")
+        vmfs("put", "-r", self.region, source, "/top")
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def flip(self, offset, bits=1):
+        with open(self.region, "r+b") as region:
+            region.seek(offset)
+            byte = region.read(1)[0]
+            region.seek(offset)
+            region.write(bytes([byte ^ bits]))
+
+    def fsck(self, *options, status=0):
+        return json.loads(vmfs("fsck", "--json", *options, self.region, status=status))
+
+    def inode_offset(self, path):
+        return int(re.search(r" offset=(\d+)", vmfs("dump", self.region, "inode", path)).group(1))
+
+    def test_fsck_of_a_sound_region(self):
+        self.assertTrue(vmfs("fsck", self.region).splitlines()[-1].startswith("clean: "))
+        found = self.fsck()
+        self.assertEqual((found["state"], found["problems"], found["found"]), ("clean", 0, []))
+        ids = [entry["id"] for entry in found["passes"]]
+        self.assertEqual(len(ids), len(set(ids)))
+        self.assertEqual({entry["name"] for entry in found["passes"]}, {
+            "superblocks", "watermark", "journal", "groups", "inodes", "maps", "blocks", "totals",
+            "names", "links", "orphans", "reach"})
+
+    def test_fsck_of_damage(self):
+        self.flip(self.inode_offset("/top/file") + 20)
+        text = vmfs("fsck", self.region, status=4)
+        self.assertRegex(text, r"(?m)^P5 inodes: the inode in slot \d+ fails its check$")
+        self.assertTrue(text.splitlines()[-1].startswith("damaged: "))
+        found = self.fsck(status=4)
+        self.assertEqual(found["state"], "damaged")
+        self.assertIn(5, [problem["pass"] for problem in found["found"]])
+        self.assertEqual(found["problems"], len(found["found"]))
+        counted = sum(entry["problems"] for entry in found["passes"])
+        self.assertEqual(counted, found["problems"])
+        for wanted in ("names", "9"):
+            chosen = self.fsck("--pass", wanted, status=4)
+            self.assertEqual({problem["name"] for problem in chosen["found"]}, {"names"})
+        self.assertEqual(self.fsck("--pass", "journal")["found"], [])
+
+    def test_fsck_that_cannot_run(self):
+        vmfs("fsck", self.region.parent / "nothing", status=8)
+        vmfs("fsck", "--pass", "nonsense", self.region, status=8)
+        vmfs("fsck", "--nonsense", self.region, status=8)
+
+    def test_fsck_of_what_cannot_be_opened(self):
+        self.flip(BLOCK)
+        self.flip(2 * BLOCK)
+        found = self.fsck(status=4)
+        self.assertEqual(found["state"], "damaged")
+        self.assertIn("BAD", vmfs("dump", self.region, "super"))
+
+    def test_json_of_any_name(self):
+        odd = self.region.parent / os.fsdecode(b'o"d\\d\n\xff\xc3\xa4')
+        self.region.rename(odd)
+        text = subprocess.run([VMFS, "fsck", "--json", odd], capture_output=True).stdout
+        self.assertEqual(json.loads(text)["region"], str(odd))
+
+    def test_dump(self):
+        for part in (["super"], ["journal"], ["tree"], ["inode", "/top/file"], ["block", 0]):
+            text = vmfs("dump", self.region, *part)
+            self.assertNotIn("BAD", text, part)
+            self.assertTrue(text)
+        tree = vmfs("dump", self.region, "tree")
+        self.assertRegex(tree, r'(?m)^    "file": inode=\d+ mode=100\d+ nlink=1 size=%d '
+                         % len(self.content))
+        self.assertIn('"tab\\x09here"', tree)
+        self.assertIn('"tab\\x09here"', vmfs("dump", self.region, "tree", "/top/dir"))
+        self.assertNotIn('"file"', vmfs("dump", self.region, "tree", "/top/dir"))
+        vmfs("dump", self.region, "tree", "/top/file", status=1)
+        vmfs("dump", self.region, "inode", 1 << 39, status=1)
+        vmfs("dump", self.region, "block", "16M", status=1)
+        vmfs("dump", self.region, "nonsense", status=1)
+
+    def test_dump_shows_damage(self):
+        offset = self.inode_offset("/top/file")
+        number = vmfs("stat", self.region, "/top/file").split("inode: ")[1].split()[0]
+        self.flip(offset + 20)
+        self.assertRegex(vmfs("dump", self.region, "inode", number), r"^inode \d+: .*check=BAD")
+        self.assertIn("BAD", vmfs("dump", self.region, "tree"))
+        self.assertIn("BAD", vmfs("dump", self.region, "block", offset))
+
+    def test_every_block_can_be_dumped(self):
+        for offset in range(0, 4 << 20, 37 * BLOCK):
+            self.assertTrue(vmfs("dump", self.region, "block", offset))
+
+    def test_map(self):
+        ranges = json.loads(vmfs("map", "--json", self.region))
+        at = 0
+        for entry in ranges:
+            self.assertEqual(entry["offset"], at)
+            at += entry["length"]
+        self.assertEqual(at, 16 << 20)
+        self.assertEqual(len(vmfs("map", self.region).splitlines()), len(ranges))
+        self.assertNotIn("lost", {entry["kind"] for entry in ranges})
+        number = int(vmfs("stat", self.region, "/top/file").split("inode: ")[1].split()[0])
+        found = b""
+        for entry in sorted((entry for entry in ranges if entry.get("inode") == number),
+                            key=lambda entry: entry["file_offset"]):
+            self.assertEqual(entry["kind"], "data")
+            with open(self.region, "rb") as region:
+                region.seek(entry["offset"])
+                found += region.read(entry["length"])
+            inside = entry["offset"] + entry["length"] - 1
+            self.assertEqual(json.loads(vmfs("map", "--json", self.region, inside)), [entry])
+        self.assertEqual(found[:len(self.content)], self.content)
+        vmfs("map", self.region, "16M", status=1)
+
+    def test_lost_blocks_are_shown(self):
+        head = int(re.search(r"bitmap_block=(\d+)", vmfs("dump", self.region, "super")).group(1))
+        self.flip(head * BLOCK + 3900 // 8, 0x10)
+        lost = [line for line in vmfs("map", self.region).splitlines() if line.endswith(" lost")]
+        self.assertEqual(len(lost), 1)
+        self.assertEqual(lost[0].split()[1], str(BLOCK))
+        self.assertIn(f"offset\": {lost[0].split()[0]}", vmfs("fsck", "--json", self.region, status=4))
+
+    def test_help(self):
+        for verb in re.findall(r"(?m)^  (\w+) ", vmfs("--help").split("Verbs:")[1].split("'vmfs")[0]):
+            text = vmfs("help", verb)
+            self.assertTrue(text.startswith(f"Usage: vmfs {verb} "))
+            self.assertEqual(text, vmfs(verb, "--help"))
+        vmfs("help", "nonsense", status=2)
+
+    def test_peek_prints_what_open_prints(self):
+        for verb, *rest in (["ls", "/top"], ["stat", "/top/file"], ["cat", "/top/link"], ["map"]):
+            arguments = [self.region, *rest]
+            self.assertEqual(vmfs(verb, "--peek", *arguments), vmfs(verb, *arguments), verb)
+
+    def test_stat_counters(self):
+        text = vmfs("stat", "--counters", self.region)
+        for label in ("inodes", "orphans", "blocks", "journal"):
+            self.assertRegex(text, rf"(?m)^{label}: \d+")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]] + sys.argv[1:])
