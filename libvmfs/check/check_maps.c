@@ -227,7 +227,8 @@ static int each_retired(void *arg, const struct vm_extent *extent)
                    body->inode->id, extent->file_block);
     body->floor = extent->file_block + extent->blocks;
     if (from < to)
-        body_meet(body, extent->block + (from - extent->file_block), to - from);
+        body_meet(body, extent->block + (from - extent->file_block), to - from,
+                  (struct vm_use){.kind = VMFS_MAP_DATA, .file_block = from});
     return 0;
 }
 
