@@ -4,7 +4,6 @@
 #include "check/validate.h"
 #include "inode/table.h"
 
-#define FLAGS_SHIFT 48u /* in the word that counts an inode's blocks */
 #define STATE_SHIFT 24u /* in the word that holds its generation */
 
 static void check_map_head(struct vm_check *check, uint64_t block, uint32_t level)
@@ -148,13 +147,12 @@ static bool kind_is_sound(const struct vm_inode *inode)
 {
     uint32_t type = vm_inode_mode(inode) & VM_MODE_TYPE;
     uint64_t size = vm_inode_size(inode);
-    bool has_attributes = vm_get64(inode->m.xattr_root) != 0;
     switch (inode->m.kind) {
     case VM_INODE_SPECIAL:
-        return !has_attributes && (type == VM_MODE_CHAR || type == VM_MODE_BLOCK ||
-                                   type == VM_MODE_FIFO || type == VM_MODE_SOCKET);
+        return type == VM_MODE_CHAR || type == VM_MODE_BLOCK || type == VM_MODE_FIFO ||
+               type == VM_MODE_SOCKET;
     case VM_INODE_SYMLINK:
-        return !has_attributes && size > 0 && size <= VMFS_PATH_MAX &&
+        return size > 0 && size <= VMFS_PATH_MAX &&
                inode->m.form == (size <= VM_INODE_BODY ? VM_BODY_BYTES : VM_BODY_EXTENTS);
     default:
         return true;
@@ -167,7 +165,7 @@ static void check_living(struct vm_check *check, const struct vm_inode *inode)
     uint64_t state = vm_get32(m->generation) >> STATE_SHIFT;
     if (!kind_is_sound(inode))
         vm_problem(check, INODES, NONE, "inode %i has what its type cannot have", inode->id);
-    if ((state & ~(uint64_t)VM_STATES_ALL) || vm_get64(m->blocks) >> FLAGS_SHIFT)
+    if ((state & ~(uint64_t)VM_STATES_ALL) || (vm_inode_flags(inode) & ~VM_INODE_FLAGS_ALL))
         vm_problem(check, INODES, NONE, "inode %i has undefined flags", inode->id);
     if (vm_inode_is_beyond(inode) && !vm_inode_is_file(inode))
         vm_problem(check, INODES, NONE, "inode %i has blocks beyond its end and is no file",

@@ -140,6 +140,7 @@ int vm_inode_release(struct vm_ctx *ctx, struct vm_inode *inode)
     inode->m.form = VM_BODY_EMPTY;
     inode->m.mode = vm_put16(0);
     vm_inode_set_size(inode, 0);
+    vm_inode_set_flags(inode, 0);
     int result = vm_inode_store(ctx, inode);
     return result ? result : vm_table_free(ctx, inode->id);
 }

@@ -225,6 +225,23 @@ static void put_attributes(void)
     must(vmfs_xattr_set(world.fs, "/attrs", 0, "user.largest", value, 60000), "largest");
     must(vmfs_xattr_remove(world.fs, "/attrs", 0, "user.number-7"), "remove");
     must(vmfs_xattr_set(world.fs, "/dir", 0, "user.empty", value, 0), "empty");
+    must(vmfs_xattr_set(world.fs, "/short", VMFS_NOFOLLOW, "trusted.link", value, 30), "symlink");
+    must(vmfs_xattr_set(world.fs, "/fifo", 0, "security.fifo", value, 30), "fifo");
+}
+
+/* Each flag on a file that lives, and a flag on one that is gone. */
+static void put_flags(void)
+{
+    static const uint32_t flags[] = {VMFS_INODE_NODUMP, VMFS_INODE_NOATIME, VMFS_INODE_APPEND,
+                                     VMFS_INODE_IMMUTABLE};
+    char path[64];
+    for (unsigned index = 0; index < 4; index++) {
+        const struct vmfs_attr attr = {.mask = VMFS_ATTR_FLAGS, .flags = flags[index]};
+        snprintf(path, sizeof path, "/flag-%u", index);
+        must(region_put_file(world.fs, path, 10, 1), path);
+        must(vmfs_setattr(world.fs, path, 0, &attr), path);
+    }
+    must(vmfs_unlink(world.fs, "/flag-0"), "unlink");
 }
 
 uint8_t *map_guarded(uint64_t bytes)
@@ -272,6 +289,7 @@ void world_make(void)
     put_files();
     put_others();
     put_attributes();
+    put_flags();
     leave_records();
     memset(&world.log, 0, sizeof world.log);
 }
