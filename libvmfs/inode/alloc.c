@@ -95,7 +95,7 @@ static int reserve_hole(struct alloc *alloc, uint64_t stop)
     struct vm_run run;
     int result = make_room(alloc);
     if (result == 0)
-        result = vm_space_take_run(ctx, reserve_goal(alloc),
+        result = vm_space_take_run(ctx, reserve_goal(alloc), alloc->at,
                                    vm_min(stop - alloc->at, VM_GROUP_BLOCKS), &run);
     if (result)
         return result;

@@ -143,7 +143,7 @@ static int take_runs(struct heir *heir)
     while (have < heir->new_nodes && vm_file_has_room(ctx, &heir->inode)) {
         struct vm_run run;
         uint64_t want = vm_min(heir->new_nodes - have, VM_GROUP_BLOCKS);
-        result = vm_space_take_run(ctx, 0, want, &run);
+        result = vm_space_take_run(ctx, 0, 0, want, &run);
         if (result)
             return result;
         const struct vm_extent extent = {.file_block = have,

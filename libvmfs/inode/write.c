@@ -171,7 +171,7 @@ static int write_hole(struct vm_write *write, uint64_t limit)
     uint64_t first = vm_block_of(write->at);
     uint64_t want = vm_min(vm_div_up(limit, VM_BLOCK_BYTES) - first, VM_GROUP_BLOCKS);
     struct vm_run run;
-    int result = vm_space_take_run(ctx, vm_write_goal(write), want, &run);
+    int result = vm_space_take_run(ctx, vm_write_goal(write), first, want, &run);
     if (result)
         return result;
     write->is_step_whole = false;

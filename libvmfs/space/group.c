@@ -232,8 +232,8 @@ static void mark_full(struct vm_ctx *ctx, uint64_t chunk)
 
 /* H2: a block that is being freed begins to cool before its bit is cleared, so that is looked at after the
  * bitmap. */
-static bool claim_checked(struct vm_ctx *ctx, uint64_t chunk, struct vm_chunk_want want,
-                          uint64_t *free_out)
+bool vm_chunk_claim(struct vm_ctx *ctx, uint64_t chunk, struct vm_chunk_want want,
+                    uint64_t *free_out)
 {
     chunk_snapshot(ctx->space, chunk, free_out);
     bool is_enough = has_wanted(free_out, want);
@@ -271,10 +271,41 @@ uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want
         unsigned index = (unsigned)__builtin_ctzll(candidates);
         candidates &= candidates - 1;
         uint64_t chunk = vm_chunk_of(group, index);
-        if (claim_checked(ctx, chunk, want, free_out))
+        if (vm_chunk_claim(ctx, chunk, want, free_out))
             return chunk;
     }
     return VM_CHUNK_NONE;
+}
+
+/* How good a chunk is: 0 not at all; the more the better. */
+static uint32_t chunk_merit(const struct vm_chunk_best *best, const uint64_t *bits)
+{
+    uint32_t total = count_bits(bits);
+    if (total < best->free_min)
+        return 0;
+    bool is_fullest = best->taste == VM_TASTE_FULLEST;
+    if (is_fullest && total == VM_CHUNK_BLOCKS)
+        return 0;
+    uint32_t run = vm_bits_find(bits, is_fullest ? best->run_min : VM_CHUNK_BLOCKS).count;
+    if (run < best->run_min)
+        return 0;
+    return is_fullest ? VM_CHUNK_BLOCKS - total : run;
+}
+
+void vm_group_look(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_best *best)
+{
+    uint64_t candidates = group_candidates(ctx->space, group, false);
+    for (; candidates && !best->is_enough; candidates &= candidates - 1) {
+        uint64_t chunk = vm_chunk_of(group, (unsigned)__builtin_ctzll(candidates));
+        uint64_t bits[VM_CHUNK_WORDS_FREE];
+        chunk_snapshot(ctx->space, chunk, bits);
+        uint32_t merit = chunk_merit(best, bits);
+        if (merit <= best->merit || is_cooling(ctx, chunk))
+            continue;
+        best->chunk = chunk;
+        best->merit = merit;
+        best->is_enough = merit >= best->enough;
+    }
 }
 
 uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count,
@@ -287,7 +318,7 @@ uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count
     *count_out = 0;
     for (unsigned index = 0; index < VM_GROUP_CHUNKS && *count_out < count; index++) {
         uint64_t chunk = vm_chunk_of(group, index);
-        if ((candidates >> index & 1) && claim_checked(ctx, chunk, want, free_bits)) {
+        if ((candidates >> index & 1) && vm_chunk_claim(ctx, chunk, want, free_bits)) {
             if (first == VM_CHUNK_NONE)
                 first = chunk;
             (*count_out)++;

@@ -31,7 +31,9 @@ struct vm_pool {
     _Alignas(64) struct vm_lock lock;
     uint64_t chunk; /* VM_CHUNK_NONE, or claimed by this pool */
     uint64_t free[VM_CHUNK_WORDS_FREE];
-    uint64_t cursor; /* group where the last chunk was found */
+    uint64_t cursor;    /* group where the last chunk was found */
+    uint64_t goes_on;   /* behind what the lane's owner took last; the owner's without the lock */
+    uint64_t used_last; /* order of use among a lane's pools; as goes_on */
     bool is_zeroed;
 };
 
@@ -72,6 +74,29 @@ struct vm_chunk_want {
  * bits. */
 uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want want,
                         uint64_t *free_out);
+
+/* One chunk: true and its free bits. */
+bool vm_chunk_claim(struct vm_ctx *ctx, uint64_t chunk, struct vm_chunk_want want,
+                    uint64_t *free_out);
+
+/* What is best: the longest run of free blocks, or the fewest free blocks in a chunk that is not empty. */
+enum vm_chunk_taste {
+    VM_TASTE_LONGEST,
+    VM_TASTE_FULLEST,
+};
+
+/* The best chunk so far of a search that claims nothing. */
+struct vm_chunk_best {
+    uint64_t chunk; /* VM_CHUNK_NONE */
+    enum vm_chunk_taste taste;
+    uint32_t free_min;
+    uint32_t run_min;
+    uint32_t enough; /* merit above which nothing better is looked for */
+    uint32_t merit;  /* blocks of the longest run, or blocks in use */
+    bool is_enough;
+};
+
+void vm_group_look(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_best *best);
 
 /* Claims up to `count` wholly free neighbouring chunks of a group; the first one and how many. */
 uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count,

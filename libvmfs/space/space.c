@@ -1,146 +1,48 @@
 /* space.c -- taking and freeing blocks
  *
- * Each lane has two pools, one for nodes and one for data, so that nothing is shared while both have
- * blocks and big files are not cut up by nodes. A pool that is empty claims another chunk; when no
- * chunk can be claimed, blocks come out of other lanes' pools; when those are empty too, a checkpoint
- * releases what is cooling. */
+ * Each lane has pools of its own (pool.h), so that nothing is shared while they have blocks. A pool that is
+ * empty claims another chunk; when no chunk can be claimed, blocks come out of other pools; when those are
+ * empty too, a checkpoint releases what is cooling. */
 #include "space/space.h"
 
 #include "base/check.h"
 #include "base/util.h"
-#include "space/group.h"
+#include "space/pool.h"
 
-#define POOL_NODES 0u
-#define POOL_DATA  1u
 #define POOL_CLAIM UINT32_MAX /* a run whose chunks were claimed for it alone */
 
-static struct vm_pool *own_pool(struct vm_ctx *ctx, unsigned kind)
+/* Of the pools for long files the one whose chunk the file goes on in, else the one that has not been used
+ * for longest. */
+static struct vm_pool *long_pool(struct vm_pool *pools, uint64_t goal)
 {
-    return &ctx->space->pools[ctx->tx->lane * 2 + kind];
-}
-
-static void note_run(struct vm_ctx *ctx, uint64_t block, uint64_t count, uint32_t pool)
-{
-    struct vm_tx *tx = ctx->tx;
-    VM_ASSERT(atomic_load_explicit(&tx->run_count, memory_order_relaxed) < VM_TX_RUNS_MAX);
-    uint32_t index = atomic_load_explicit(&tx->run_count, memory_order_relaxed);
-    struct vm_tx_run *run = &tx->runs[index];
-    run->pool = pool;
-    VM_OWN(atomic_store_explicit(&run->block, block, memory_order_release));
-    VM_OWN(atomic_store_explicit(&run->count, count, memory_order_release));
-    VM_OWN(atomic_store_explicit(&tx->run_count, index + 1, memory_order_release)); /* S3 */
-    vm_tx_blocks(ctx, block, count, true);
-}
-
-static unsigned run_length_at(const uint64_t *words, unsigned first, unsigned want)
-{
-    unsigned count = 0;
-    while (count < want && first + count < VM_CHUNK_BLOCKS &&
-           (words[(first + count) / 64] >> (first + count) % 64 & 1))
-        count++;
-    return count;
-}
-
-/* What a caller needs: at least `least` contiguous blocks and at most `most`, at the goal if that
- * is free. */
-struct request {
-    uint64_t goal;
-    uint32_t least;
-    uint32_t most;
-};
-
-static struct vm_bits_run pool_find(struct vm_ctx *ctx, const struct vm_pool *pool,
-                                    const struct request *request)
-{
-    uint64_t chunk_block = vm_chunk_first_block(ctx->region, pool->chunk);
-    struct vm_bits_run run = {0, 0};
-    if (request->goal >= chunk_block && request->goal < chunk_block + VM_CHUNK_BLOCKS) {
-        run.first = (unsigned)(request->goal - chunk_block);
-        run.count = run_length_at(pool->free, run.first, request->most);
+    struct vm_pool *oldest = pools;
+    uint64_t newest = 0;
+    for (unsigned index = 0; index < VM_POOLS_LONG; index++) {
+        struct vm_pool *pool = &pools[index];
+        newest = vm_max(newest, pool->used_last);
+        oldest = pool->used_last < oldest->used_last ? pool : oldest;
     }
-    if (run.count < request->least && request->least > 1)
-        return vm_bits_find_high(pool->free, request->least);
-    if (run.count < request->least)
-        run = vm_bits_find(pool->free, request->most);
-    run.count = (unsigned)vm_min(run.count, request->most);
-    return run;
+    for (unsigned index = 0; goal && index < VM_POOLS_LONG; index++)
+        if (pools[index].goes_on == goal)
+            oldest = &pools[index];
+    oldest->used_last = newest + 1;
+    return oldest;
 }
 
-/* Under the pool's lock. */
-static bool pool_take(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
-                      struct vm_run *out)
+static struct vm_pool *own_pool(struct vm_ctx *ctx, unsigned kind, const struct vm_request *request)
 {
-    if (pool->chunk == VM_CHUNK_NONE)
-        return false;
-    struct vm_bits_run run = pool_find(ctx, pool, request);
-    if (run.count < request->least)
-        return false;
-    uint64_t block = vm_chunk_first_block(ctx->region, pool->chunk) + run.first;
-    *out = (struct vm_run){block, run.count, pool->is_zeroed};
-    vm_bits_change(pool->free, run.first, run.count, false);
-    note_run(ctx, block, run.count, (uint32_t)(pool - ctx->space->pools));
-    return true;
+    struct vm_pool *pools = &ctx->space->pools[ctx->tx->lane * VM_POOLS_OF_LANE];
+    return kind == VM_POOL_LONG ? long_pool(pools + kind, request->goal) : pools + kind;
 }
 
-static void pool_drop_chunk(struct vm_ctx *ctx, struct vm_pool *pool)
-{
-    if (pool->chunk == VM_CHUNK_NONE)
-        return;
-    vm_chunks_unclaim(ctx, vm_chunk_first_block(ctx->region, pool->chunk), 1);
-    pool->chunk = VM_CHUNK_NONE;
-}
-
-/* Claims a chunk somewhere from the pool's cursor on: 1, 0 or a reason. */
-static int search_groups(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chunk_want want)
-{
-    struct vm_space *space = ctx->space;
-    uint64_t ready = atomic_load_explicit(&space->ready_seen, memory_order_acquire);
-    for (uint64_t probe = 0; probe < ready; probe++) {
-        uint64_t group = (pool->cursor + probe) % ready;
-        uint64_t free_bits[VM_CHUNK_WORDS_FREE];
-        uint64_t chunk = vm_group_claim(ctx, group, want, free_bits);
-        if (chunk == VM_CHUNK_NONE)
-            continue;
-        bool is_zeroed;
-        int result = vm_chunk_prepare(ctx, chunk, &is_zeroed);
-        if (result) {
-            vm_chunks_unclaim(ctx, vm_chunk_first_block(ctx->region, chunk), 1);
-            return result;
-        }
-        pool_drop_chunk(ctx, pool);
-        pool->chunk = chunk;
-        pool->cursor = group;
-        pool->is_zeroed = is_zeroed;
-        for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE; word++)
-            pool->free[word] = free_bits[word];
-        return 1;
-    }
-    return 0;
-}
-
-/* Good chunks first, then a new group, then whatever has the run that is needed. */
-static int pool_refill(struct vm_ctx *ctx, struct vm_pool *pool, uint32_t run_min)
-{
-    const struct vm_chunk_want good = {.free_min = VM_CHUNK_BLOCKS / 4, .run_min = run_min};
-    const struct vm_chunk_want any = {.free_min = run_min, .run_min = run_min};
-    int result = search_groups(ctx, pool, good);
-    while (result == 0) {
-        result = vm_group_init_next(ctx);
-        if (result <= 0)
-            break;
-        result = search_groups(ctx, pool, good);
-    }
-    return result ? result : search_groups(ctx, pool, any);
-}
-
-static bool steal(struct vm_ctx *ctx, const struct request *request, struct vm_run *out)
+static bool steal(struct vm_ctx *ctx, const struct vm_request *request, struct vm_run *out)
 {
     struct vm_space *space = ctx->space;
     bool is_taken = false;
     for (uint32_t index = 0; !is_taken && index < space->pool_count; index++) {
         struct vm_pool *pool = &space->pools[index];
         VM_SHARED(&ctx->io, vm_lock_take(&pool->lock, ctx->region->platform));
-        is_taken = pool_take(ctx, pool, request, out);
+        is_taken = vm_pool_take(ctx, pool, request, out);
         vm_lock_release(&pool->lock, ctx->region->platform);
     }
     return is_taken;
@@ -154,7 +56,7 @@ static void drop_all_chunks(struct vm_ctx *ctx)
     for (uint32_t index = 0; index < space->pool_count; index++) {
         struct vm_pool *pool = &space->pools[index];
         VM_SHARED(&ctx->io, vm_lock_take(&pool->lock, ctx->region->platform));
-        pool_drop_chunk(ctx, pool);
+        vm_pool_drop(ctx, pool);
         vm_lock_release(&pool->lock, ctx->region->platform);
     }
 }
@@ -207,7 +109,7 @@ static bool wait_for_others(struct vm_ctx *ctx)
 }
 
 /* 1, 0 or a reason. */
-static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
                      struct vm_run *out)
 {
     const struct vm_chunk_want any = {
@@ -220,8 +122,8 @@ static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct requ
             return result;
         drop_all_chunks(ctx);
         VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
-        result = search_groups(ctx, pool, any);
-        bool is_taken = result > 0 && pool_take(ctx, pool, request, out);
+        result = vm_pool_search(ctx, pool, any);
+        bool is_taken = result > 0 && vm_pool_take(ctx, pool, request, out);
         vm_lock_release(&pool->lock, ctx->region->platform);
         if (result < 0 || is_taken)
             return result;
@@ -233,7 +135,7 @@ static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct requ
     return 0;
 }
 
-static int take_scarce(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+static int take_scarce(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
                        struct vm_run *out)
 {
     if (steal(ctx, request, out))
@@ -250,23 +152,25 @@ static int take_scarce(struct vm_ctx *ctx, struct vm_pool *pool, const struct re
 }
 
 /* Under the pool's lock: 1, 0 or a reason. */
-static int take_near(struct vm_ctx *ctx, struct vm_pool *pool, const struct request *request,
+static int take_near(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
                      struct vm_run *out)
 {
-    if (pool_take(ctx, pool, request, out))
+    if (vm_pool_take(ctx, pool, request, out))
         return 1;
-    int result = pool_refill(ctx, pool, request->least);
-    return result > 0 ? pool_take(ctx, pool, request, out) : result;
+    int result = vm_pool_refill(ctx, pool, request);
+    return result > 0 ? vm_pool_take(ctx, pool, request, out) : result;
 }
 
 /* From the nearest place to the last resort. */
-static int take_some(struct vm_ctx *ctx, unsigned kind, const struct request *request,
+static int take_some(struct vm_ctx *ctx, unsigned kind, const struct vm_request *request,
                      struct vm_run *out)
 {
-    struct vm_pool *pool = own_pool(ctx, kind);
+    struct vm_pool *pool = own_pool(ctx, kind, request);
     VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
     int result = take_near(ctx, pool, request, out);
     vm_lock_release(&pool->lock, ctx->region->platform);
+    if (result > 0)
+        pool->goes_on = out->block + out->count;
     if (result)
         return result < 0 ? result : 0;
     return take_scarce(ctx, pool, request, out); /* S4: without the pool's lock */
@@ -275,7 +179,7 @@ static int take_some(struct vm_ctx *ctx, unsigned kind, const struct request *re
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out)
 {
     struct vm_run run;
-    int result = take_some(ctx, POOL_NODES, &(struct request){.least = 1, .most = 1}, &run);
+    int result = take_some(ctx, VM_POOL_NODES, &(struct vm_request){.least = 1, .most = 1}, &run);
     if (result == 0)
         *offset_out = run.block * VM_BLOCK_BYTES;
     return result;
@@ -285,8 +189,8 @@ int vm_space_take_exact(struct vm_ctx *ctx, uint64_t count, uint64_t *block_out)
 {
     VM_ASSERT(count > 0 && count <= VM_CHUNK_BLOCKS);
     struct vm_run run;
-    const struct request request = {.least = (uint32_t)count, .most = (uint32_t)count};
-    int result = take_some(ctx, POOL_NODES, &request, &run);
+    const struct vm_request request = {.least = (uint32_t)count, .most = (uint32_t)count};
+    int result = take_some(ctx, VM_POOL_NODES, &request, &run);
     if (result == 0)
         *block_out = run.block;
     return result;
@@ -310,7 +214,7 @@ static int claim_large(struct vm_ctx *ctx, uint64_t group, uint64_t want, struct
         out->is_zeroed = out->is_zeroed && is_zeroed;
     }
     if (result == 0) {
-        note_run(ctx, block, out->count, POOL_CLAIM);
+        vm_note_run(ctx, block, out->count, POOL_CLAIM);
     }
     vm_chunks_unclaim(ctx, block, blocks);
     return result ? result : 1;
@@ -319,7 +223,8 @@ static int claim_large(struct vm_ctx *ctx, uint64_t group, uint64_t want, struct
 static int take_large(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct vm_run *out)
 {
     struct vm_space *space = ctx->space;
-    struct vm_pool *pool = own_pool(ctx, POOL_DATA);
+    const struct vm_pool *pool =
+        &ctx->space->pools[ctx->tx->lane * VM_POOLS_OF_LANE + VM_POOL_LONG];
     uint64_t start = pool->cursor;
     if (goal && goal < ctx->region->blocks)
         start = vm_region_bit(ctx->region, goal).group;
@@ -337,7 +242,11 @@ static int take_large(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct v
     }
 }
 
-int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct vm_run *out)
+/* From this size on a file is long. */
+#define LONG_BLOCKS 128u
+
+int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t at_block, uint64_t want,
+                      struct vm_run *out)
 {
     VM_ASSERT(want > 0);
     if (want >= VM_CHUNK_BLOCKS) {
@@ -345,9 +254,11 @@ int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct v
         if (result)
             return result < 0 ? result : 0;
     }
-    const struct request request = {
-        .goal = goal, .least = 1, .most = (uint32_t)vm_min(want, VM_CHUNK_BLOCKS)};
-    return take_some(ctx, POOL_DATA, &request, out);
+    const struct vm_request request = {.goal = goal,
+                                       .least = 1,
+                                       .most = (uint32_t)vm_min(want, VM_CHUNK_BLOCKS),
+                                       .is_long = at_block >= LONG_BLOCKS || want >= LONG_BLOCKS};
+    return take_some(ctx, request.is_long ? VM_POOL_LONG : VM_POOL_LITTLE, &request, out);
 }
 
 void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
@@ -400,7 +311,7 @@ int vm_space_init(struct vm_ctx *ctx, struct vm_space **out)
     *out = space;
     ctx->space = space;
     space->region = region;
-    space->pool_count = region->lane_count * 2;
+    space->pool_count = region->lane_count * VM_POOLS_OF_LANE;
     result = vm_alloc(ctx, space->pool_count * sizeof *space->pools, &memory);
     space->pools = memory;
     if (result == 0)

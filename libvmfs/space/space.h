@@ -32,9 +32,11 @@ struct vm_run {
  * has released what was cooling. */
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out);
 
-/* Takes 1 to `want` contiguous blocks for data, from `goal` on if that is free (0: no goal). Large
- * wants start on a chunk boundary where one is free. */
-int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct vm_run *out);
+/* Takes 1 to `want` contiguous blocks for data, from `goal` on if that is free (0: no goal). They begin at
+ * `at_block` of their file, which tells long files from little ones. Large wants start on a chunk
+ * boundary where one is free. */
+int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t at_block, uint64_t want,
+                      struct vm_run *out);
 
 /* Takes exactly `count` contiguous blocks, at most VM_CHUNK_BLOCKS. */
 int vm_space_take_exact(struct vm_ctx *ctx, uint64_t count, uint64_t *block_out);
