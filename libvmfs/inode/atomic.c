@@ -110,7 +110,7 @@ static int replace_blocks(struct vm_write *write, const struct vm_span *span, ui
     uint64_t first = vm_block_of(write->at);
     uint64_t want = vm_div_up(limit, VM_BLOCK_BYTES) - first;
     struct vm_run run;
-    int result = vm_space_take_run(ctx, vm_write_goal(write), want, &run);
+    int result = vm_space_take_run(ctx, vm_write_goal(write), vm_block_of(write->at), want, &run);
     if (result)
         return result;
     uint64_t stop = vm_min(limit, (first + run.count) * VM_BLOCK_BYTES);
