@@ -11,7 +11,7 @@
 #include "inode/table.h"
 #include "space/space.h"
 
-#define LEAVES_PER_TURN 16u
+#define LEAVES_PER_TURN 4u
 #define PATIENT_TURNS   4u
 
 /* One remap on its way. Steps return 1 when the file was changed while the locks were let go. */

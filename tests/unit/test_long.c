@@ -1,0 +1,352 @@
+/* test_long.c -- steps of many records: others get their turn in between, and each may be the last
+ *
+ * O1, O2, X1, X2, D4: a file with more extents than a record holds is freed, cut and remapped on the
+ * simulated medium, with the power cut at every fence, and with somebody waiting at every lock. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/fsck.h"
+#include "hazard_world.h"
+#include "inode/alloc.h"
+#include "inode/data.h"
+#include "inode/reap.h"
+#include "inode/remap.h"
+
+#define EXTENTS 600u
+#define SIZE    ((uint64_t)EXTENTS * VM_BLOCK_BYTES)
+
+static struct world world;
+static struct vm_ctx *const mine = &world.core.ctx;
+static uint64_t problems_before;
+static int64_t free_before;
+static int64_t gained; /* blocks, by a change that is not cut */
+
+static void start(void)
+{
+    world_init(&world);
+}
+
+static void stop(void)
+{
+    world_fini(&world);
+}
+
+TestSuite(longsteps, .init = start, .fini = stop, .timeout = 120);
+
+/* ---- a file of single blocks ---- */
+
+static void put_letter(uint64_t id, uint64_t block)
+{
+    const char text[2] = {(char)('a' + block % 23), '\0'};
+    file_write(mine, id, block * VM_BLOCK_BYTES, text);
+}
+
+static int64_t blocks_free(void)
+{
+    return vm_journal_totals(&world.core.journal).blocks_free;
+}
+
+/* Whose free space is single blocks, too: the nodes of a new map are many runs. */
+static void make_file(void)
+{
+    world.id = file_new(mine);
+    uint64_t twin = file_new(mine);
+    uint64_t rest = file_new(mine);
+    for (uint64_t block = 0; block < EXTENTS; block++) {
+        put_letter(world.id, block);
+        put_letter(twin, block);
+    }
+    int result = 0;
+    for (uint64_t len = VM_BLOCK_BYTES * 1024; len >= VM_BLOCK_BYTES;) {
+        result = vm_data_reserve(mine, rest, file_size(mine, rest), len, false);
+        len = result ? len / 2 : len;
+    }
+    cr_assert_eq(result, -VMFS_R_NO_SPACE);
+    file_resize(mine, twin, 0);
+    file_resize(mine, world.id, SIZE - VM_BLOCK_BYTES + 1);
+    world_checkpoint(mine);
+}
+
+/* This world has no names and no root, so those passes are not asked. */
+static void count_problem(void *arg, const struct vmfs_problem *problem)
+{
+    static const char *const passes[] = {"maps", "blocks", "totals", "orphans"};
+    uint64_t *count = arg;
+    for (unsigned index = 0; index < sizeof passes / sizeof passes[0]; index++)
+        *count += strcmp(problem->pass_name, passes[index]) == 0;
+}
+
+static uint64_t problems(void)
+{
+    uint64_t count = 0;
+    struct vmfs_check_result result;
+    world.is_busy = true;
+    cr_assert_eq(vm_check_run(mine, count_problem, &count, &result), 0);
+    world.is_busy = false;
+    return count;
+}
+
+static char letter_at(uint64_t block)
+{
+    char letter;
+    file_read(mine, world.id, block * VM_BLOCK_BYTES, &letter, 1);
+    return letter;
+}
+
+static void expect_letters(uint64_t from, uint64_t to, int64_t shift)
+{
+    for (uint64_t block = from; block < to; block++) {
+        char wanted = (char)('a' + (uint64_t)((int64_t)block + shift) % 23);
+        cr_assert_eq(letter_at(block), wanted, "block %llu holds %c", (unsigned long long)block,
+                     letter_at(block));
+    }
+}
+
+static void settle(void)
+{
+    int more = 1;
+    cr_assert_eq(problems(), problems_before);
+    while (more > 0)
+        more = vm_reap_orphans(mine);
+    cr_assert_eq(more, 0);
+    cr_assert_eq(vm_journal_totals(&world.core.journal).orphans, 0);
+    cr_assert_eq(problems(), problems_before);
+}
+
+/* ---- cut at every fence ---- */
+
+static void prepare(void)
+{
+    make_file();
+    free_before = blocks_free();
+    problems_before = problems();
+}
+
+static void cut_everywhere(void (*change)(void), void (*check)(void))
+{
+    static bool is_whole;
+    static uint64_t fence;
+    is_whole = false;
+    prepare();
+    change();
+    gained = blocks_free() - free_before;
+    for (fence = 1; !is_whole; fence++) {
+        struct seed seed;
+        seed_init(&seed, fence);
+        stop();
+        start();
+        prepare();
+        world_watch(&world);
+        world.core.fences_left = fence;
+        if (setjmp(world.core.cut) == 0) {
+            change();
+            is_whole = true;
+        }
+        world_crash(&world, fence % 2 ? NULL : &seed);
+        cr_log_info("fence %llu", (unsigned long long)fence);
+        settle();
+        check();
+    }
+    cr_assert_gt(fence, 5);
+}
+
+static void unlink_it(void)
+{
+    file_set_nlink(mine, world.id, 0);
+    cr_assert_eq(vm_reap(mine, world.id), 0);
+}
+
+static void check_unlinked(void)
+{
+    struct vm_inode inode;
+    int result = vm_inode_load(mine, world.id, &inode);
+    if (result == 0)
+        expect_letters(0, EXTENTS, 0);
+    else
+        cr_assert_eq(blocks_free(), free_before + gained);
+}
+
+/* The orphan bit is the way back: it is set before the power can be lost. */
+Test(longsteps, O1_unlink_cut_everywhere)
+{
+    cut_everywhere(unlink_it, check_unlinked);
+}
+
+static void truncate_it(void)
+{
+    file_resize(mine, world.id, 5);
+}
+
+/* D4: what lay beyond the end is gone before the file grows over it. */
+static void check_truncated(void)
+{
+    if (file_size(mine, world.id) != 5) {
+        expect_letters(0, EXTENTS, 0);
+        return;
+    }
+    cr_assert_eq(blocks_free(), free_before + gained);
+    file_resize(mine, world.id, SIZE);
+    for (uint64_t block = 1; block < EXTENTS; block++)
+        cr_assert_eq(letter_at(block), '\0');
+}
+
+Test(longsteps, D4_truncate_cut_everywhere)
+{
+    cut_everywhere(truncate_it, check_truncated);
+}
+
+/* Somebody extends the file after the crash and before anybody has cleaned up. */
+Test(longsteps, D4_extended_before_the_rest_is_cut)
+{
+    prepare();
+    world.core.fences_left = 2;
+    if (setjmp(world.core.cut) == 0)
+        truncate_it();
+    world_crash(&world, NULL);
+    cr_assert_eq(file_size(mine, world.id), 5);
+    struct vm_inode inode;
+    cr_assert_eq(vm_inode_load(mine, world.id, &inode), 0);
+    cr_assert(vm_inode_is_beyond(&inode));
+    file_write(mine, world.id, SIZE, "far");
+    for (uint64_t block = 1; block < EXTENTS; block++)
+        cr_assert_eq(letter_at(block), '\0');
+    settle();
+}
+
+static void collapse_it(void)
+{
+    cr_assert_eq(vm_data_collapse(mine, world.id, 100 * VM_BLOCK_BYTES, 230 * VM_BLOCK_BYTES), 0);
+}
+
+static void check_collapsed(void)
+{
+    bool is_new = file_size(mine, world.id) < SIZE - 10 * VM_BLOCK_BYTES;
+    expect_letters(0, 100, 0);
+    expect_letters(100, is_new ? EXTENTS - 230 : EXTENTS, is_new ? 230 : 0);
+    cr_assert_eq(blocks_free(), free_before + (is_new ? gained : 0));
+}
+
+Test(longsteps, X1_collapse_cut_everywhere)
+{
+    cut_everywhere(collapse_it, check_collapsed);
+}
+
+static void insert_it(void)
+{
+    cr_assert_eq(vm_data_insert(mine, world.id, 100 * VM_BLOCK_BYTES, VM_BLOCK_BYTES), 0);
+}
+
+static void check_inserted(void)
+{
+    bool is_new = file_size(mine, world.id) > SIZE;
+    expect_letters(0, 100, 0);
+    expect_letters(is_new ? 101 : 100, is_new ? EXTENTS + 1 : EXTENTS, is_new ? -1 : 0);
+    cr_assert_eq(blocks_free(), free_before + (is_new ? gained : 0));
+    if (is_new)
+        cr_assert_eq(letter_at(100), '\0');
+}
+
+Test(longsteps, X1_insert_cut_everywhere)
+{
+    cut_everywhere(insert_it, check_inserted);
+}
+
+/* ---- turns ---- */
+
+static void (*settled)(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed);
+static unsigned records;
+static unsigned records_all;
+
+static void count_record(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed)
+{
+    if (is_committed) {
+        records++;
+        records_all++;
+        cr_assert_leq(records, 1, "two records without a turn between them");
+    }
+    settled(ctx, tx, is_committed);
+}
+
+/* The one who waits at the file's stripe finds it free, and has it. */
+static void have_turn(struct world *at)
+{
+    struct vm_lock *lock = &vm_stripe_of(mine, at->id)->lock;
+    cr_assert_eq(atomic_load(&lock->state), 0);
+    atomic_fetch_add(&lock->served, 1);
+    records = 0;
+    at->hits++;
+}
+
+static void watch_turns(void)
+{
+    world_watch(&world);
+    settled = world.core.journal.hooks.settled;
+    world.core.journal.hooks.settled = count_record;
+    atomic_store(&vm_stripe_of(mine, world.id)->lock.waiting, 1);
+    world.at_wait = have_turn;
+    world.hits = records = records_all = 0;
+}
+
+Test(longsteps, O2_unlink)
+{
+    prepare();
+    file_set_nlink(mine, world.id, 0);
+    watch_turns();
+    cr_assert_eq(vm_reap(mine, world.id), 0);
+    cr_assert_gt(records_all, 6);
+    cr_assert_geq(world.hits, records_all - 1);
+}
+
+Test(longsteps, O2_truncate)
+{
+    prepare();
+    watch_turns();
+    truncate_it();
+    cr_assert_gt(records_all, 6);
+    cr_assert_geq(world.hits, records_all - 1);
+}
+
+/* Its new map is not built in one go either. */
+Test(longsteps, X3_collapse)
+{
+    prepare();
+    struct vm_inode inode;
+    cr_assert_eq(vm_inode_load(mine, world.id, &inode), 0);
+    watch_turns();
+    world.core.journal.hooks.settled = settled;
+    collapse_it();
+    cr_assert_gt(world.hits, 2);
+    expect_letters(0, 100, 0);
+    expect_letters(100, EXTENTS - 230, 230);
+}
+
+/* X3: a file that changes at every turn is remapped in the end, as it is then. */
+static void change_at_turn(struct world *at)
+{
+    struct vm_lock *lock = &vm_stripe_of(mine, at->id)->lock;
+    atomic_fetch_add(&lock->served, 1);
+    if (at->is_busy)
+        return;
+    at->is_busy = true;
+    at->hits++;
+    struct vm_ctx *other = &world.other;
+    file_write(other, at->id, 50 * VM_BLOCK_BYTES, "!");
+    if (at->hits == 3)
+        file_write(other, at->id, (EXTENTS + 7) * (uint64_t)VM_BLOCK_BYTES, "end");
+    at->is_busy = false;
+}
+
+Test(longsteps, X3_file_that_changes)
+{
+    prepare();
+    watch_turns();
+    world.core.journal.hooks.settled = settled;
+    world.at_wait = change_at_turn;
+    insert_it();
+    cr_assert_geq(world.hits, 4);
+    cr_assert_eq(letter_at(50), '!');
+    cr_assert_eq(letter_at(EXTENTS + 8), 'e');
+    expect_letters(101, EXTENTS + 1, -1);
+    cr_assert_eq(problems(), problems_before);
+}
