@@ -1,7 +1,8 @@
 /* scale_names.c -- random names in one directory and over directories of ten, in turn
  *
  * The names are the same on both sides, and on each they are created in one random order and looked up
- * and removed in another. Neighbours of the first order go to different directories. */
+ * and removed in another. Neighbours of the first order go to different directories. Directories are
+ * given by their ids, so that the search for one of many is no part of what is compared. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 
 enum place { SPREAD, ONE_DIR, PLACES };
 
-typedef int (*name_fn)(struct vmfs *fs, const char *path);
+typedef int (*name_fn)(struct vmfs *fs, struct vmfs_at at);
 
 struct names {
     struct scale *scale;
@@ -29,31 +30,30 @@ struct names {
     uint32_t *order;
     uint32_t count; /* whole batches */
     uint64_t dirs;
+    uint64_t *ids[PLACES]; /* of the directories */
+    uint64_t batch_ids[BATCH];
     char paths[BATCH][PATH_BYTES];
 };
 
-static int make_name(struct vmfs *fs, const char *path)
+static int make_name(struct vmfs *fs, struct vmfs_at at)
 {
-    return vmfs_mknod(fs, path, 0644, 0);
+    return vmfs_mknod_at(fs, at, 0644, 0);
 }
 
-static int stat_name(struct vmfs *fs, const char *path)
+static int stat_name(struct vmfs *fs, struct vmfs_at at)
 {
     struct vmfs_stat stat;
 
-    return vmfs_stat(fs, path, 0, &stat);
+    return vmfs_stat_at(fs, at, 0, &stat);
 }
 
 /* A mixer that maps different numbers to different ones, so that no name comes twice. */
-static void format_name(const struct names *names, enum place place, uint64_t number, char *path)
+static void choose_name(struct names *names, enum place place, unsigned index, uint64_t number)
 {
     uint64_t state = number + names->scale->seed;
-    uint64_t name = random_next(&state);
 
-    if (place == SPREAD)
-        snprintf(path, PATH_BYTES, "/s%" PRIu64 "/%016" PRIx64, number % names->dirs, name);
-    else
-        snprintf(path, PATH_BYTES, "/d/%016" PRIx64, name);
+    snprintf(names->paths[index], PATH_BYTES, "%016" PRIx64, random_next(&state));
+    names->batch_ids[index] = names->ids[place][place == SPREAD ? number % names->dirs : 0];
 }
 
 static int call_batch(struct names *names, enum place place, name_fn call, double *ns)
@@ -62,7 +62,7 @@ static int call_batch(struct names *names, enum place place, name_fn call, doubl
     uint64_t start = ticks_now();
 
     for (unsigned i = 0; i < BATCH; i++) {
-        int err = call(fs, names->paths[i]);
+        int err = call(fs, vmfs_at(names->batch_ids[i], names->paths[i]));
         if (err != 0)
             return err;
     }
@@ -81,7 +81,7 @@ static int call_singles(struct names *names, enum place place, name_fn call,
         err = vmfs_counters(fs, VMFS_COUNTERS_THREAD, &before);
         uint64_t start = ticks_now();
         if (err == 0)
-            err = call(fs, names->paths[i]);
+            err = call(fs, vmfs_at(names->batch_ids[i], names->paths[i]));
         uint64_t end = ticks_now();
         if (err == 0)
             err = vmfs_counters(fs, VMFS_COUNTERS_THREAD, &after);
@@ -100,7 +100,7 @@ static int run_batch(struct names *names, enum place place, name_fn call, uint64
     double ns;
 
     for (unsigned i = 0; i < BATCH; i++)
-        format_name(names, place, names->order[batch * BATCH + i], names->paths[i]);
+        choose_name(names, place, i, names->order[batch * BATCH + i]);
     if (batch % SINGLE_EVERY == 0)
         return call_singles(names, place, call, samples);
     int err = call_batch(names, place, call, &ns);
@@ -140,14 +140,26 @@ static void shuffle(struct names *names, uint64_t round)
     }
 }
 
+static int make_dir(struct vmfs *fs, const char *path, uint64_t *id)
+{
+    struct vmfs_stat stat;
+    int err = vmfs_mkdir(fs, path, 0755);
+
+    if (err == 0)
+        err = vmfs_stat(fs, path, 0, &stat);
+    if (err == 0)
+        *id = stat.ino;
+    return err;
+}
+
 static int make_dirs(struct names *names)
 {
     char path[PATH_BYTES];
-    int err = vmfs_mkdir(names->regions[ONE_DIR].fs, "/d", 0755);
+    int err = make_dir(names->regions[ONE_DIR].fs, "/d", names->ids[ONE_DIR]);
 
     for (uint64_t i = 0; err == 0 && i < names->dirs; i++) {
         snprintf(path, sizeof(path), "/s%" PRIu64, i);
-        err = vmfs_mkdir(names->regions[SPREAD].fs, path, 0755);
+        err = make_dir(names->regions[SPREAD].fs, path, &names->ids[SPREAD][i]);
     }
     return err;
 }
@@ -160,7 +172,7 @@ static int run_phases(struct names *names)
     } phases[] = {
         {make_name, {SCALE_CREATE_SPREAD, SCALE_CREATE_DIR}},
         {stat_name, {SCALE_STAT_SPREAD, SCALE_STAT_DIR}},
-        {vmfs_unlink, {SCALE_UNLINK_SPREAD, SCALE_UNLINK_DIR}},
+        {vmfs_unlink_at, {SCALE_UNLINK_SPREAD, SCALE_UNLINK_DIR}},
     };
     int err = make_dirs(names);
 
@@ -180,7 +192,11 @@ int scale_names_group(struct scale *scale)
                            .dirs = scale->count / PER_DIR,
                            .count = (uint32_t)(scale->count / BATCH * BATCH)};
     names.order = calloc(scale->count, sizeof(*names.order));
-    int err = names.order == NULL ? -ENOMEM : 0;
+    names.ids[SPREAD] = calloc(names.dirs, sizeof(*names.ids[SPREAD]));
+    names.ids[ONE_DIR] = calloc(1, sizeof(*names.ids[ONE_DIR]));
+    bool has_memory =
+        names.order != NULL && names.ids[SPREAD] != NULL && names.ids[ONE_DIR] != NULL;
+    int err = has_memory ? 0 : -ENOMEM;
     if (err == 0)
         err = scale_region_open(scale, &names.regions[SPREAD],
                                 files_bytes + names.dirs * DIR_ROOM_BYTES);
@@ -190,6 +206,7 @@ int scale_names_group(struct scale *scale)
         err = run_phases(&names);
     free(names.order);
     for (unsigned place = 0; place < PLACES; place++) {
+        free(names.ids[place]);
         int close_err = scale_region_close(&names.regions[place]);
 
         err = err != 0 ? err : close_err;
