@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Pages of zeros at one time. One instruction needs few; when they run out the oldest goes back to the
@@ -80,6 +81,15 @@ static bool is_zero_page(const struct vm_guard *guard, const uint8_t *page)
     return false;
 }
 
+/* The system call itself: a sanitizer takes mmap() for a store, while here other threads may well be
+ * reading the page. */
+static bool map_page(uint8_t *page, int flags, int fd, uint64_t offset)
+{
+    long address = syscall(SYS_mmap, page, (size_t)VM_BLOCK_BYTES, PROT_READ | PROT_WRITE,
+                           flags | MAP_FIXED, fd, (off_t)offset);
+    return address != -1;
+}
+
 /* The file over a page of zeros, or what the file still gives there: a fault. */
 static bool give_back(struct vm_guard *guard, unsigned index)
 {
@@ -87,10 +97,8 @@ static bool give_back(struct vm_guard *guard, unsigned index)
     uint8_t *page = guard->zeros[index];
     if (!page)
         return true;
-    off_t offset = (off_t)(fs->file_offset + (uint64_t)(page - fs->map));
-    void *map = mmap(page, VM_BLOCK_BYTES, PROT_READ | PROT_WRITE, fs->map_flags | MAP_FIXED,
-                     fs->fd, offset);
-    if (map == MAP_FAILED)
+    uint64_t offset = fs->file_offset + (uint64_t)(page - fs->map);
+    if (!map_page(page, fs->map_flags, fs->fd, offset))
         return false;
     guard->zeros[index] = NULL;
     atomic_fetch_sub(&guard->zero_count, 1);
@@ -111,8 +119,7 @@ static bool put_zeros(struct vm_guard *guard, uint8_t *page)
     atomic_store(&fs->volume.journal.is_poisoned, true); /* G2 */
     atomic_fetch_add(&guard->zero_count, 1);             /* G1: marked, */
     atomic_fetch_add(&guard->losses, 1);                 /* G1: then counted */
-    return mmap(page, VM_BLOCK_BYTES, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    return map_page(page, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static bool absorb(const siginfo_t *info)

@@ -1,10 +1,10 @@
-/* test_guard.c -- a region that loses its backing while it is open (VMFS_GUARD) */
+/* test_guard.c -- a region that loses its backing while it is open (VMFS_GUARD)
+ *
+ * With threads: guard_stress.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -452,83 +452,4 @@ Test(guard, only_by_path_and_in_a_file)
         mmap(NULL, REGION_MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     expect_code(vmfs_attach(memory, REGION_MIB, &options, &fs), -EINVAL);
     expect_ok(vmfs_close(at.fs));
-}
-
-/* ---- threads ---- */
-
-#define THREADS 4
-
-static _Atomic bool is_over;
-
-struct hammer {
-    pthread_t thread;
-    uint64_t seed;
-    struct tally reads;
-    unsigned changes;
-    unsigned refused;
-};
-
-static void hammer_change(struct hammer *self, unsigned turn)
-{
-    char path[32];
-    snprintf(path, sizeof path, "/t%llu-%u", (unsigned long long)self->seed, turn / 2 % 64);
-    int err = turn % 2 ? vmfs_unlink(at.fs, path) : vmfs_mknod(at.fs, path, 0644, 0);
-    bool is_allowed = err == 0 || err == -EIO || err == -EROFS || err == -EEXIST ||
-                      err == -ENOENT || err == -EUCLEAN;
-    cr_assert(is_allowed, "seed %llu: a change returned %d", (unsigned long long)self->seed, err);
-    self->changes += err == 0;
-    self->refused += err == -EIO || err == -EROFS;
-}
-
-static void *hammer_run(void *arg)
-{
-    struct hammer *self = arg;
-    struct seed seed;
-    char path[32];
-    seed_init(&seed, self->seed);
-    for (unsigned turn = 0; !atomic_load(&is_over); turn++) {
-        struct vmfs_file *file;
-        unsigned number = (unsigned)seed_below(&seed, FILES);
-        file_name(path, number);
-        hammer_change(self, turn);
-        if (vmfs_file_open(at.fs, path, VMFS_O_RDONLY, 0, &file) != 0)
-            continue;
-        for (unsigned piece = 0; piece < 4; piece++)
-            read_piece(file, number, seed_below(&seed, PIECES), &self->reads);
-        (void)vmfs_file_close(file);
-    }
-    return NULL;
-}
-
-/* The file shrinks step by step under threads that read and change: no read that succeeds is wrong, and
- * everybody comes to an end. */
-Test(guard, threads)
-{
-    static struct hammer hammers[THREADS];
-    for (unsigned number = 0; number < FILES; number++)
-        (void)expected_bytes(number);
-    for (unsigned index = 0; index < THREADS; index++) {
-        hammers[index].seed = index + 1;
-        pthread_create(&hammers[index].thread, NULL, hammer_run, &hammers[index]);
-    }
-    for (unsigned step = 0; step < 12; step++) {
-        usleep(30000);
-        cut((off_t)(REGION_BYTES - step * REGION_BYTES / 16));
-    }
-    atomic_store(&is_over, true);
-    struct hammer sum = {.seed = 0};
-    for (unsigned index = 0; index < THREADS; index++) {
-        pthread_join(hammers[index].thread, NULL);
-        sum.reads.good += hammers[index].reads.good;
-        sum.reads.lost += hammers[index].reads.lost;
-        sum.changes += hammers[index].changes;
-        sum.refused += hammers[index].refused;
-    }
-    cr_assert_gt(sum.reads.good, 0);
-    cr_assert_gt(sum.reads.lost, 0);
-    cr_assert_gt(sum.changes, 0);
-    cr_assert_gt(sum.refused, 0);
-    struct tally alone = read_all(at.fs);
-    cr_assert_gt(alone.good, 0);
-    expect_code(vmfs_close(at.fs), -EIO);
 }
