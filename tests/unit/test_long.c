@@ -12,6 +12,7 @@
 #include "inode/data.h"
 #include "inode/reap.h"
 #include "inode/remap.h"
+#include "inode/shift.h"
 
 #define EXTENTS 600u
 #define BLOCKS  (2 * EXTENTS) /* every second one is a hole */
@@ -250,6 +251,49 @@ static void check_inserted(void)
 Test(longsteps, X1_insert_cut_everywhere)
 {
     cut_everywhere(insert_it, check_inserted);
+}
+
+/* ---- extents ---- */
+
+static int keep_extent(struct vm_ctx *ctx, void *arg, const struct vm_extent *extent)
+{
+    struct vm_extent **next = arg;
+    (void)ctx;
+    *(*next)++ = *extent;
+    return 0;
+}
+
+/* What was split is joined again where it comes together again. */
+Test(longsteps, split_and_joined)
+{
+    const struct vm_extent whole = {.file_block = 3, .block = 1000, .blocks = 10, .birth = 1};
+    const struct vm_shift shift = {8, 9, 0 - (uint64_t)1};
+    const struct vm_extent halves[2] = {
+        {.file_block = 3, .block = 1000, .blocks = 5, .birth = 1},
+        {.file_block = 9, .block = 1005, .blocks = 5, .birth = 1},
+    };
+    struct vm_extent out[2] = {{0}};
+    struct vm_extent *next = out;
+    struct vm_shift_stream stream = {.shift = &shift, .out = keep_extent, .arg = &next};
+    struct vm_inode inode = {.offset = 0};
+    for (unsigned half = 0; half < 2; half++)
+        cr_assert_eq(vm_shift_add(mine, &stream, &inode, &halves[half]), 0);
+    cr_assert_eq(vm_shift_end(mine, &stream), 0);
+    cr_assert_eq(next - out, 1);
+    cr_assert(out[0].file_block == whole.file_block && out[0].block == whole.block &&
+              out[0].blocks == whole.blocks);
+}
+
+/* Leaves that are sound each may contradict each other: that is damage, not an assertion. */
+Test(longsteps, disorder_between_leaves)
+{
+    const struct vm_shift shift = {0, 0, 1};
+    struct vm_shift_stream stream = {.shift = &shift};
+    struct vm_inode inode = {.offset = 0};
+    const struct vm_extent first = {.file_block = 3, .block = 1000, .blocks = 10};
+    const struct vm_extent second = {.file_block = 12, .block = 2000, .blocks = 1};
+    cr_assert_eq(vm_shift_add(mine, &stream, &inode, &first), 0);
+    cr_assert_eq(vm_shift_add(mine, &stream, &inode, &second), -VMFS_R_EXTENT_ORDER);
 }
 
 /* ---- turns ---- */
