@@ -37,6 +37,11 @@ int vm_dir_find(struct vm_ctx *ctx, const struct vm_inode *dir, struct vm_name n
     return vm_named_find(ctx, &map, name, hit);
 }
 
+uint32_t vm_dir_hit_type(const struct vm_named_hit *hit)
+{
+    return mode_type(hit->entry.type);
+}
+
 static void count_entries(struct vm_ctx *ctx, struct vm_inode *dir, const struct vm_map *map,
                           int change)
 {
@@ -49,8 +54,7 @@ int vm_dir_add(struct vm_ctx *ctx, struct vm_inode *dir, struct vm_name name,
                const struct vm_named_hit *missed, const struct vm_inode *child)
 {
     struct vm_map map = vm_inode_data_map(dir);
-    const struct vm_named_new entry = {
-        .value = child->id, .name = name, .type = entry_type(child)};
+    const struct vm_named_new entry = {.value = child->id, .name = name, .type = entry_type(child)};
     int result = vm_named_insert_at(ctx, &map, missed, &entry);
     if (result == 0)
         count_entries(ctx, dir, &map, 1);

@@ -27,6 +27,9 @@ int vm_dir_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
 int vm_dir_find(struct vm_ctx *ctx, const struct vm_inode *dir, struct vm_name name,
                 struct vm_named_hit *hit);
 
+/* The type that an entry remembers, as mode bits. */
+uint32_t vm_dir_hit_type(const struct vm_named_hit *hit);
+
 /* Stage a change of the entries, of the count and of the times; the caller stores the directory. `missed`
  * and `hit` are what vm_dir_find() said, under the locks that are held. */
 int vm_dir_add(struct vm_ctx *ctx, struct vm_inode *dir, struct vm_name name,

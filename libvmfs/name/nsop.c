@@ -55,9 +55,9 @@ static void inherit(const struct vm_inode *dir, struct vm_inode *child)
         child->m.mode = vm_put16((uint16_t)(vm_inode_mode(child) | VM_MODE_SET_GROUP));
 }
 
-/* The new inode's stripe is taken too: who still knows the slot by an older id must not read it
- * while it is stored. 1 if that stripe cannot be had in this order. */
-static int make_child(struct vm_ctx *ctx, const struct vm_inode *dir, const struct vm_new *new,
+/* Takes a slot and makes the inode in it, all that needs no lock. The record of an older inode in this
+ * slot is in its home, so nobody else stores there. */
+static int child_make(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new,
                       struct vm_inode *child)
 {
     uint64_t id;
@@ -65,27 +65,32 @@ static int make_child(struct vm_ctx *ctx, const struct vm_inode *dir, const stru
     int result = vm_table_take(ctx, &id, &offset);
     if (result)
         return result;
-    if (!vm_lock_another(ctx, id))
-        return 1;
     vm_inode_make(ctx, id, offset, new->mode, child);
-    inherit(dir, child);
     vm_inode_set_nlink(child, new->open ? 0 : vm_inode_is_directory(child) ? 2 : 1);
     if (vm_inode_is_directory(child))
-        child->m.parent = vm_put64(dir->id);
+        child->m.parent = vm_put64(dir_id);
     if (child->m.kind == VM_INODE_SPECIAL) {
         child->m.form = VM_BODY_DEVICE;
         child->m.body.word[0] = vm_put64(new->rdev);
     }
-    if (child->m.kind == VM_INODE_SYMLINK)
-        result = store_target(ctx, child, new);
+    return 0;
+}
+
+/* Stages the inode, with what it has from its directory. A block for a target is taken here, as nobody waits
+ * for a stripe who has blocks (S4). */
+static int child_store(struct vm_ctx *ctx, const struct vm_inode *dir, const struct vm_new *new,
+                       struct vm_inode *child)
+{
+    inherit(dir, child);
+    int result = child->m.kind == VM_INODE_SYMLINK ? store_target(ctx, child, new) : 0;
     return result ? result : vm_inode_store(ctx, child);
 }
 
+/* `made` is what became of the child that was made before the lock was taken. */
 static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
-                         const struct vm_new *new, uint64_t *id_out)
+                         const struct vm_new *new, struct vm_inode *child, int made)
 {
     struct vm_inode dir;
-    struct vm_inode child;
     struct vm_named_hit hit;
     int result = vm_dir_load(ctx, dir_id, &dir);
     if (result == 0)
@@ -95,54 +100,58 @@ static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name nam
     if (result == 0)
         result = vm_inode_check_change(ctx, &dir, true);
     if (result == 0)
-        result = make_child(ctx, &dir, new, &child);
+        result = made ? made : child_store(ctx, &dir, new, child);
     if (result == 0)
-        result = vm_dir_add(ctx, &dir, name, &hit, &child);
+        result = vm_dir_add(ctx, &dir, name, &hit, child);
     if (result)
         return result;
-    if (vm_inode_is_directory(&child))
+    if (vm_inode_is_directory(child))
         vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) + 1);
     result = vm_inode_store(ctx, &dir);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
+    return result ? result : vm_tx_commit(ctx);
+}
+
+/* The new inode's stripe is taken too: who still knows the slot by an older id must not read it while it is
+ * stored. */
+static void lock_new(struct vm_ctx *ctx, uint64_t dir_id, uint64_t child_id)
+{
+    const uint64_t ids[2] = {dir_id, child_id};
+    vm_lock_inodes(ctx, ids, 2);
+}
+
+/* What can be done before the directory is locked is: many create in one directory. */
+int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
+                   const struct vm_new *new, uint64_t *id_out)
+{
+    struct vm_inode child;
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    int made = child_make(ctx, dir_id, new, &child);
+    lock_new(ctx, dir_id, made ? 0 : child.id);
+    result = create_locked(ctx, dir_id, name, new, &child, made);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
     if (result == 0)
         *id_out = child.id;
     return result;
 }
 
-int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
-                   const struct vm_new *new, uint64_t *id_out)
-{
-    int result = 1;
-    while (result > 0) {
-        result = vm_tx_begin(ctx);
-        if (result)
-            return result;
-        vm_lock_inodes(ctx, &dir_id, 1);
-        result = create_locked(ctx, dir_id, name, new, id_out);
-        vm_unlock_inodes(ctx);
-        vm_tx_end(ctx);
-    }
-    return result;
-}
-
 static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new,
-                          uint64_t *id_out)
+                          struct vm_inode *child)
 {
     struct vm_inode dir;
-    struct vm_inode child;
     int result = vm_dir_load(ctx, dir_id, &dir);
     if (result == 0)
         result = vm_inode_check_change(ctx, &dir, true);
     if (result == 0)
-        result = make_child(ctx, &dir, new, &child);
+        result = child_store(ctx, &dir, new, child);
     if (result == 0)
         result = vm_tx_commit(ctx);
     if (result)
         return result;
-    vm_open_list(ctx, child.id, new->open); /* O3 */
+    vm_open_list(ctx, child->id, new->open); /* O3 */
     new->open->is_linkable = new->is_linkable;
-    *id_out = child.id;
     return 0;
 }
 
@@ -150,16 +159,19 @@ static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_n
 int vm_name_tmpfile(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new, uint64_t *id_out)
 {
     VM_ASSERT(new->open && (new->mode &VM_MODE_TYPE) == VM_MODE_FILE);
-    int result = 1;
-    while (result > 0) {
-        result = vm_tx_begin(ctx);
-        if (result)
-            return result;
-        vm_lock_inodes(ctx, &dir_id, 1);
-        result = tmpfile_locked(ctx, dir_id, new, id_out);
+    struct vm_inode child;
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    result = child_make(ctx, dir_id, new, &child);
+    if (result == 0) {
+        lock_new(ctx, dir_id, child.id);
+        result = tmpfile_locked(ctx, dir_id, new, &child);
         vm_unlock_inodes(ctx);
-        vm_tx_end(ctx);
     }
+    vm_tx_end(ctx);
+    if (result == 0)
+        *id_out = child.id;
     return result;
 }
 

@@ -64,8 +64,8 @@ static int check_not_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
     return found > 0 ? vm_raise(&ctx->err, VMFS_R_RENAME_CYCLE, upper) : found;
 }
 
-/* Looks again under the locks: 1 if both names still mean what was locked. */
-static int load_all(struct rename *rename)
+/* Under the locks of the directories: loads them and finds what the names mean. */
+static int find_both(struct rename *rename, uint64_t ids[2])
 {
     struct vm_ctx *ctx = rename->ctx;
     bool is_one = rename->ends[0].dir_id == rename->ends[1].dir_id;
@@ -79,15 +79,19 @@ static int load_all(struct rename *rename)
         result = vm_dir_find(ctx, rename->dir[end], rename->ends[end].name, &rename->hits[end]);
         if (result < 0)
             return result;
-        uint64_t id = result ? rename->hits[end].entry.value : 0;
-        if (id != rename->ids[end])
-            return 0;
-        result = id ? vm_inode_load(ctx, id, &rename->child[end]) : 0;
-        if (result)
-            return result;
+        ids[end] = result ? rename->hits[end].entry.value : 0;
     }
+    return 0;
+}
+
+static int load_children(struct rename *rename)
+{
+    int result = 0;
+    for (unsigned end = 0; result == 0 && end < 2; end++)
+        if (rename->ids[end])
+            result = vm_inode_load(rename->ctx, rename->ids[end], &rename->child[end]);
     rename->has_target = rename->ids[1] != 0;
-    return 1;
+    return result;
 }
 
 static int check_replace(const struct rename *rename)
@@ -169,7 +173,8 @@ static int stage_move(struct rename *rename)
     int result = vm_dir_remove(ctx, rename->dir[0], &rename->hits[0]);
     if (result)
         return result;
-    return vm_dir_add(ctx, rename->dir[1], rename->ends[1].name, &rename->hits[1], &rename->child[0]);
+    return vm_dir_add(ctx, rename->dir[1], rename->ends[1].name, &rename->hits[1],
+                      &rename->child[0]);
 }
 
 static int stage(struct rename *rename)
@@ -194,18 +199,36 @@ static int stage(struct rename *rename)
     return result;
 }
 
-/* 1 to start over. */
-static int rename_locked(struct rename *rename)
+/* All that is concerned is locked. */
+static int rename_found(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
-    int result = load_all(rename);
-    if (result <= 0)
-        return result ? result : 1;
+    int result = load_children(rename);
+    if (result)
+        return result;
     bool is_same = rename->has_target && rename->ids[0] == rename->ids[1];
     if (is_same && !(rename->flags & VM_RENAME_NOREPLACE))
         return 0;
     result = stage(rename);
     return result ? result : vm_tx_commit(ctx);
+}
+
+/* Looks again: 1 to start over, as the names mean something else by now. */
+static int rename_locked(struct rename *rename)
+{
+    uint64_t ids[2];
+    int result = find_both(rename, ids);
+    if (result)
+        return result;
+    bool is_as_seen = ids[0] == rename->ids[0] && ids[1] == rename->ids[1];
+    return is_as_seen ? rename_found(rename) : 1;
+}
+
+static int check_missing(const struct rename *rename)
+{
+    bool must_exist = rename->flags & VM_RENAME_EXCHANGE;
+    bool is_missing = !rename->ids[0] || (must_exist && !rename->ids[1]);
+    return is_missing ? vm_path_missing(rename->ctx) : 0;
 }
 
 static int look_up(struct rename *rename)
@@ -218,9 +241,7 @@ static int look_up(struct rename *rename)
         if (found < 0)
             return found;
     }
-    bool must_exist = rename->flags & VM_RENAME_EXCHANGE;
-    bool is_missing = !rename->ids[0] || (must_exist && !rename->ids[1]);
-    return is_missing ? vm_path_missing(rename->ctx) : 0;
+    return check_missing(rename);
 }
 
 /* What is moved must not be above where it goes; nor may the target of a replacement be above what is
@@ -239,15 +260,18 @@ static int check_cycles(struct rename *rename)
 
 /* What Linux says before it looks at kinds: that the target is there, and that what is moved lies below
  * what it would replace. */
+static bool is_file_over_directory(const struct rename *rename)
+{
+    return !(rename->flags & VM_RENAME_EXCHANGE) && rename->types[0] != VM_MODE_DIRECTORY &&
+           rename->types[1] == VM_MODE_DIRECTORY;
+}
+
 static int check_target(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
-    bool is_file_over_directory = !(rename->flags & VM_RENAME_EXCHANGE) &&
-                                  rename->types[0] != VM_MODE_DIRECTORY &&
-                                  rename->types[1] == VM_MODE_DIRECTORY;
     if (rename->ids[1] && (rename->flags & VM_RENAME_NOREPLACE))
         return vm_name_exists(ctx, rename->ids[1]);
-    if (!is_file_over_directory)
+    if (!is_file_over_directory(rename))
         return 0;
     int found = is_above(ctx, rename->ids[1], rename->ends[0].dir_id);
     return found > 0 ? vm_raise(&ctx->err, VMFS_R_OVER_ANCESTOR, rename->ids[1]) : found;
@@ -277,10 +301,45 @@ static int rename_begun(struct rename *rename)
     return result;
 }
 
+/* With the directories locked, most renames can look once and lock what they found: 1 and nothing is changed
+ * if this one cannot. Directories change their parents only in the long way, which has the rename lock (R1). */
+static int rename_quick(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    int result = find_both(rename, rename->ids);
+    for (unsigned end = 0; result == 0 && end < 2; end++)
+        rename->types[end] = rename->ids[end] ? vm_dir_hit_type(&rename->hits[end]) : 0;
+    if (result == 0)
+        result = check_missing(rename);
+    if (result)
+        return result;
+    if (moves_directory(rename) || is_file_over_directory(rename))
+        return 1;
+    for (unsigned end = 0; end < 2; end++)
+        if (rename->ids[end] && !vm_lock_another(ctx, rename->ids[end]))
+            return 1;
+    result = check_target(rename);
+    return result ? result : rename_found(rename);
+}
+
+static int rename_first(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    const uint64_t ids[2] = {rename->ends[0].dir_id, rename->ends[1].dir_id};
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    vm_lock_inodes(ctx, ids, 2);
+    result = rename_quick(rename);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
 int vm_name_rename(struct vm_ctx *ctx, struct vm_end from, struct vm_end to, uint32_t flags)
 {
     struct rename rename = {.ctx = ctx, .ends = {from, to}, .flags = flags};
-    int result = 1;
+    int result = rename_first(&rename);
     while (result > 0) {
         result = look_up(&rename);
         if (result == 0)
