@@ -9,7 +9,7 @@ not reached their homes, with two files that were unlinked while they were open.
 
     v1.img.xz     the region
     v1.txt        golden_dump: names, attributes, data, holes, extended attributes
-    v1-tools.txt  what `vmfs fsck`, `vmfs info` and `vmfs dump` say; of info the lines that the image decides
+    v1-tools.txt  what `vmfs fsck`, `info`, `dump` and `map` say; of info the lines that the image decides
     v1.json       the region's SHA-256, and the totals when it was opened for writing and closed
 """
 import hashlib
@@ -29,7 +29,9 @@ FACTS = FOLDER / "v1.json"
 PACKED_MAX = 300_000
 BLOCK = 4096
 # Each with its exit status; info says more, about the machine, which is left out.
-COMMANDS = (("fsck",), ("info",))
+COMMANDS = (("fsck",), ("info",), ("dump", "--peek", "super"), ("dump", "--peek", "journal"), ("dump", "tree"),
+            ("dump", "inode", "/many"), ("dump", "inode", "/attributes"), ("dump", "inode", "/links/in-a-block"),
+            ("dump", "inode", "/files/extents-in-a-tree"), ("dump", "inode", "/files/partly-written"), ("map",))
 INFO_LINES = ("size:", "uuid:", "format:", "features:", "lanes:", "journal:", "blocks:", "inodes:", "orphans:")
 
 
@@ -51,7 +53,9 @@ class Build:
     def tools(self, region):
         said = []
         for verb, *arguments in COMMANDS:
-            status, text = self.run("tools/vmfs", verb, region, *arguments)
+            options = [argument for argument in arguments if argument.startswith("--")]
+            rest = [argument for argument in arguments if not argument.startswith("--")]
+            status, text = self.run("tools/vmfs", verb, *options, region, *rest)
             lines = text.replace(str(region), "REGION").splitlines()
             if verb == "info":
                 lines = [line for line in lines if line.startswith(INFO_LINES)]

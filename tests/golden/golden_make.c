@@ -89,7 +89,23 @@ static void make_files(struct vmfs *fs)
     put(fs, "/files/partly-written", 50000, 9000);
     put(fs, "/files/punched", 0, 100000);
     reserve(fs, "/files/punched", VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, 10000, 50000);
+    put(fs, "/files/inserted", 0, 5 * BLOCK);
+    reserve(fs, "/files/inserted", VMFS_ALLOC_INSERT, BLOCK, 3 * BLOCK);
     reserve(fs, "/files/second-group", VMFS_ALLOC_KEEP_SIZE, 0, (uint64_t)120 << 20);
+}
+
+/* Written all at once over older blocks, and named when it was complete. */
+static void make_atomic(struct vmfs *fs)
+{
+    char bytes[20000];
+    struct vmfs_file *file;
+    fill(bytes, sizeof bytes, "atomic", 0);
+    must(vmfs_file_open(fs, "/files", VMFS_O_TMPFILE | VMFS_O_RDWR | VMFS_O_ATOMIC, 0600, &file),
+         "tmpfile");
+    must(vmfs_file_pwrite(file, bytes, sizeof bytes, 0), "first");
+    must(vmfs_file_pwrite(file, bytes, 9000, 5000), "second");
+    must(vmfs_file_link(file, vmfs_at(0, "/files/atomic")), "link");
+    must(vmfs_file_close(file), "close");
 }
 
 /* `number` in `name_bytes` bytes. */
@@ -208,6 +224,7 @@ static void first_life(const char *path)
     options.owner_gid = 100;
     must(vmfs_open(path, &options, &fs), path);
     make_files(fs);
+    make_atomic(fs);
     make_names(fs);
     make_links(fs);
     make_attributes(fs);
