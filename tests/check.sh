@@ -141,7 +141,9 @@ suite_tsan() {
     need gcc
     CC=gcc configure tsan -Db_sanitize=thread -Db_lundef=false && compile tsan &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_test" --seconds \
-            "$(quick_or_long 5 60)"
+            "$(quick_or_long 5 60)" &&
+        TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/guard_stress" --rounds \
+            "$(quick_or_long 3 30)"
 }
 
 suite_stress() {

@@ -68,6 +68,9 @@ static int64_t open_file(struct mapping *mapping)
         return system_error(mapping->err, "the region cannot be opened, errno ");
     if (fstat(fs->fd, &mapping->st) != 0)
         return system_error(mapping->err, "the region cannot be examined, errno ");
+    /* A device's pages are larger than those that the guard puts in their place. */
+    if (wants(mapping, VMFS_GUARD) && !S_ISREG(mapping->st.st_mode))
+        return vm_errno(vm_raise(mapping->err, VMFS_R_GUARD_PLACE, 0));
     return 0;
 }
 
@@ -254,14 +257,6 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
     return 0;
 }
 
-/* A device's pages are larger than those that the guard puts in their place. */
-static int64_t guard_map(struct mapping *mapping)
-{
-    if (!S_ISREG(mapping->st.st_mode))
-        return vm_errno(vm_raise(mapping->err, VMFS_R_GUARD_PLACE, 0));
-    return vm_errno(vm_guard_start(mapping->fs, mapping->err));
-}
-
 static int64_t map_steps(struct mapping *mapping)
 {
     bool is_dax = false;
@@ -275,7 +270,7 @@ static int64_t map_steps(struct mapping *mapping)
     if (result == 0)
         result = map_file(mapping, &is_dax);
     if (result == 0 && wants(mapping, VMFS_GUARD))
-        result = guard_map(mapping);
+        result = vm_errno(vm_guard_start(mapping->fs, mapping->err));
     if (result == 0)
         result = choose_durability(mapping, is_dax);
     return result;

@@ -451,5 +451,7 @@ Test(guard, only_by_path_and_in_a_file)
     void *memory =
         mmap(NULL, REGION_MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     expect_code(vmfs_attach(memory, REGION_MIB, &options, &fs), -EINVAL);
+    expect_code(open_guarded("/dev/zero", 0, &fs), -EOPNOTSUPP);
+    cr_assert_eq(at.log.reason, VMFS_R_GUARD_PLACE);
     expect_ok(vmfs_close(at.fs));
 }
