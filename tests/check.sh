@@ -133,6 +133,7 @@ suite_asan() {
         run_suites asan unit || exit 1
     fi
     run_suites asan api &&
+        ASAN_OPTIONS=detect_leaks=1 "$build/asan/tests/api/guard_stress" --rounds 3 &&
         ASAN_OPTIONS=detect_leaks=1 "$build/asan/tests/model/model_test" -v --ops \
             "$(quick_or_long 15000 200000)"
 }
