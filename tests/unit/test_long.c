@@ -394,3 +394,30 @@ Test(longsteps, X3_file_that_changes)
     expect_letters(101, BLOCKS + 1, -1);
     cr_assert_eq(problems(), problems_before);
 }
+
+/* Blocks were taken for a larger map than the file has in the end. */
+static void shrink_at_turn(struct world *at)
+{
+    struct vm_lock *lock = &vm_stripe_of(mine, at->id)->lock;
+    atomic_fetch_add(&lock->served, 1);
+    if (at->is_busy)
+        return;
+    at->is_busy = true;
+    if (++at->hits == 2)
+        file_resize(&world.other, at->id, 400 * VM_BLOCK_BYTES);
+    at->is_busy = false;
+}
+
+Test(longsteps, X3_file_that_shrinks)
+{
+    prepare();
+    watch_turns();
+    world.core.journal.hooks.settled = settled;
+    world.at_wait = shrink_at_turn;
+    insert_it();
+    cr_assert_geq(world.hits, 3);
+    cr_assert_eq(file_size(mine, world.id), 401 * VM_BLOCK_BYTES);
+    expect_letters(0, 100, 0);
+    expect_letters(101, 401, -1);
+    cr_assert_eq(problems(), problems_before);
+}
