@@ -3,9 +3,12 @@
  * A file is modelled as one number for each of its blocks, 0 for a hole. Sizes are chosen around the
  * ways in which a map is kept: in the inode, in one leaf, in a tree, in a tree too large for a record. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fixture.h"
 #include "seed.h"
@@ -323,4 +326,127 @@ Test(remap, no_space, .init = set_up, .fini = tear_down)
     collapse(7, 1000);
     compare();
     expect_ok(vmfs_file_close(filler));
+}
+
+/* ---- threads ---- */
+
+#define BEATEN_BLOCKS 3000u
+#define BEATEN_MS     700
+
+struct beating {
+    _Atomic bool is_over;
+    _Atomic unsigned calls;
+};
+
+static struct beating beating;
+
+/* Every block holds one number all over: a read of one sees no mixture of two. */
+static void *read_blocks(void *arg)
+{
+    struct seed seed;
+    uint64_t page[PAGE / 8];
+    seed_init(&seed, (uint64_t)(uintptr_t)arg);
+    while (!atomic_load(&beating.is_over)) {
+        uint64_t block = seed_below(&seed, BEATEN_BLOCKS);
+        int64_t got = vmfs_file_pread(file, page, PAGE, block * PAGE);
+        cr_assert(got >= 0, "%lld", (long long)got);
+        for (int64_t word = 1; word < got / 8; word++)
+            cr_assert_eq(page[word], page[0]);
+        atomic_fetch_add(&beating.calls, 1);
+    }
+    return NULL;
+}
+
+static void *change_sizes(void *arg)
+{
+    struct seed seed;
+    uint64_t page[PAGE / 8];
+    uint64_t number = (uint64_t)(uintptr_t)arg;
+    seed_init(&seed, number);
+    while (!atomic_load(&beating.is_over)) {
+        uint64_t block = seed_below(&seed, BEATEN_BLOCKS);
+        for (unsigned word = 0; word < PAGE / 8; word++)
+            page[word] = number;
+        int64_t result;
+        switch (seed_below(&seed, 8)) {
+        case 0:
+            result = vmfs_file_truncate(file, block * PAGE);
+            break;
+        case 1:
+            result = vmfs_file_allocate(file, VMFS_ALLOC_COLLAPSE, block * PAGE, 3 * PAGE);
+            break;
+        case 2:
+            result = vmfs_file_allocate(file, VMFS_ALLOC_INSERT, block * PAGE, 2 * PAGE);
+            break;
+        default:
+            result = vmfs_file_pwrite(file, page, PAGE, block * PAGE);
+            break;
+        }
+        cr_assert(result >= 0 || result == -EINVAL, "%lld", (long long)result);
+        atomic_fetch_add(&beating.calls, 1);
+    }
+    return NULL;
+}
+
+/* Many hands on one file, which goes between a few extents and thousands. */
+Test(remap, many_threads, .init = set_up, .fini = tear_down, .timeout = 60)
+{
+    pthread_t threads[5];
+    make_file(BEATEN_BLOCKS / 2, 2);
+    for (uintptr_t number = 0; number < 5; number++)
+        cr_assert_eq(pthread_create(&threads[number], NULL, number < 2 ? read_blocks : change_sizes,
+                                    (void *)(number + 1)),
+                     0);
+    const struct timespec pause = {BEATEN_MS / 1000, BEATEN_MS % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+    atomic_store(&beating.is_over, true);
+    for (unsigned number = 0; number < 5; number++)
+        pthread_join(threads[number], NULL);
+    cr_log_info("%u calls", atomic_load(&beating.calls));
+    expect_ok(region_check(fixture.fs));
+    reopen();
+    expect_ok(region_check(fixture.fs));
+}
+
+/* Names go while the files behind them are cut, grown and remapped. */
+static void *lose_names(void *arg)
+{
+    struct seed seed;
+    seed_init(&seed, (uint64_t)(uintptr_t)arg);
+    while (!atomic_load(&beating.is_over)) {
+        struct vmfs_file *mine;
+        int err = vmfs_file_open(fixture.fs, "/g", VMFS_O_CREAT | VMFS_O_RDWR, 0644, &mine);
+        cr_assert_eq(err, 0, "open: %d", err);
+        for (unsigned block = 0; block < 300; block++)
+            expect_code(vmfs_file_pwrite(mine, "x", 1, seed_below(&seed, 3000) * PAGE), 1);
+        if (seed_chance(&seed, 50))
+            (void)vmfs_file_allocate(mine, VMFS_ALLOC_INSERT, 0, PAGE);
+        if (seed_chance(&seed, 50))
+            (void)vmfs_truncate(fixture.fs, "/g", seed_below(&seed, 100) * PAGE);
+        err = vmfs_unlink(fixture.fs, "/g");
+        cr_assert(err == 0 || err == -ENOENT, "unlink: %d", err);
+        expect_ok(vmfs_file_close(mine));
+        atomic_fetch_add(&beating.calls, 1);
+    }
+    return NULL;
+}
+
+Test(remap, names_go_meanwhile, .init = set_up, .fini = tear_down, .timeout = 60)
+{
+    pthread_t threads[4];
+    expect_ok(vmfs_unlink(fixture.fs, "/f"));
+    expect_ok(vmfs_mknod(fixture.fs, "/other", 0644, 0));
+    uint64_t before = blocks_free();
+    for (uintptr_t number = 0; number < 4; number++)
+        cr_assert_eq(pthread_create(&threads[number], NULL, lose_names, (void *)(number + 1)), 0);
+    const struct timespec pause = {BEATEN_MS / 1000, BEATEN_MS % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+    atomic_store(&beating.is_over, true);
+    for (unsigned number = 0; number < 4; number++)
+        pthread_join(threads[number], NULL);
+    cr_log_info("%u files", atomic_load(&beating.calls));
+    expect_ok(region_check(fixture.fs));
+    /* But for inode chunks, of 16 blocks here, that were added for so many at once. */
+    uint64_t taken = before - blocks_free();
+    cr_assert(taken <= 64 && taken % 16 == 0, "%llu blocks", (unsigned long long)taken);
 }
