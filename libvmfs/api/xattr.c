@@ -89,8 +89,9 @@ static int64_t get_call(struct vm_ctx *ctx, void *arg)
     int result = find(ctx, call);
     if (result)
         return result;
+    call->nlink = 1;
     int64_t got = vm_read_stable(ctx, call->id, get_body, call);
-    if (got >= 0 && call->nlink == 0)
+    if (call->nlink == 0 && !vm_is_damage(got))
         result = vm_open_check(ctx, call->id);
     return result ? result : got;
 }

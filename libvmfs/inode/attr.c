@@ -83,10 +83,10 @@ static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *att
 {
     struct vm_inode inode;
     int result = vm_open_load(ctx, id, &inode);
-    if (result == 0)
-        result = check_changeable(ctx, &inode, attr);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE))
         result = check_resizable(ctx, &inode);
+    if (result == 0)
+        result = check_changeable(ctx, &inode, attr);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE) && vm_inode_is_beyond(&inode))
         result = vm_data_trim_beyond(ctx, &inode); /* D4 */
     if (result)

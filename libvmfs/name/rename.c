@@ -244,8 +244,17 @@ static int look_up(struct rename *rename)
     return check_missing(rename);
 }
 
-/* What is moved must not be above where it goes; nor may the target of a replacement be above what is
- * moved, but then it is not empty. */
+/* What is moved may lie below what it would replace. */
+static int check_over_ancestor(struct rename *rename)
+{
+    struct vm_ctx *ctx = rename->ctx;
+    if ((rename->flags & VM_RENAME_EXCHANGE) || rename->types[1] != VM_MODE_DIRECTORY)
+        return 0;
+    int found = is_above(ctx, rename->ids[1], rename->ends[0].dir_id);
+    return found > 0 ? vm_raise(&ctx->err, VMFS_R_OVER_ANCESTOR, rename->ids[1]) : found;
+}
+
+/* What is moved must not be above where it goes, nor below what it replaces. */
 static int check_cycles(struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
@@ -255,26 +264,22 @@ static int check_cycles(struct rename *rename)
     if (result == 0 && (rename->flags & VM_RENAME_EXCHANGE) &&
         rename->types[1] == VM_MODE_DIRECTORY)
         result = check_not_above(ctx, rename->ids[1], rename->ends[0].dir_id);
-    return result;
+    return result ? result : check_over_ancestor(rename);
 }
 
-/* What Linux says before it looks at kinds: that the target is there, and that what is moved lies below
- * what it would replace. */
 static bool is_file_over_directory(const struct rename *rename)
 {
     return !(rename->flags & VM_RENAME_EXCHANGE) && rename->types[0] != VM_MODE_DIRECTORY &&
            rename->types[1] == VM_MODE_DIRECTORY;
 }
 
+/* What Linux says before it looks at anything else. A file over a directory fails in any case, so that
+ * the way up need not hold still. */
 static int check_target(struct rename *rename)
 {
-    struct vm_ctx *ctx = rename->ctx;
     if (rename->ids[1] && (rename->flags & VM_RENAME_NOREPLACE))
-        return vm_name_exists(ctx, rename->ids[1]);
-    if (!is_file_over_directory(rename))
-        return 0;
-    int found = is_above(ctx, rename->ids[1], rename->ends[0].dir_id);
-    return found > 0 ? vm_raise(&ctx->err, VMFS_R_OVER_ANCESTOR, rename->ids[1]) : found;
+        return vm_name_exists(rename->ctx, rename->ids[1]);
+    return is_file_over_directory(rename) ? check_over_ancestor(rename) : 0;
 }
 
 static int rename_begun(struct rename *rename)

@@ -23,6 +23,7 @@ struct floor_run {
     struct vmfs *fs;
     struct vmfs_file *file;
     struct vmfs_dir *dir;
+    struct vmfs_file *nameless[CALLS + WARM_UP];
     uint8_t page[PAGE];
 };
 
@@ -134,6 +135,8 @@ static void run_floor(const struct floor_case *floor)
         expect_ok(vmfs_dir_close(run.dir));
     if (run.file != NULL)
         expect_ok(vmfs_file_close(run.file));
+    for (unsigned i = 0; i < CALLS + WARM_UP && run.nameless[i] != NULL; i++)
+        expect_ok(vmfs_file_close(run.nameless[i]));
     fixture_close(&run.fixture);
 }
 
@@ -158,6 +161,17 @@ static int put_dir(struct floor_run *run, unsigned i)
 static int put_two_pages(struct floor_run *run, unsigned i)
 {
     return region_put_file(run->fs, name_of("a", i), 2 * PAGE, i);
+}
+
+static int put_xattr(struct floor_run *run, unsigned i)
+{
+    int err = put_empty(run, i);
+    return err != 0 ? err : vmfs_xattr_set(run->fs, name_of("a", i), 0, "trusted.small", "v", 1);
+}
+
+static int put_link(struct floor_run *run, unsigned i)
+{
+    return vmfs_symlink(run->fs, "target", name_of("a", i));
 }
 
 /* ------------------------------------------------------------------------------ names, changing */
@@ -215,7 +229,41 @@ static int64_t call_exchange(struct floor_run *run, unsigned i)
     return vmfs_rename(run->fs, name_of("a", i), name_of("b", i), VMFS_RENAME_EXCHANGE);
 }
 
+static int open_nameless(struct floor_run *run, unsigned i)
+{
+    return vmfs_file_open(run->fs, "/a", VMFS_O_TMPFILE | VMFS_O_RDWR, 0644, &run->nameless[i]);
+}
+
+static int64_t call_tmpfile(struct floor_run *run, unsigned i)
+{
+    return open_nameless(run, i);
+}
+
+static int64_t call_file_link(struct floor_run *run, unsigned i)
+{
+    return vmfs_file_link(run->nameless[i], vmfs_at(0, name_of("a", i)));
+}
+
+static int64_t call_close_tmpfile(struct floor_run *run, unsigned i)
+{
+    struct vmfs_file *file = run->nameless[i];
+    run->nameless[i] = NULL;
+    return vmfs_file_close(file);
+}
+
 /* ------------------------------------------------------------------------- attributes, changing */
+
+static int64_t call_flags(struct floor_run *run, unsigned i)
+{
+    const struct vmfs_attr attr = {.mask = VMFS_ATTR_FLAGS,
+                                   .flags = i % 2 ? VMFS_INODE_NODUMP : VMFS_INODE_NOATIME};
+    return vmfs_setattr(run->fs, "/file", 0, &attr);
+}
+
+static int64_t call_xattr_remove(struct floor_run *run, unsigned i)
+{
+    return vmfs_xattr_remove(run->fs, name_of("a", i), 0, "trusted.small");
+}
 
 static int64_t call_chmod(struct floor_run *run, unsigned i)
 {
@@ -296,6 +344,20 @@ static int64_t call_readdir(struct floor_run *run, unsigned i)
     return vmfs_dir_read(run->dir, &entry) == 1 ? 0 : -1;
 }
 
+/* Each is read for the first time, so that each call sets an access time. */
+static int64_t call_readlink(struct floor_run *run, unsigned i)
+{
+    char byte;
+    return vmfs_readlink(run->fs, name_of("a", i), &byte, 1);
+}
+
+static int64_t call_opendir(struct floor_run *run, unsigned i)
+{
+    struct vmfs_dir *dir;
+    int err = vmfs_dir_open(run->fs, name_of("a", i), &dir);
+    return err != 0 ? err : vmfs_dir_close(dir);
+}
+
 static int64_t call_xattr_get(struct floor_run *run, unsigned i)
 {
     (void)i;
@@ -324,6 +386,11 @@ FLOOR(rename_same_directory, 1, put_empty, call_rename_same)
 FLOOR(rename_cross_directory, 1, put_empty, call_rename_cross)
 FLOOR(rename_over_existing, 1, put_both, call_rename_cross)
 FLOOR(rename_exchange, 1, put_both, call_exchange)
+FLOOR(tmpfile, 1, NULL, call_tmpfile)
+FLOOR(file_link, 1, open_nameless, call_file_link)
+FLOOR(close_of_tmpfile, 1, open_nameless, call_close_tmpfile)
+FLOOR(flags, 1, NULL, call_flags)
+FLOOR(xattr_remove, 1, put_xattr, call_xattr_remove)
 FLOOR(chmod, 1, NULL, call_chmod)
 FLOOR(utimens, 1, NULL, call_utimens)
 FLOOR(xattr_set, 1, NULL, call_xattr_set)
@@ -335,6 +402,7 @@ FLOOR(stat, 0, put_empty, call_stat)
 FLOOR(lookup_of_missing, 0, put_empty, call_lookup_missing)
 FLOOR(open_and_close, 0, put_empty, call_open_close)
 FLOOR(read, 0, NULL, call_read)
+FLOOR(opendir_and_close, 0, put_dir, call_opendir)
 FLOOR(readdir, 0, put_empty, call_readdir)
 FLOOR(xattr_list, 0, NULL, call_xattr_get)
 

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -58,9 +60,15 @@ static void tear_down(void)
 
 TestSuite(names, .init = set_up, .fini = tear_down, .timeout = 120);
 
+/* Who makes the calls in the region. */
+static uint32_t caller = UINT32_MAX;
+
 static struct vmfs_at here(const char *path)
 {
-    return vmfs_at(base, path);
+    struct vmfs_at at = vmfs_at(base, path);
+    at.uid = caller;
+    at.gid = caller;
+    return at;
 }
 
 /* ---------------------------------------------------------------------------- one call, twice */
@@ -414,6 +422,12 @@ static void run_both(const struct call *call)
         new_trees();
 }
 
+/* A call that must succeed on both sides, and leaves its trees. */
+static void run_pair(const struct call *call)
+{
+    cr_assert(system_run(call) == 0 && vmfs_run(call) == 0, "making %s", call->path);
+}
+
 /* ------------------------------------------------------------------------------------- all paths */
 
 #define NAME_50  "12345678901234567890123456789012345678901234567890"
@@ -512,4 +526,250 @@ Test(names, open)
                                         .other = "",
                                         .flags = flags});
             }
+}
+
+/* ------------------------------------------------------------------------------ flags and owners */
+
+/* One object, whatever it is called by now. */
+struct object {
+    int fd;
+    uint64_t id;
+};
+
+static struct object object_open(const char *path)
+{
+    struct object object = {.fd = openat(base_fd, path, O_RDONLY)};
+    struct vmfs_stat stat;
+    expect_ok(vmfs_stat_at(fs, here(path), 0, &stat));
+    cr_assert(object.fd >= 0);
+    object.id = stat.ino;
+    return object;
+}
+
+/* Sets inode flags on both sides; false where the system's filesystem has none. */
+static bool object_set_flags(const struct object *object, uint32_t flags)
+{
+    const struct vmfs_attr attr = {.mask = VMFS_ATTR_FLAGS, .flags = flags};
+    int bits = (flags & VMFS_INODE_IMMUTABLE ? FS_IMMUTABLE_FL : 0) |
+               (flags & VMFS_INODE_APPEND ? FS_APPEND_FL : 0);
+    if (ioctl(object->fd, FS_IOC_SETFLAGS, &bits) != 0)
+        return false;
+    expect_ok(vmfs_setattr_at(fs, vmfs_at(object->id, ""), 0, &attr));
+    return true;
+}
+
+static const char *flagged_path;
+static uint32_t flagged_bits;
+
+static void run_flagged(const struct call *call)
+{
+    new_trees();
+    const struct object object = object_open(flagged_path);
+    if (!object_set_flags(&object, flagged_bits))
+        cr_skip_test("the system's filesystem has no inode flags");
+    int wanted = expected(call, system_run(call));
+    int got = vmfs_run(call);
+    compare_trees(call);
+    object_set_flags(&object, 0);
+    close(object.fd);
+    cr_assert(got == wanted, "%s(\"%s\", \"%s\", %#o) with %s %#x returned %d (%s), not %d (%s)",
+              call->name, call->path, call->other, call->flags, flagged_path, flagged_bits, got,
+              strerror(-got), wanted, strerror(-wanted));
+}
+
+static void run_all_flagged(const char *path, uint32_t bits)
+{
+    static const char *const objects[] = {"f", "d", "d/f", "d/sub", "d/new", "e", "h", "ld/f"};
+    static const int open_flags[] = {VMFS_O_RDONLY,
+                                     VMFS_O_WRONLY,
+                                     VMFS_O_RDWR | VMFS_O_APPEND,
+                                     VMFS_O_WRONLY | VMFS_O_APPEND | VMFS_O_TRUNC,
+                                     VMFS_O_RDONLY | VMFS_O_TRUNC,
+                                     VMFS_O_RDWR | VMFS_O_CREAT,
+                                     VMFS_O_RDWR | VMFS_O_CREAT | VMFS_O_EXCL};
+    flagged_path = path;
+    flagged_bits = bits;
+    for (unsigned i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+        for (int kind = CALL_MKDIR; kind <= CALL_OPENDIR; kind++)
+            if (kind != CALL_LINK && kind != CALL_LINK_FOLLOW && kind != CALL_RENAME &&
+                kind != CALL_OPEN)
+                run_flagged(&(struct call){.kind = (enum call_kind)kind,
+                                           .name = "call",
+                                           .path = objects[i],
+                                           .other = "to"});
+        for (unsigned j = 0; j < sizeof(open_flags) / sizeof(open_flags[0]); j++)
+            run_flagged(&(struct call){.kind = CALL_OPEN,
+                                       .name = "open",
+                                       .path = objects[i],
+                                       .other = "",
+                                       .flags = open_flags[j]});
+        for (unsigned j = 0; j < sizeof(objects) / sizeof(objects[0]); j++) {
+            run_flagged(&(struct call){
+                .kind = CALL_LINK, .name = "link", .path = objects[i], .other = objects[j]});
+            for (int flags = 0; flags < 3; flags++)
+                run_flagged(&(struct call){.kind = CALL_RENAME,
+                                           .name = "rename",
+                                           .path = objects[i],
+                                           .other = objects[j],
+                                           .flags = flags});
+        }
+    }
+}
+
+Test(names, immutable_file)
+{
+    run_all_flagged("d/f", VMFS_INODE_IMMUTABLE);
+}
+
+Test(names, immutable_directory)
+{
+    run_all_flagged("d", VMFS_INODE_IMMUTABLE);
+}
+
+Test(names, append_only_file)
+{
+    run_all_flagged("d/f", VMFS_INODE_APPEND);
+}
+
+Test(names, append_only_directory)
+{
+    run_all_flagged("d", VMFS_INODE_APPEND);
+}
+
+#define CALLER 4711u
+
+/* The same call by somebody who is not root. */
+static int run_as_caller(const struct call *call, bool is_system)
+{
+    if (is_system) {
+        cr_assert(setegid(CALLER) == 0 && seteuid(CALLER) == 0);
+        int result = system_run(call);
+        cr_assert(seteuid(0) == 0 && setegid(0) == 0);
+        return result;
+    }
+    caller = CALLER;
+    int result = vmfs_run(call);
+    caller = UINT32_MAX;
+    return result;
+}
+
+static void own(const char *path, uint32_t uid, uint32_t mode)
+{
+    const struct vmfs_attr attr = {
+        .mask = VMFS_ATTR_UID | VMFS_ATTR_MODE, .uid = uid, .mode = mode};
+    expect_ok(vmfs_setattr_at(fs, here(path), VMFS_NOFOLLOW, &attr));
+    cr_assert(fchownat(base_fd, path, uid, (gid_t)-1, 0) == 0);
+    cr_assert(fchmodat(base_fd, path, mode, 0) == 0);
+}
+
+/* Who owns the directory and who the entry decides; `replaced` is somebody's, too. */
+Test(names, sticky)
+{
+    static const uint32_t owners[] = {0, CALLER, CALLER + 1};
+    static const struct call calls[] = {
+        {.kind = CALL_UNLINK, .name = "unlink", .path = "d/f", .other = ""},
+        {.kind = CALL_RMDIR, .name = "rmdir", .path = "d/empty", .other = ""},
+        {.kind = CALL_RENAME, .name = "rename", .path = "d/f", .other = "d/new"},
+        {.kind = CALL_RENAME, .name = "rename", .path = "d/f", .other = "e/new"},
+        {.kind = CALL_RENAME, .name = "rename", .path = "e/mine", .other = "d/f"},
+        {.kind = CALL_RENAME, .name = "rename", .path = "e/mine", .other = "d/new"},
+        {.kind = CALL_RENAME, .name = "exchange", .path = "e/mine", .other = "d/f", .flags = 2},
+        {.kind = CALL_RENAME, .name = "exchange", .path = "d/f", .other = "e/mine", .flags = 2},
+        {.kind = CALL_MKDIR, .name = "mkdir", .path = "d/new", .other = ""},
+    };
+    if (geteuid() != 0)
+        cr_skip_test("needs root, to be somebody else");
+    cr_assert(chmod(folder, 0755) == 0);
+    for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        for (unsigned owner = 0; owner < 9; owner++) {
+            new_trees();
+            run_pair(&(struct call){.kind = CALL_MKNOD, .path = "e/mine"});
+            run_pair(&(struct call){.kind = CALL_MKDIR, .path = "d/empty"});
+            own("e", CALLER, 0777);
+            own("e/mine", CALLER, 0666);
+            own("d", owners[owner % 3], 01777);
+            own("d/f", owners[owner / 3], 0666);
+            own("d/empty", owners[owner / 3], 0777);
+            int wanted = run_as_caller(&calls[i], true);
+            int got = run_as_caller(&calls[i], false);
+            cr_assert(got == wanted, "%s(%s, %s), directory of %u, entry of %u: %d, not %d",
+                      calls[i].name, calls[i].path, calls[i].other, owners[owner % 3],
+                      owners[owner / 3], got, wanted);
+            compare_trees(&calls[i]);
+        }
+}
+
+Test(names, set_group_id_directories_hand_down)
+{
+    static const struct call calls[] = {
+        {.kind = CALL_MKDIR, .path = "d/dir", .other = ""},
+        {.kind = CALL_MKDIR, .path = "d/dir/dir", .other = ""},
+        {.kind = CALL_MKNOD, .path = "d/dir/file", .other = ""},
+        {.kind = CALL_SYMLINK, .path = "d/link", .other = "x"},
+        {.kind = CALL_MKDIR, .path = "e/dir", .other = ""},
+    };
+    new_trees();
+    cr_assert(fchownat(base_fd, "d", 0, 77, 0) == 0 && fchmodat(base_fd, "d", 02755, 0) == 0);
+    const struct vmfs_attr attr = {
+        .mask = VMFS_ATTR_GID | VMFS_ATTR_MODE, .gid = 77, .mode = 02755};
+    expect_ok(vmfs_setattr_at(fs, here("d"), 0, &attr));
+    for (unsigned i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        struct vmfs_stat ours;
+        struct stat theirs;
+        run_pair(&calls[i]);
+        expect_ok(vmfs_stat_at(fs, here(calls[i].path), VMFS_NOFOLLOW, &ours));
+        cr_assert(fstatat(base_fd, calls[i].path, &theirs, AT_SYMLINK_NOFOLLOW) == 0);
+        cr_assert(ours.mode == theirs.st_mode && ours.gid == theirs.st_gid,
+                  "%s: mode %o and group %u, not %o and %u", calls[i].path, ours.mode, ours.gid,
+                  theirs.st_mode, theirs.st_gid);
+    }
+}
+
+/* ------------------------------------------------------------------------------------- the limits */
+
+Test(names, path_lengths)
+{
+    static char path[VMFS_PATH_MAX + 2];
+    new_trees();
+    for (size_t len_bytes = VMFS_PATH_MAX - 1; len_bytes <= VMFS_PATH_MAX + 1; len_bytes++) {
+        for (size_t at = 0; at < len_bytes; at++)
+            path[at] = at % 2 ? '/' : '.';
+        path[len_bytes - 1] = 'f';
+        path[len_bytes - 2] = '/';
+        path[len_bytes] = '\0';
+        run_both(&(struct call){.kind = CALL_STAT, .name = "stat", .path = path, .other = ""});
+        run_both(&(struct call){.kind = CALL_MKDIR, .name = "mkdir", .path = path, .other = ""});
+    }
+}
+
+Test(names, symbolic_link_depth)
+{
+    char from[16];
+    char to[16] = "f";
+    new_trees();
+    for (unsigned depth = 1; depth <= 42; depth++) {
+        snprintf(from, sizeof(from), "chain%u", depth);
+        run_pair(&(struct call){.kind = CALL_SYMLINK, .path = from, .other = to});
+        const struct call call = {.kind = CALL_STAT, .name = "stat", .path = from, .other = ""};
+        int wanted = system_run(&call);
+        cr_assert(vmfs_run(&call) == wanted && wanted == (depth <= 40 ? 0 : -ELOOP), "depth %u",
+                  depth);
+        memcpy(to, from, sizeof(to));
+    }
+}
+
+Test(names, symbolic_link_targets)
+{
+    static char target[VMFS_PATH_MAX + 2];
+    memset(target, 't', VMFS_PATH_MAX + 1);
+    for (size_t len_bytes = VMFS_PATH_MAX + 1; len_bytes >= VMFS_PATH_MAX - 1; len_bytes--) {
+        target[len_bytes] = '\0';
+        run_both(&(struct call){
+            .kind = CALL_SYMLINK, .name = "symlink", .path = "new", .other = target});
+        if (len_bytes > VMFS_PATH_MAX)
+            continue;
+        run_pair(&(struct call){.kind = CALL_SYMLINK, .path = "long", .other = target});
+        const struct call call = {.kind = CALL_READLINK, .name = "readlink", .path = "long"};
+        cr_assert(vmfs_run(&call) == (int)len_bytes && system_run(&call) == (int)len_bytes);
+    }
 }

@@ -183,6 +183,23 @@ static int open_and_unlink_b(struct play *play)
     return ALL(open_b(play), op_unlink(play));
 }
 
+static int op_tmpfile(struct play *play)
+{
+    return vmfs_file_open(play->fs, "/d1", VMFS_O_TMPFILE | VMFS_O_RDWR, 0600, &play->file);
+}
+
+static int tmpfile_before(struct play *play)
+{
+    int err = op_tmpfile(play);
+    int64_t written = err ? err : vmfs_file_pwrite(play->file, "nameless", 8, 5000);
+    return written == 8 ? 0 : (int)written;
+}
+
+static int op_tmpfile_link(struct play *play)
+{
+    return vmfs_file_link(play->file, vmfs_at(0, "d1/named"));
+}
+
 static int op_close(struct play *play)
 {
     struct vmfs_file *file = play->file;
@@ -450,6 +467,63 @@ static int op_utimens(struct play *play)
     return vmfs_utimens(play->fs, "/d1", 5, 6);
 }
 
+/* A flag that does not keep the tree from being taken down. */
+static int op_flags(struct play *play)
+{
+    const struct vmfs_attr attr = {.mask = VMFS_ATTR_FLAGS,
+                                   .flags = VMFS_INODE_NODUMP | VMFS_INODE_NOATIME};
+    return vmfs_setattr(play->fs, "/d1/b", 0, &attr);
+}
+
+static int op_xattr_link(struct play *play)
+{
+    return vmfs_xattr_set(play->fs, "/s", VMFS_NOFOLLOW, "trusted.k", "value", 5);
+}
+
+/* A1, A2: access times are durable when the sync returns. One object each: they have no order. */
+static int op_read_sync(struct play *play)
+{
+    char bytes[8];
+    struct vmfs_file *file;
+    int err = vmfs_file_open(play->fs, "/f", VMFS_O_RDONLY, 0, &file);
+    if (err)
+        return err;
+    int64_t got = vmfs_file_pread(file, bytes, 8, 0);
+    return ALL(got == 8 ? 0 : -EIO, vmfs_file_close(file), vmfs_sync(play->fs));
+}
+
+static int op_readdir_sync(struct play *play)
+{
+    struct vmfs_dirent entry;
+    struct vmfs_dir *dir;
+    int err = vmfs_dir_open(play->fs, "/d2", &dir);
+    if (err)
+        return err;
+    int got = vmfs_dir_read(dir, &entry);
+    return ALL(got == 1 ? 0 : -EIO, vmfs_dir_close(dir), vmfs_sync(play->fs));
+}
+
+static int op_readlink_sync(struct play *play)
+{
+    char bytes[8];
+    int64_t got = vmfs_readlink(play->fs, "/s", bytes, 8);
+    return ALL(got > 0 ? 0 : -EIO, vmfs_sync(play->fs));
+}
+
+/* The access time that a record sets, over one that was only stored. */
+static int read_before(struct play *play)
+{
+    char bytes[8];
+    return vmfs_readlink(play->fs, "/s", bytes, 8) > 0 ? 0 : -EIO;
+}
+
+static int op_utimens_link(struct play *play)
+{
+    const struct vmfs_attr attr = {
+        .mask = VMFS_ATTR_ATIME | VMFS_ATTR_MTIME, .atime_ns = 5, .mtime_ns = 6};
+    return vmfs_setattr(play->fs, "/s", VMFS_NOFOLLOW, &attr);
+}
+
 /* ---- reuse ---- */
 
 static int free_data(struct play *play)
@@ -486,6 +560,9 @@ const struct scenario scenarios[] = {
     {"unlink-symlink", NULL, op_unlink_symlink, NULL, false, false},
     {"unlink-open", open_b, op_unlink, NULL, false, false},
     {"close-unlinked", open_and_unlink_b, op_close, NULL, false, false},
+    {"tmpfile", NULL, op_tmpfile, NULL, false, false},
+    {"tmpfile-link", tmpfile_before, op_tmpfile_link, NULL, false, false},
+    {"tmpfile-close", tmpfile_before, op_close, NULL, false, false},
     {"rmdir", NULL, op_rmdir, NULL, false, false},
     {"rmdir-used", rmdir_used_before, op_rmdir, NULL, true, false},
     {"rename-same", NULL, op_rename_same, NULL, false, false},
@@ -524,6 +601,12 @@ const struct scenario scenarios[] = {
     {"xattr-remove", NULL, op_xattr_remove, NULL, false, false},
     {"chmod", NULL, op_chmod, NULL, false, false},
     {"utimens", NULL, op_utimens, NULL, false, false},
+    {"utimens-read", read_before, op_utimens_link, NULL, false, false},
+    {"read-sync", NULL, op_read_sync, NULL, false, false},
+    {"readdir-sync", NULL, op_readdir_sync, NULL, false, false},
+    {"readlink-sync", NULL, op_readlink_sync, NULL, false, false},
+    {"flags", NULL, op_flags, NULL, false, false},
+    {"xattr-link", NULL, op_xattr_link, NULL, false, false},
     {"reuse-data", free_data, op_reuse, "/d1/c", true, false},
     {"reuse-leaf", free_leaf, op_reuse, "/d1/c", true, false},
     {"reuse-inode", free_inode, op_create, NULL, true, false},

@@ -252,6 +252,7 @@ static void digest_stat(struct walk *walk, const struct vmfs_stat *stat)
                         stat->uid,
                         stat->gid,
                         stat->rdev,
+                        stat->flags,
                         stat->size,
                         (uint64_t)stat->atime_ns,
                         (uint64_t)stat->mtime_ns,
@@ -259,9 +260,9 @@ static void digest_stat(struct walk *walk, const struct vmfs_stat *stat)
                         (uint64_t)stat->btime_ns};
     digest(walk->dump, words, sizeof words);
     if (walk->dump->out)
-        fprintf(walk->dump->out, "    %s mode=%o nlink=%u size=%llu m=%lld c=%lld", walk->path,
-                stat->mode, stat->nlink, (unsigned long long)stat->size, (long long)stat->mtime_ns,
-                (long long)stat->ctime_ns);
+        fprintf(walk->dump->out, "    %s mode=%o nlink=%u size=%llu a=%lld m=%lld c=%lld",
+                walk->path, stat->mode, stat->nlink, (unsigned long long)stat->size,
+                (long long)stat->atime_ns, (long long)stat->mtime_ns, (long long)stat->ctime_ns);
 }
 
 static void dump_object(struct walk *walk);
