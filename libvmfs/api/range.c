@@ -3,6 +3,7 @@
 
 #include "api/public.h"
 #include "inode/alloc.h"
+#include "inode/atime.h"
 #include "inode/copy.h"
 #include "inode/remap.h"
 
@@ -72,7 +73,10 @@ static int64_t copy_call(struct vm_ctx *ctx, void *arg)
         return vm_bad_handle(ctx, call->from);
     if (!vm_may_write(call->to->flags) || (call->to->flags & VMFS_O_APPEND))
         return vm_bad_handle(ctx, call->to);
-    return vm_data_copy(ctx, &call->copy);
+    int64_t result = vm_data_copy(ctx, &call->copy);
+    if (result >= 0 && call->copy.len_bytes && !(call->from->flags & VMFS_O_NOATIME))
+        vm_atime_touch_id(ctx, call->copy.from);
+    return result;
 }
 
 int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,

@@ -68,6 +68,24 @@ void vm_atime_touch(struct vm_ctx *ctx, const struct vm_inode *seen)
     vm_unlock_inodes(ctx);
 }
 
+struct look {
+    uint64_t id;
+    struct vm_inode inode;
+};
+
+static int64_t look_body(struct vm_ctx *ctx, void *arg)
+{
+    struct look *look = arg;
+    return vm_inode_load(ctx, look->id, &look->inode);
+}
+
+void vm_atime_touch_id(struct vm_ctx *ctx, uint64_t id)
+{
+    struct look look = {.id = id};
+    if (ctx->keeps_atime && vm_read_stable(ctx, id, look_body, &look) == 0)
+        vm_atime_touch(ctx, &look.inode);
+}
+
 static void flush_word(struct vm_ctx *ctx, uint64_t chunk, unsigned word)
 {
     const struct vm_itable *table = ctx->itable;

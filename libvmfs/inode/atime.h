@@ -13,6 +13,9 @@
  * due. No lock is held. */
 void vm_atime_touch(struct vm_ctx *ctx, const struct vm_inode *seen);
 
+/* The same of an inode of which nothing is known. */
+void vm_atime_touch_id(struct vm_ctx *ctx, uint64_t id);
+
 /* Starts writing back noted lines, a bounded number of them: how many. For the checkpoint. */
 uint64_t vm_atime_flush(struct vm_ctx *ctx);
 

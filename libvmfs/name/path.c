@@ -45,7 +45,8 @@ static int64_t link_body(struct vm_ctx *ctx, void *arg)
     uint64_t len_bytes = vm_inode_size(inode);
     uint64_t count = len_bytes < link->size ? len_bytes : link->size;
     if (inode->m.form == VM_BODY_BYTES) {
-        memcpy(link->buffer, inode->m.body.bytes, count);
+        if (count) /* the buffer may be null */
+            memcpy(link->buffer, inode->m.body.bytes, count);
         return (int64_t)len_bytes;
     }
     int64_t copied = vm_data_read(ctx, inode, link->buffer, count, 0);
