@@ -24,12 +24,14 @@
 #define NAMES       12
 #define LINE        64
 #define LINES_MAX   600
+#define IDS         16
 
 struct stress {
     struct vmfs *fs;
     uint64_t seed;
     _Atomic bool is_over;
     _Atomic bool is_failed;
+    _Atomic uint64_t ids[IDS]; /* of files and directories that may be gone by now */
 };
 
 struct worker {
@@ -196,6 +198,82 @@ static void list_dir(struct worker *worker)
     expect_ordinary(worker, "dir_close", vmfs_dir_close(dir));
 }
 
+/* An id may have become nothing; of what it still means all is as ever. */
+static void expect_alive(struct worker *worker, const char *what, int64_t code)
+{
+    expect_ordinary(worker, what, code == -ESTALE ? -ENOENT : code);
+}
+
+/* A file without a name, which may get one. */
+static uint64_t use_tmpfile(struct worker *worker)
+{
+    struct vmfs *fs = worker->stress->fs;
+    struct vmfs_file *file;
+    char path[32];
+    int flags = VMFS_O_TMPFILE | VMFS_O_RDWR | (seed_chance(&worker->seed, 20) ? VMFS_O_EXCL : 0);
+    pick_path(worker, path);
+    path[3] = '\0';
+    int err = vmfs_file_open(fs, path, flags, 0644, &file);
+    expect_ordinary(worker, "tmpfile", err);
+    if (err != 0)
+        return 0;
+    uint64_t id = vmfs_file_ino(file);
+    write_lines(worker, file);
+    pick_path(worker, path);
+    if (seed_chance(&worker->seed, 50))
+        expect_ordinary(worker, "file_link", vmfs_file_link(file, vmfs_at(0, path)));
+    read_lines(worker, file);
+    expect_ordinary(worker, "close", vmfs_file_close(file));
+    return id;
+}
+
+/* A directory that others may remove while it is open. */
+static uint64_t use_dir(struct worker *worker)
+{
+    struct vmfs *fs = worker->stress->fs;
+    struct vmfs_dirent entry;
+    struct vmfs_stat stat;
+    struct vmfs_dir *dir;
+    char path[32];
+    pick_path(worker, path);
+    int err = vmfs_dir_open(fs, path, &dir);
+    expect_ordinary(worker, "dir_open", err);
+    if (err != 0)
+        return 0;
+    uint64_t id = vmfs_dir_ino(dir);
+    expect_ordinary(worker, "mknod_at", vmfs_mknod_at(fs, vmfs_at(id, "x"), 0644, 0));
+    expect_ordinary(worker, "dir_read", vmfs_dir_read(dir, &entry));
+    expect_ordinary(worker, "unlink_at", vmfs_unlink_at(fs, vmfs_at(id, "x")));
+    if (vmfs_stat_at(fs, vmfs_at(id, ""), 0, &stat) != 0 || stat.ino != id)
+        fail(worker->stress, "an open directory is gone", 0);
+    expect_ordinary(worker, "dir_close", vmfs_dir_close(dir));
+    return id;
+}
+
+static void use_ids(struct worker *worker)
+{
+    struct vmfs *fs = worker->stress->fs;
+    struct vmfs_file *file;
+    struct vmfs_stat stat;
+    char path[32];
+    uint64_t made = seed_chance(&worker->seed, 50) ? use_tmpfile(worker) : use_dir(worker);
+    if (made != 0)
+        atomic_store(&worker->stress->ids[seed_below(&worker->seed, IDS)], made);
+    struct vmfs_at at =
+        vmfs_at(atomic_load(&worker->stress->ids[seed_below(&worker->seed, IDS)]), "");
+    if (at.dir == 0)
+        return;
+    expect_alive(worker, "stat_at", vmfs_stat_at(fs, at, 0, &stat));
+    pick_path(worker, path);
+    expect_alive(worker, "link_at", vmfs_link_at(fs, at, vmfs_at(0, path), 0));
+    int err = vmfs_file_open_at(fs, at, VMFS_O_RDWR, 0, &file);
+    expect_alive(worker, "open_at", err);
+    if (err != 0)
+        return;
+    read_lines(worker, file);
+    expect_ordinary(worker, "close", vmfs_file_close(file));
+}
+
 static void *run_worker(void *arg)
 {
     struct worker *worker = arg;
@@ -206,8 +284,10 @@ static void *run_worker(void *arg)
             change_names(worker);
         else if (drawn < 65)
             change_attributes(worker);
-        else if (drawn < 97)
+        else if (drawn < 88)
             use_file(worker);
+        else if (drawn < 97)
+            use_ids(worker);
         else
             list_dir(worker);
     }
