@@ -19,12 +19,13 @@
 #include "region.h"
 #include "seed.h"
 
-#define THREADS_MAX 16
-#define DIRS        4
-#define NAMES       12
-#define LINE        64
-#define LINES_MAX   600
-#define IDS         16
+#define THREADS_MAX   16
+#define DIRS          4
+#define NAMES         12
+#define LINE          64
+#define LINES_MAX     600
+#define SPREAD_BLOCKS 400
+#define IDS           16
 
 struct stress {
     struct vmfs *fs;
@@ -161,6 +162,25 @@ static void read_lines(struct worker *worker, struct vmfs_file *file)
     }
 }
 
+/* Takes blocks out, puts holes in, and now and then spreads the file over more extents than a record
+ * can free or a leaf can hold. */
+static void move_lines(struct worker *worker, struct vmfs_file *file)
+{
+    uint64_t words[LINE / 8];
+    uint64_t first = VMFS_BLOCK_SIZE * seed_below(&worker->seed, SPREAD_BLOCKS);
+    for (size_t i = 0; i < LINE / 8; i++)
+        words[i] = 0x0101010101010101u * (worker->number + 1);
+    if (seed_chance(&worker->seed, 10)) {
+        for (uint64_t block = 0; block < SPREAD_BLOCKS; block += 2)
+            expect_ordinary(worker, "spread",
+                            vmfs_file_pwrite(file, words, sizeof(words), block * VMFS_BLOCK_SIZE));
+    }
+    int mode = seed_chance(&worker->seed, 70) ? VMFS_ALLOC_COLLAPSE : VMFS_ALLOC_INSERT;
+    uint64_t count = mode == VMFS_ALLOC_INSERT ? 1 : 1 + seed_below(&worker->seed, 9);
+    expect_ordinary(worker, "collapse or insert",
+                    vmfs_file_allocate(file, mode, first, count * VMFS_BLOCK_SIZE));
+}
+
 static void use_file(struct worker *worker)
 {
     char path[32];
@@ -173,8 +193,11 @@ static void use_file(struct worker *worker)
     if (err != 0)
         return;
     for (unsigned i = 0; i < 4; i++) {
-        if (seed_chance(&worker->seed, 50))
+        uint64_t drawn = seed_below(&worker->seed, 100);
+        if (drawn < 40)
             write_lines(worker, file);
+        else if (drawn < 60)
+            move_lines(worker, file);
         else
             read_lines(worker, file);
     }
