@@ -285,10 +285,27 @@ static int punch(struct alloc *alloc)
     return result ? result : zero_edges(alloc);
 }
 
+/* A step that is dropped takes along only what its own phase has staged: what was reserved goes before
+ * it, if anything there is to be unwritten. */
+static int end_reserving(struct alloc *alloc)
+{
+    struct vm_extent extent;
+    struct vm_part part;
+    int found;
+    alloc->at = alloc->first;
+    while ((found = next_part(alloc, &extent, &part)) > 0 && extent.flags & VM_EXTENT_UNWRITTEN)
+        alloc->at = part.first + part.count;
+    if (found <= 0)
+        return found;
+    return alloc->staged ? commit(alloc, false) : 0;
+}
+
 static int zero(struct alloc *alloc)
 {
     uint64_t stop = vm_div_up(alloc->end, VM_BLOCK_BYTES);
     int result = reserve_blocks(alloc, vm_block_of(alloc->offset), stop);
+    if (result == 0)
+        result = end_reserving(alloc);
     if (result == 0)
         result = each_part(alloc, unwrite_part, zero_part);
     if (result == 0)

@@ -374,3 +374,40 @@ Test(full, a_file_with_many_large_attributes_goes)
     cr_assert(after.blocks_free == before.blocks_free && after.inodes_used == before.inodes_used);
     fixture_close(&fixture);
 }
+
+/* A file with three extents, of which zeroing cuts one in two and fills the hole behind it, while the region
+ * has `spare` free blocks: what is dropped for want of a node is begun again. */
+static void zero_with_spare(uint64_t spare)
+{
+    static uint8_t bytes[15 * PAGE];
+    static uint8_t found[15 * PAGE];
+    fixture_open(&fixture, "zeroing", SMALL_BYTES);
+    fs = fixture.fs;
+    seed_fill(bytes, sizeof(bytes), 5);
+    struct vmfs_file *file = fixture_file(&fixture, "/file", VMFS_O_CREAT | VMFS_O_RDWR);
+    expect_code(vmfs_file_pwrite(file, bytes, 10 * PAGE, 0), 10 * PAGE);
+    expect_code(vmfs_file_pwrite(file, bytes, PAGE, (uint64_t)12 * PAGE), PAGE);
+    expect_code(vmfs_file_pwrite(file, bytes, PAGE, (uint64_t)14 * PAGE), PAGE);
+    fill_data("/filler");
+    struct vmfs_file *filler = fixture_file(&fixture, "/filler", VMFS_O_RDWR);
+    if (spare)
+        expect_ok(
+            vmfs_file_allocate(filler, VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, 0, spare * PAGE));
+    expect_ok(vmfs_file_close(filler));
+    expect_ok(vmfs_sync(fs));
+    int result = vmfs_file_allocate(file, VMFS_ALLOC_ZERO, (uint64_t)2 * PAGE, (uint64_t)10 * PAGE);
+    cr_assert(result == 0 || result == -ENOSPC, "returned %d", result);
+    expect_code(vmfs_file_pread(file, found, sizeof(found), 0), sizeof(found));
+    for (size_t at = (size_t)2 * PAGE; at < (size_t)12 * PAGE; at++)
+        cr_assert(found[at] == 0 || (result && found[at] == bytes[at]),
+                  "%llu blocks spare: byte %zu is %02x", (unsigned long long)spare, at, found[at]);
+    cr_assert(memcmp(found, bytes, (size_t)2 * PAGE) == 0);
+    expect_ok(vmfs_file_close(file));
+    fixture_close(&fixture);
+}
+
+Test(full, zeroing_is_never_half_done)
+{
+    for (uint64_t spare = 0; spare < 6; spare++)
+        zero_with_spare(spare);
+}
