@@ -66,7 +66,8 @@
  * - The backing file must not be truncated while it is open: touching the lost part raises SIGBUS,
  *   or with VMFS_GUARD gives -EIO.
  * - Access times are kept as with relatime: reading sets one that is not newer than the last change or
- *   is a day old. They are seen at once and are durable with the next checkpoint, not at return.
+ *   is a day old. They are seen at once, and durable some checkpoints later, at the latest with
+ *   vmfs_sync() or vmfs_close(); not at return.
  *
  * The library prints nothing, never exits, and but for VMFS_GUARD installs no signal handler and
  * keeps no global state. */

@@ -3,6 +3,7 @@
  * Looks inside where a moment has to be chosen: the clock and the platform's waiting are the test's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -653,6 +654,38 @@ Test(attr, access_times_as_the_system_keeps_them)
     expect_ok(vmfs_file_close(file));
     close(fd);
     unlink(path);
+}
+
+static _Atomic bool is_over;
+
+static void *change_for_ever(void *arg)
+{
+    for (unsigned i = 0; !atomic_load(&is_over); i++)
+        expect_ok(vmfs_chmod(fs, arg, 0600 + i % 8));
+    return NULL;
+}
+
+/* Records of the inode come and go meanwhile: none of them takes an access time back (A1). */
+Test(attr, access_times_never_go_back)
+{
+    static char path[] = "/file";
+    pthread_t thread;
+    char byte;
+    int64_t before = 0;
+    expect_ok(region_put_file(fs, path, 100, 1));
+    struct vmfs_file *file = fixture_file(&fixture, path, VMFS_O_RDONLY);
+    take_clock();
+    cr_assert(pthread_create(&thread, NULL, change_for_ever, path) == 0);
+    for (unsigned i = 0; i < 100000; i++) {
+        tick(1000);
+        expect_code(vmfs_file_pread(file, &byte, 1, 0), 1);
+        int64_t after = stat_of(vmfs_file_ino(file)).atime_ns;
+        cr_assert(after >= before, "read %u: %lld ns back", i, (long long)(before - after));
+        before = after;
+    }
+    atomic_store(&is_over, true);
+    cr_assert(pthread_join(thread, NULL) == 0);
+    expect_ok(vmfs_file_close(file));
 }
 
 /* What sets it wins over what was read before, and is in the next record of the inode or not. */
