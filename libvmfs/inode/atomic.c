@@ -169,7 +169,9 @@ static int write_behind(struct vm_write *write, uint64_t from)
     skip_pieces(write, from - write->offset);
     write->at = from;
     int result = vm_write_to(write, write->end);
-    if (result == 0 && write->runs > RUNS_SHARED_MAX)
+    bool is_alone = write->runs > RUNS_SHARED_MAX ||
+                    (write->runs && !vm_file_has_room(write->ctx, &write->inode));
+    if (result == 0 && is_alone)
         result = vm_write_next_step(write);
     write->pieces = pieces;
     write->used = used;

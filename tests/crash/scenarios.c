@@ -362,6 +362,194 @@ static int op_truncate_zero(struct play *play)
     return vmfs_truncate(play->fs, "/d1/b", 0);
 }
 
+/* ---- blocks ahead of data, atomic writes, copies ---- */
+
+static int with_file(struct vmfs *fs, const char *path, int flags, struct vmfs_file **out)
+{
+    return vmfs_file_open(fs, path, VMFS_O_CREAT | VMFS_O_RDWR | flags, 0640, out);
+}
+
+static int allocate(struct vmfs *fs, const char *path, int mode, uint64_t offset,
+                    uint64_t len_bytes)
+{
+    struct vmfs_file *file;
+    int err = with_file(fs, path, 0, &file);
+    if (err)
+        return err;
+    err = vmfs_file_allocate(file, mode, offset, len_bytes);
+    vmfs_file_close(file);
+    return err;
+}
+
+static int put_atomic(struct vmfs *fs, const char *path, size_t len_bytes, uint64_t offset)
+{
+    static uint8_t bytes[PIECE_BYTES];
+    struct vmfs_file *file;
+    seed_fill(bytes, len_bytes, offset);
+    int err = with_file(fs, path, VMFS_O_ATOMIC, &file);
+    if (err)
+        return err;
+    int64_t written = vmfs_file_pwrite(file, bytes, len_bytes, offset);
+    vmfs_file_close(file);
+    return written == (int64_t)len_bytes ? 0 : written < 0 ? (int)written : -EIO;
+}
+
+static int op_reserve(struct play *play)
+{
+    return allocate(play->fs, "/f", 0, 9000, 30000);
+}
+
+static int op_reserve_keep(struct play *play)
+{
+    return allocate(play->fs, "/d1/c", VMFS_ALLOC_KEEP_SIZE, 5000, 30000);
+}
+
+static int reserved_before(struct play *play)
+{
+    return allocate(play->fs, "/d1/c", 0, 0, 40000);
+}
+
+static int op_write_unwritten(struct play *play)
+{
+    return put(play->fs, "/d1/c", 5000, 6001, 41);
+}
+
+static int kept_before(struct play *play)
+{
+    return allocate(play->fs, "/d1/b", VMFS_ALLOC_KEEP_SIZE, 8192, 20000);
+}
+
+static int op_append_reserved(struct play *play)
+{
+    return put(play->fs, "/d1/b", 6001, 8192, 42);
+}
+
+static int op_punch(struct play *play)
+{
+    return allocate(play->fs, "/f", VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, 1000, 8000);
+}
+
+static int op_zero(struct play *play)
+{
+    return allocate(play->fs, "/f", VMFS_ALLOC_ZERO, 1000, 8000);
+}
+
+static int op_zero_longer(struct play *play)
+{
+    return allocate(play->fs, "/f", VMFS_ALLOC_ZERO, 9000, 8000);
+}
+
+/* Blocks that an image lies in became unwritten: what is stored there must win (U1, D3). */
+static int zeroed_image_before(struct play *play)
+{
+    return ALL(image_before(play), allocate(play->fs, "/f", VMFS_ALLOC_ZERO, 8192, 4096));
+}
+
+static int op_zero_pieces(struct play *play)
+{
+    return allocate(play->fs, "/d2/one", VMFS_ALLOC_ZERO, 100, 390000);
+}
+
+static int op_punch_pieces(struct play *play)
+{
+    return allocate(play->fs, "/d2/one", VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, 100, 390000);
+}
+
+static int op_atomic_small(struct play *play)
+{
+    return put_atomic(play->fs, "/f", 300, 4001);
+}
+
+static int op_atomic_small_gap(struct play *play)
+{
+    return put_atomic(play->fs, "/f", 100, 9103);
+}
+
+static int logged_before(struct play *play)
+{
+    return put_atomic(play->fs, "/f", 300, 9001);
+}
+
+static int op_punch_logged(struct play *play)
+{
+    return allocate(play->fs, "/f", VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, 1000, 8200);
+}
+
+static int op_atomic_block(struct play *play)
+{
+    return put_atomic(play->fs, "/f", 5001, 2003);
+}
+
+static int op_atomic_extend(struct play *play)
+{
+    return put_atomic(play->fs, "/f", 9001, 7003);
+}
+
+static int op_atomic_append(struct play *play)
+{
+    return put_atomic(play->fs, "/d1/b", 9001, 8192);
+}
+
+static int op_atomic_hole(struct play *play)
+{
+    return put_atomic(play->fs, "/d1/a", 9001, 5003);
+}
+
+/* Free space of single blocks, and an end that the write lies over. */
+static int op_atomic_pieces(struct play *play)
+{
+    return put_atomic(play->fs, "/d1/b", 40000, 8000);
+}
+
+static int op_copy(struct play *play)
+{
+    struct vmfs_file *from;
+    struct vmfs_file *to;
+    int err = with_file(play->fs, "/d1/a", 0, &from);
+    if (err)
+        return err;
+    err = with_file(play->fs, "/f", 0, &to);
+    int64_t copied = err ? err : vmfs_file_copy_range(from, 3, to, 2003, 12000);
+    if (err == 0)
+        vmfs_file_close(to);
+    vmfs_file_close(from);
+    return copied < 0 ? (int)copied : 0;
+}
+
+/* Zeros out of a hole, over the end of a file whose last block holds more. */
+static int hole_and_shrunk_before(struct play *play)
+{
+    return ALL(hole_before(play), vmfs_truncate(play->fs, "/f", 9001));
+}
+
+static int op_copy_hole(struct play *play)
+{
+    struct vmfs_file *from;
+    struct vmfs_file *to;
+    int err = ALL(with_file(play->fs, "/d1/a", 0, &from), with_file(play->fs, "/f", 0, &to));
+    if (err)
+        return err;
+    int64_t copied = vmfs_file_copy_range(from, 5000, to, 8500, 3000);
+    vmfs_file_close(to);
+    vmfs_file_close(from);
+    return copied == 3000 ? 0 : -EIO;
+}
+
+static int op_write_vector(struct play *play)
+{
+    static uint8_t bytes[300];
+    const struct vmfs_iovec pieces[] = {
+        {bytes, 3}, {bytes + 3, 1}, {bytes + 4, 90}, {bytes + 94, 5}, {bytes + 99, 201}};
+    struct vmfs_file *file;
+    seed_fill(bytes, sizeof bytes, 43);
+    int err = with_file(play->fs, "/f", 0, &file);
+    if (err)
+        return err;
+    int64_t written = vmfs_file_pwritev(file, pieces, 5, 4001);
+    vmfs_file_close(file);
+    return written == (int64_t)sizeof bytes ? 0 : -EIO;
+}
+
 /* ---- collapse and insert ---- */
 
 static int remap(struct play *play, const char *path, int mode, uint64_t first, uint64_t count)
@@ -588,6 +776,32 @@ const struct scenario scenarios[] = {
     {"truncate-up", NULL, op_truncate_up, NULL, false, false},
     {"truncate-up-again", shrink_before, op_truncate_up, NULL, true, false},
     {"truncate-zero", NULL, op_truncate_zero, NULL, false, false},
+    {"reserve", NULL, op_reserve, NULL, false, false},
+    {"reserve-keep", NULL, op_reserve_keep, NULL, false, false},
+    {"reserve-again", shrink_before, op_reserve, NULL, true, false},
+    {"write-unwritten", reserved_before, op_write_unwritten, "/d1/c", false, false},
+    {"write-reserved", kept_before, op_append_reserved, "/d1/b", false, false},
+    {"write-zeroed", zeroed_image_before, op_overwrite_image, "/f", true, false},
+    {"punch", NULL, op_punch, "/f", false, false},
+    {"punch-image", image_before, op_punch, "/f", true, false},
+    {"punch-logged", logged_before, op_punch_logged, "/f", true, false},
+    {"punch-pieces", interleave, op_punch_pieces, "/d2/one", false, true},
+    {"zero", NULL, op_zero, "/f", false, false},
+    {"zero-longer", NULL, op_zero_longer, "/f", false, false},
+    {"zero-shrunk", shrink_before, op_zero_longer, "/f", true, false},
+    {"zero-pieces", interleave, op_zero_pieces, "/d2/one", false, true},
+    {"atomic-small", NULL, op_atomic_small, "", false, false},
+    {"atomic-small-gap", shrink_before, op_atomic_small_gap, "", true, false},
+    {"atomic-logged", logged_before, op_overwrite_image, "/f", true, false},
+    {"atomic-block", NULL, op_atomic_block, "", false, false},
+    {"atomic-extend", NULL, op_atomic_extend, "", false, false},
+    {"atomic-append", NULL, op_atomic_append, "", false, false},
+    {"atomic-hole", hole_before, op_atomic_hole, "", true, false},
+    {"atomic-reserved", kept_before, op_atomic_append, "", false, false},
+    {"atomic-pieces", fragment, op_atomic_pieces, "", false, true},
+    {"copy", hole_before, op_copy, "/f", true, false},
+    {"copy-hole-over", hole_and_shrunk_before, op_copy_hole, "/f", true, false},
+    {"write-vector", NULL, op_write_vector, "/f", false, false},
     {"collapse-inline", NULL, op_collapse_inline, NULL, false, false},
     {"insert-inline", NULL, op_insert_inline, NULL, false, false},
     {"collapse-leaf", weave, op_collapse_leaf, NULL, false, true},

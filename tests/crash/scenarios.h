@@ -18,7 +18,8 @@ struct scenario {
     const char *name;
     play_fn before; /* done before the recording, or null */
     play_fn op;
-    const char *target; /* a file whose words may be old or new on their own, or null */
+    const char *target; /* a file whose words may be old or new on their own, "" if there is none
+                         * but data, or null */
     bool is_unsynced;   /* what `before` did has not been checkpointed */
     bool is_full;       /* no room for another thread: it would wait for a checkpoint */
 };
