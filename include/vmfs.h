@@ -575,7 +575,9 @@ int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint
 #define VMFS_O_LARGEFILE 0100000
 #define VMFS_O_CLOEXEC   02000000
 
-/* Largest write that VMFS_O_ATOMIC takes, in bytes; more is -EMSGSIZE. */
+/* Largest write that VMFS_O_ATOMIC takes, in bytes; more is -EMSGSIZE. It needs free space, also where
+ * the file has its blocks, and that not in too many pieces for one journal record: else -ENOSPC. It is
+ * never written in part. */
 #define VMFS_ATOMIC_MAX ((uint64_t)1 << 20)
 
 /* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file

@@ -200,26 +200,115 @@ static int write_after(struct vm_write *write)
     return vm_write_publish(write, true);
 }
 
-/* W4. Nothing of it has been seen. */
-static int take_back(struct vm_write *write, int reason)
+static int attempt(struct vm_write *write)
+{
+    int result = can_be_logged(write);
+    if (result)
+        return result < 0 ? result : write_logged(write);
+    return write->offset < write->old_size ? write_over(write) : write_after(write);
+}
+
+/* W4. Nothing of it has been seen. The locks may be let go meanwhile, so all is looked at again. */
+static int start_over(struct vm_write *write, const struct vm_write *start)
 {
     struct vm_ctx *ctx = write->ctx;
     if (write->open)
         write->open->zero_end = 0;
     ctx->is_window_kept = false;
-    if (vm_is_damage(reason) || vm_tx_restart(ctx) ||
-        vm_inode_load(ctx, write->inode.id, &write->inode))
-        return reason;
-    int result = vm_inode_is_beyond(&write->inode) ? vm_data_trim_beyond(ctx, &write->inode) : 0;
-    return result ? result : reason;
+    int result = vm_tx_restart(ctx);
+    if (result == 0)
+        result = vm_write_begin(write, ctx, start->inode.id);
+    write->pieces = start->pieces;
+    return result ? result : vm_write_range(write, start->offset, start->end - start->offset);
+}
+
+/* ---- bringing pieces together ---- */
+
+static int commit_moved(struct vm_write *write)
+{
+    struct vm_ctx *ctx = write->ctx;
+    int result = vm_inode_store(ctx, &write->inode);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    write->runs = 0;
+    return result ? result : vm_tx_renew(ctx);
+}
+
+/* Moves blocks of data as they are, to `*goal` if that is free. */
+static int move_blocks(struct vm_write *write, const struct vm_span *span, uint64_t stop,
+                       uint64_t *goal)
+{
+    struct vm_ctx *ctx = write->ctx;
+    struct vm_run run;
+    uint64_t first = vm_block_of(write->at);
+    int result = vm_space_take_run(ctx, *goal, first, vm_block_of(stop) - first, &run);
+    if (result)
+        return result;
+    vm_tx_payload(ctx, run.block * VM_BLOCK_BYTES, ctx->region->base + span->region_offset,
+                  run.count * VM_BLOCK_BYTES);
+    const struct vm_extent with = {.file_block = first,
+                                   .block = run.block,
+                                   .blocks = (uint32_t)run.count,
+                                   .birth = ctx->region->epoch};
+    result = vm_file_swap(ctx, &write->inode, &span->extent, &with);
+    *goal = run.block + run.count;
+    write->at += run.count * VM_BLOCK_BYTES;
+    write->runs++;
+    return result;
+}
+
+/* Where there is room for so many blocks in a row, if anywhere. */
+static int find_goal(struct vm_write *write, uint64_t blocks, uint64_t *goal)
+{
+    struct vm_run run;
+    int result = vm_space_take_run(write->ctx, 0, vm_block_of(write->offset), blocks, &run);
+    if (result)
+        return result;
+    *goal = run.block;
+    return vm_tx_restart(write->ctx);
+}
+
+/* The old blocks come to lie side by side, in as many records as it takes: what they hold stays. */
+static int bring_together(struct vm_write *write)
+{
+    uint64_t first = vm_block_of(write->offset);
+    uint64_t stop = vm_div_up(vm_min(write->end, write->old_size), VM_BLOCK_BYTES);
+    uint64_t goal;
+    int result = find_goal(write, stop - first, &goal);
+    write->at = first * VM_BLOCK_BYTES;
+    while (result == 0 && write->at < stop * VM_BLOCK_BYTES) {
+        struct vm_span span;
+        if (write->runs && !vm_file_has_room(write->ctx, &write->inode))
+            result = commit_moved(write);
+        if (result == 0)
+            result = vm_span_at(write->ctx, &write->inode, write->at, &span);
+        if (result)
+            break;
+        uint64_t limit = vm_min(stop * VM_BLOCK_BYTES, span.end);
+        if (span.kind == VM_SPAN_DATA)
+            result = move_blocks(write, &span, limit, &goal);
+        else
+            write->at = limit;
+    }
+    return result ? result : commit_moved(write);
 }
 
 int64_t vm_write_atomic(struct vm_write *write)
 {
-    int result = can_be_logged(write);
-    if (result > 0)
-        result = write_logged(write);
-    else if (result == 0)
-        result = write->offset < write->old_size ? write_over(write) : write_after(write);
-    return result ? take_back(write, result) : (int64_t)(write->end - write->offset);
+    const struct vm_write start = *write;
+    int result = attempt(write);
+    if (result == -VMFS_R_ATOMIC_PIECES) {
+        result = start_over(write, &start);
+        if (result == 0 && write->offset < write->old_size)
+            result = bring_together(write);
+        if (result == 0)
+            result = start_over(write, &start);
+        if (result == 0)
+            result = attempt(write);
+    }
+    if (result == 0)
+        return (int64_t)(write->end - write->offset);
+    if (!vm_is_damage(result))
+        (void)start_over(write, &start);
+    return result;
 }

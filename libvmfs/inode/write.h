@@ -7,7 +7,8 @@
  *     more go to other blocks, which take the place of the old ones in one record.
  * W3  All that the record of an atomic write makes visible is fenced before it, also in blocks that read as
  *     zero.
- * W4  An atomic write that fails leaves nothing: what its steps have left beyond the end goes. */
+ * W4  An atomic write that fails leaves nothing: what its steps have left beyond the end goes. One that lies
+ *     over more pieces than a record can replace first has them moved together as they are. */
 #ifndef VM_INODE_WRITE_H
 #define VM_INODE_WRITE_H
 

@@ -15,7 +15,8 @@ static const char *const op_names[DATA_OP_COUNT] = {"write",
                                                     "punch",
                                                     "zero",
                                                     "zero keeping the size",
-                                                    "copy"};
+                                                    "copy",
+                                                    "atomic write"};
 
 /* One operation's numbers. */
 struct step {
@@ -81,6 +82,8 @@ static int64_t run(const struct data_model *model, const struct step *step, uint
     switch ((int)step->op) {
     case DATA_WRITE:
         return vmfs_file_pwrite(file, bytes, step->length, step->offset);
+    case DATA_ATOMIC:
+        return vmfs_file_pwrite(model->atomic, bytes, step->length, step->offset);
     case DATA_WRITEV:
         return write_pieces(file, bytes, step, seed);
     case DATA_TRUNCATE:
@@ -160,7 +163,8 @@ static uint64_t copy_length(const struct data_model *model, const struct step *s
 
 static int64_t expected(const struct data_model *model, const struct step *step)
 {
-    if (step->op == DATA_WRITE || step->op == DATA_WRITEV)
+    bool is_write = step->op == DATA_WRITE || step->op == DATA_WRITEV || step->op == DATA_ATOMIC;
+    if (is_write)
         return (int64_t)step->length;
     if (step->op != DATA_COPY)
         return 0;
@@ -176,6 +180,7 @@ static void apply(struct data_model *model, const struct step *step, const uint8
     switch ((int)step->op) {
     case DATA_WRITE:
     case DATA_WRITEV:
+    case DATA_ATOMIC:
         put(model, step->offset, bytes, (uint64_t)result);
         break;
     case DATA_TRUNCATE:
@@ -207,8 +212,10 @@ void data_step(struct data_model *model, struct seed *seed)
     seed_fill(bytes, step.length, seed_next(seed));
     int64_t wanted = expected(model, &step);
     int64_t result = run(model, &step, bytes, seed);
+    bool may_fail = model->is_full || (model->is_small && step.op == DATA_ATOMIC);
     bool is_short =
-        model->is_full && wanted >= 0 && (result == -ENOSPC || (result > 0 && result < wanted));
+        may_fail && wanted >= 0 &&
+        (result == -ENOSPC || (step.op != DATA_ATOMIC && result > 0 && result < wanted));
     if (result != wanted && !is_short)
         cr_assert_fail("seed %llu step %u: %s of %llu at %llu returned %lld",
                        (unsigned long long)model->seed, model->step, op_names[step.op],

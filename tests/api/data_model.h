@@ -16,9 +16,11 @@ enum data_state {
 
 struct data_model {
     struct vmfs_file *file;
-    uint64_t seed; /* of the run, for messages */
+    struct vmfs_file *atomic; /* the same, opened with VMFS_O_ATOMIC */
+    uint64_t seed;            /* of the run, for messages */
     unsigned step;
-    bool is_full; /* calls may fail for want of space */
+    bool is_full;  /* calls may fail for want of space */
+    bool is_small; /* records are so small that an atomic write may lie in too many pieces */
     uint64_t size;
     uint8_t bytes[DATA_BYTES]; /* zero behind the size */
     enum data_state blocks[DATA_BLOCKS];
@@ -34,6 +36,7 @@ enum data_op {
     DATA_ZERO,
     DATA_ZERO_KEEP,
     DATA_COPY,
+    DATA_ATOMIC,
     DATA_OP_COUNT
 };
 
