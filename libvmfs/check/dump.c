@@ -114,6 +114,12 @@ static int dump_inode(struct vm_dump *dump, uint64_t id)
         struct vm_map map = vm_inode_data_map(&inode);
         dump_tree_of(dump, "map:", &map);
     }
+    if (inode.m.form == VM_BODY_RETIRED) {
+        struct vm_map map = vm_inode_data_map(&inode);
+        map.root = vm_get64(inode.m.body.retired.root);
+        map.tag = vm_get64(inode.m.body.retired.tag);
+        dump_tree_of(dump, "retired map:", &map);
+    }
     struct vm_map attributes = vm_inode_xattr_map(&inode);
     dump_tree_of(dump, "attributes:", &attributes);
     return 0;

@@ -93,7 +93,7 @@ static const char *kind_text(uint8_t kind)
 
 static const char *form_text(uint8_t form)
 {
-    static const char *const names[] = {"empty", "extents", "tree", "bytes", "device"};
+    static const char *const names[] = {"empty", "extents", "tree", "bytes", "device", "retired"};
     return form < sizeof names / sizeof names[0] ? names[form] : "unknown";
 }
 
@@ -124,6 +124,12 @@ static void say_body(struct vm_dump *dump, const struct vm_inode_media *m, uint6
         break;
     case VM_BODY_DEVICE:
         vm_say(dump, "device: %x", vm_get64(m->body.word[0]));
+        break;
+    case VM_BODY_RETIRED:
+        vm_say(dump, "retired: root=%n tag=%x first=%n end=%n list_root=%n",
+               vm_get64(m->body.retired.root), vm_get64(m->body.retired.tag),
+               vm_get64(m->body.retired.first), vm_get64(m->body.retired.end),
+               vm_get64(m->body.retired.list_root));
         break;
     default:
         return;

@@ -253,6 +253,65 @@ Test(longsteps, X1_insert_cut_everywhere)
     cut_everywhere(insert_it, check_inserted);
 }
 
+/* ---- what is left behind, and damaged ---- */
+
+static uint64_t find_retired(void)
+{
+    for (uint64_t slot = 1; slot < 40; slot++) {
+        struct vm_inode inode;
+        if (vm_inode_load(mine, slot, &inode) == 0 && inode.m.form == VM_BODY_RETIRED)
+            return slot;
+    }
+    return 0;
+}
+
+static uint64_t cut_behind_the_exchange(void)
+{
+    static uint64_t fence;
+    for (fence = 1;; fence++) {
+        stop();
+        start();
+        prepare();
+        world.core.fences_left = fence;
+        if (setjmp(world.core.cut) == 0)
+            collapse_it();
+        world_crash(&world, NULL);
+        uint64_t id = find_retired();
+        if (id)
+            return id;
+        cr_assert_lt(fence, 40);
+    }
+}
+
+/* A range that reaches over what the file still has, or a list that is not one, is seen. */
+Test(longsteps, X2_damaged_heir)
+{
+    const uint64_t id = cut_behind_the_exchange();
+    for (unsigned field = 0; field < 4; field++) {
+        struct vm_inode inode;
+        world_begin(mine);
+        vm_lock_inodes(mine, &id, 1);
+        cr_assert_eq(vm_inode_load(mine, id, &inode), 0);
+        const struct vm_retired_media good = inode.m.body.retired;
+        struct vm_retired_media *retired = &inode.m.body.retired;
+        struct vm_le64 *const fields[] = {&retired->first, &retired->end, &retired->tag,
+                                          &retired->list_root};
+        *fields[field] = vm_put64(vm_get64(*fields[field]) / 2 + 400);
+        cr_assert_eq(vm_inode_store(mine, &inode), 0);
+        cr_assert_eq(vm_tx_commit(mine), 0);
+        vm_unlock_inodes(mine);
+        vm_tx_end(mine);
+        cr_assert_gt(problems(), problems_before, "field %u", field);
+        world_begin(mine);
+        vm_lock_inodes(mine, &id, 1);
+        inode.m.body.retired = good;
+        cr_assert_eq(vm_inode_store(mine, &inode), 0);
+        world_commit(mine);
+        vm_unlock_inodes(mine);
+    }
+    settle();
+}
+
 /* ---- extents ---- */
 
 static int keep_extent(struct vm_ctx *ctx, void *arg, const struct vm_extent *extent)
