@@ -204,6 +204,7 @@ struct vmfs_dir;
     x(STICKY,              EPERM,       97, "the directory is sticky and the entry somebody else's") \
     x(PLACE_STALE,         ESTALE,      98, "the place's id names no living inode")                \
     x(OVER_ANCESTOR,       ENOTEMPTY,   99, "what is moved lies below what it would replace")          \
+    x(REPAIR_OPEN,         EBUSY,      106, "files are open, so nothing can be repaired")           \
     x(DUMP_WHERE,          EINVAL,     105, "there is nothing to dump there")                      \
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
@@ -770,6 +771,7 @@ struct vmfs_problem {
     uint64_t ino;          /* the inode it is about, 0 for none */
     uint64_t offset;       /* the byte of the region where it lies, or VMFS_NO_OFFSET */
     const char *text;      /* a line for a person, without newline, pass or reason */
+    bool is_mended;        /* vmfs_repair(): this was done, it is no problem */
 };
 
 /* Called for each problem, but for those beyond the first thousand of a pass. */
@@ -790,6 +792,19 @@ int vmfs_check_pass(unsigned index, struct vmfs_check_pass *out);
  * may run on the handle. Memory: about 1 bit per block and 10 bytes per inode of the region.
  * Returns 0 also when problems were found. `report` may be null. -ENOMEM. */
 int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out);
+
+/* Finds what is wrong as vmfs_check() does, and makes the region sound again. Superblocks, watermark lines,
+ * heads and bitmaps are written again from what the rest says; wrong counts are set right; a damaged
+ * inode and names that lead to nothing are cut off; what is sound in a damaged map is kept; what lives
+ * without a name gets one in /lost+found. Whatever is done is told, as a problem with `is_mended`; what
+ * cannot be kept is never cut off silently. *out is what is left: no problems, where all could be
+ * mended. A crash inside leaves a region that can be repaired again.
+ * A region so damaged that it cannot be opened cannot be repaired.
+ * Exclusive, and without open files or directories on the handle. A handle that damage had made
+ * read-only can be written to again once nothing is wrong.
+ *   -EBUSY   files or directories are open
+ *   -ENOSPC  there is no room for what must be written anew */
+int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out);
 
 /* Structures of the medium as text. */
 enum vmfs_dump_what {

@@ -36,7 +36,7 @@ static void problem_json(struct findings *findings, const struct vmfs_problem *p
         printf(", \"inode\": %" PRIu64, problem->ino);
     if (problem->offset != VMFS_NO_OFFSET)
         printf(", \"offset\": %" PRIu64, problem->offset);
-    printf(", \"text\": ");
+    printf(", \"mended\": %s, \"text\": ", problem->is_mended ? "true" : "false");
     json_string(problem->text);
     printf("}");
 }
@@ -47,13 +47,15 @@ static void problem_print(void *arg, const struct vmfs_problem *problem)
 
     if (findings->wanted && problem->pass != findings->wanted)
         return;
-    findings->shown++;
-    if (problem->pass < PASS_MAX)
+    if (!problem->is_mended)
+        findings->shown++;
+    if (!problem->is_mended && problem->pass < PASS_MAX)
         findings->by_pass[problem->pass]++;
     if (is_json(findings->tool))
         problem_json(findings, problem);
     else
-        printf("P%" PRIu32 " %s: %s\n", problem->pass, problem->pass_name, problem->text);
+        printf("P%" PRIu32 " %s: %s%s\n", problem->pass, problem->pass_name,
+               problem->is_mended ? "mended: " : "", problem->text);
 }
 
 static void passes_print(const struct findings *findings)
@@ -152,6 +154,29 @@ static void region_check(struct findings *findings)
         conclude(findings, &result);
 }
 
+/* Opening replays the journal, which is a part of the work. */
+static void fsck_repair(struct findings *findings)
+{
+    struct tool *tool = findings->tool;
+    struct vmfs_check_result result;
+    int err = tool_open(tool, 0);
+
+    findings->wanted = 0;
+    if (err) {
+        failure_conclude(findings, err);
+        return;
+    }
+    if (is_json(tool))
+        json_begin(tool);
+    err = vmfs_repair(tool->fs, problem_print, findings, &result);
+    if (err)
+        tool_fail(tool, err, tool->region);
+    else
+        conclude(findings, &result);
+    if (!err && result.problems == 0 && findings->shown > 0)
+        tool->status = STATUS_FSCK_MENDED;
+}
+
 /* A pass by its id or its name; 0 if there is none. */
 static uint32_t pass_parse(const char *text)
 {
@@ -177,7 +202,7 @@ static void fsck_run(struct tool *tool)
         return;
     }
     if (tool->is_set[OPTION_REPAIR]) {
-        tool_fail_text(tool, tool->region, "this version finds damage but cannot repair it");
+        fsck_repair(&findings);
         return;
     }
     err = tool_open(tool, VMFS_RDONLY | tool_peek(tool));
@@ -189,18 +214,21 @@ static void fsck_run(struct tool *tool)
 
 const struct verb verb_fsck = {
     .name = "fsck",
-    .synopsis = "[-v] [--json] [--pass PASS] [--peek] REGION",
-    .summary = "check a region for damage",
-    .help = "Walks every structure of REGION and compares them with each other. Prints each\n"
-            "problem on a line 'P<id> <pass>: <text>', and a last line that starts with 'clean:'\n"
-            "or 'damaged:'. Stores nothing: a journal that is not replayed yet is replayed\n"
-            "privately.\n\n"
-            "  -v, --verbose       also tell what each pass looks at and how much it found\n"
-            "  --json              one JSON object: region, found, passes, state, problems,\n"
-            "                      inodes, names, blocks\n"
-            "  --pass PASS         only what this pass finds, by its name or number\n"
-            "  --repair            is refused: this version cannot repair\n\n"
-            "Exit status: 0 clean, 4 damaged, 8 the check could not run.\n",
+    .synopsis = "[-v] [--json] [--pass PASS] [--peek | --repair] REGION",
+    .summary = "check a region for damage, and mend it",
+    .help =
+        "Walks every structure of REGION and compares them with each other. Prints each\n"
+        "problem on a line 'P<id> <pass>: <text>', and a last line that starts with 'clean:'\n"
+        "or 'damaged:'. Stores nothing: a journal that is not replayed yet is replayed\n"
+        "privately.\n\n"
+        "  -v, --verbose       also tell what each pass looks at and how much it found\n"
+        "  --json              one JSON object: region, found, passes, state, problems,\n"
+        "                      inodes, names, blocks\n"
+        "  --pass PASS         only what this pass finds, by its name or number\n"
+        "  --repair            mend what is found, and tell what was done: what lives without a\n"
+        "                      name gets one in /lost+found, what is damaged is cut off, what\n"
+        "                      is sound is kept. Interrupted, it can be started again\n\n"
+        "Exit status: 0 clean, 1 damaged and now clean, 4 damaged, 8 could not run.\n",
     .options = (const int[]){'v', OPTION_JSON, OPTION_PASS, OPTION_PEEK, OPTION_REPAIR, 0},
     .operands_min = 1,
     .operands_max = 1,

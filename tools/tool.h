@@ -36,6 +36,7 @@ enum {
     STATUS_OK = 0,
     STATUS_FAILED = 1,
     STATUS_USAGE = 2,
+    STATUS_FSCK_MENDED = 1,
     STATUS_FSCK_DAMAGED = 4,
     STATUS_FSCK_CANNOT = 8,
 };

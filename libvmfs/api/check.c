@@ -2,6 +2,7 @@
 #include "check/dump.h"
 #include "check/fsck.h"
 #include "check/map.h"
+#include "check/repair.h"
 
 #include "api/handle.h"
 
@@ -14,6 +15,30 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
     if (reason)
         return (int)vm_errno(reason);
     return (int)vm_leave(fs, &ctx, vm_check_run(&ctx, report, arg, out));
+}
+
+static int repair_begin(struct vmfs *fs, struct vm_ctx *ctx)
+{
+    int reason = vm_enter(fs, ctx, fs->is_read_only); /* damage is no reason not to */
+    if (reason)
+        return reason;
+    ctx->now_ns = fs->platform.now(fs->platform.arg);
+    uint64_t handles = vm_handles_count(fs);
+    return handles ? vm_raise(&ctx->err, VMFS_R_REPAIR_OPEN, handles) : 0;
+}
+
+int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out)
+{
+    struct vm_ctx ctx;
+    if (!fs || !out)
+        return (int)vm_bad_argument();
+    int reason = repair_begin(fs, &ctx);
+    if (reason)
+        return (int)vm_errno(reason);
+    int result = vm_repair_run(&fs->volume, &ctx, report, arg, out);
+    if (result == 0 && out->problems == 0)
+        atomic_store(&fs->is_damaged, false);
+    return (int)vm_leave(fs, &ctx, result);
 }
 
 int vmfs_check_pass(unsigned index, struct vmfs_check_pass *out)

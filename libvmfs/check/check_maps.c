@@ -359,7 +359,7 @@ static void check_data(struct body *body)
         map_walk(body, &map, VM_NODE_FIXED, leaf_of_extents);
 }
 
-static void check_body(struct vm_check *check, const struct vm_inode *inode)
+static void body_check(struct vm_check *check, const struct vm_inode *inode)
 {
     struct body body = {.check = check, .inode = inode, .node_kind = VMFS_MAP_NODE};
     check_data(&body);
@@ -377,6 +377,15 @@ static void check_body(struct vm_check *check, const struct vm_inode *inode)
     if (vm_inode_is_directory(inode) && body.names != vm_inode_size(inode))
         vm_problem(check, MAPS, NONE, "inode %i says it has %n names, it has %n", inode->id,
                    vm_inode_size(inode), body.names);
+}
+
+/* Names, blocks and attributes of one inode: whatever is found among them is its matter. */
+static void check_body(struct vm_check *check, const struct vm_inode *inode)
+{
+    uint64_t before = check->result.problems;
+    body_check(check, inode);
+    if (check->result.problems != before)
+        vm_slot_mark(check, vm_id_slot(inode->id));
 }
 
 int vm_check_maps(struct vm_check *check)

@@ -5,7 +5,7 @@
 
 #define TYPE_SHIFT 12u
 
-static bool name_is_allowed(const uint8_t *name, uint32_t len_bytes)
+bool vm_name_is_allowed(const uint8_t *name, uint32_t len_bytes)
 {
     bool is_dots = name[0] == '.' && (len_bytes == 1 || (len_bytes == 2 && name[1] == '.'));
     return !is_dots && !memchr(name, '/', len_bytes) && !memchr(name, '\0', len_bytes);
@@ -19,6 +19,10 @@ static void check_subdirectory(struct vm_check *check, const struct vm_inode *di
     if ((check->flags[slot] & VM_SLOT_NAMED) || slot == VM_ROOT_ID) {
         vm_problem(check, NAMES, NONE, "directory %i is named again, in directory %i", child->id,
                    dir->id);
+        if (slot == VM_ROOT_ID || vm_get64(child->m.parent) != dir->id)
+            return;
+        vm_slot_mark(check, check->parents[slot]); /* its '..' says which of the names counts */
+        check->parents[slot] = (uint32_t)vm_id_slot(dir->id);
         return;
     }
     check->flags[slot] |= VM_SLOT_NAMED;
@@ -31,7 +35,7 @@ void vm_check_entry(struct vm_check *check, const struct vm_inode *dir,
     uint64_t id = hit->entry.value;
     uint64_t slot = vm_id_slot(id);
     struct vm_inode child = {.id = 0};
-    if (!name_is_allowed(name, hit->entry.name_bytes))
+    if (!vm_name_is_allowed(name, hit->entry.name_bytes))
         vm_problem(check, NAMES, NONE, "directory %i has a name for inode %i that no name may be",
                    dir->id, id);
     if (slot < check->slot_count && (check->flags[slot] & VM_SLOT_LIVING))

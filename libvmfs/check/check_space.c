@@ -125,6 +125,10 @@ static void difference_report(struct vm_check *check, const struct difference *d
 {
     if (difference->count == 0)
         return;
+    if (check->on_difference)
+        check->on_difference(check, difference->block, difference->count, difference->is_leak);
+    if (!difference->is_leak)
+        check->missing_blocks += difference->count;
     vm_problem(check, BLOCKS, NONE,
                difference->is_leak ? "block %b is set in its bitmap but not used (%n such in a row)"
                                    : "block %b is used but clear in its bitmap (%n such in a row)",

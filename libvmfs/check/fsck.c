@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "base/util.h"
+#include "check/repair.h"
 #include "check/state.h"
 #include "inode/table.h"
 
@@ -64,7 +65,7 @@ void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *
                        const uint64_t *numbers)
 {
     check->result.problems++;
-    if (check->lines[kind.pass]++ >= LINES_MAX || !check->report)
+    if (check->lines[kind.pass]++ >= LINES_MAX || !check->report || check->is_quiet)
         return;
     char bytes[LINE_BYTES];
     struct vm_text line = vm_text_init(bytes, sizeof bytes);
@@ -75,6 +76,21 @@ void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *
                                    .text = bytes};
     problem_fill(&problem, &line, text, numbers);
     check->report(check->arg, &problem);
+}
+
+void vm_mended_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
+                      const uint64_t *numbers)
+{
+    char bytes[LINE_BYTES];
+    struct vm_text line = vm_text_init(bytes, sizeof bytes);
+    struct vmfs_problem problem = {.pass = pass,
+                                   .pass_name = pass_name(pass),
+                                   .offset = VMFS_NO_OFFSET,
+                                   .text = bytes,
+                                   .is_mended = true};
+    problem_fill(&problem, &line, text, numbers);
+    if (check->report)
+        check->report(check->arg, &problem);
 }
 
 /* Hands out the runs of fresh bits of a word that begins at `block`. */
@@ -107,6 +123,8 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
         tell_fresh(check, use, block - bit, run & ~again, start);
         if (again && again_count == 0)
             first_again = block - bit + (unsigned)__builtin_ctzll(again);
+        if (check->again)
+            check->again[block / 64] |= again;
         uint64_t again_here = vm_popcount64(again);
         again_count += again_here;
         if (check->overlap_left < again_here) /* F1 */
@@ -121,6 +139,12 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
                "block %b is used twice, again by inode %i (%n blocks of one run)", first_again,
                use->kind == VMFS_MAP_INODE_CHUNK ? 0 : use->ino, again_count);
     return false;
+}
+
+void vm_slot_mark(struct vm_check *check, uint64_t slot)
+{
+    check->marked += !(check->flags[slot] & VM_SLOT_MARKED);
+    check->flags[slot] |= VM_SLOT_MARKED;
 }
 
 void vm_slot_load(struct vm_check *check, uint64_t slot, struct vm_inode *out)
@@ -143,6 +167,9 @@ static int blocks_prepare(struct vm_check *check)
     check->overlap_left = region->blocks;
     int result = vm_alloc(check->ctx, check->met_bytes, &memory);
     check->met = memory;
+    if (result == 0 && check->is_repair)
+        result = vm_alloc(check->ctx, check->met_bytes, &memory);
+    check->again = result == 0 && check->is_repair ? memory : NULL;
     if (result == 0)
         result = vm_alloc(check->ctx, region->lane_bytes, &memory);
     check->lane = result ? NULL : memory;
@@ -161,9 +188,10 @@ static void part_free(const struct vm_check *check, void *memory, size_t len_byt
         platform->free(platform->arg, memory, len_bytes);
 }
 
-static void parts_free(const struct vm_check *check)
+void vm_check_free(struct vm_check *check)
 {
     part_free(check, check->met, check->met_bytes);
+    part_free(check, check->again, check->met_bytes);
     part_free(check, check->lane, check->region->lane_bytes);
     part_free(check, check->chunk_blocks, (check->chunk_max + 1) * sizeof *check->chunk_blocks);
     part_free(check, check->links, check->slot_count * sizeof *check->links);
@@ -181,14 +209,19 @@ static int check_with(struct vm_check *check, enum vm_check_pass first, enum vm_
         if (passes[index].told.id >= first && passes[index].told.id <= last)
             result = passes[index].run(check);
     err->is_speculative = was_speculative;
-    parts_free(check);
     return result;
+}
+
+int vm_check_all(struct vm_check *check)
+{
+    return check_with(check, 0, VM_PASS_END);
 }
 
 int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg, struct vmfs_check_result *out)
 {
     struct vm_check check = {.ctx = ctx, .region = ctx->region, .report = report, .arg = arg};
-    int result = check_with(&check, 0, VM_PASS_END);
+    int result = vm_check_all(&check);
+    vm_check_free(&check);
     if (result == 0)
         *out = check.result;
     return result;
@@ -197,5 +230,7 @@ int vm_check_run(struct vm_ctx *ctx, vmfs_check_fn report, void *arg, struct vmf
 int vm_check_uses(struct vm_ctx *ctx, vm_use_fn fn, void *arg)
 {
     struct vm_check check = {.ctx = ctx, .region = ctx->region, .on_use = fn, .use_arg = arg};
-    return check_with(&check, VM_PASS_GROUPS, VM_PASS_MAPS);
+    int result = check_with(&check, VM_PASS_GROUPS, VM_PASS_MAPS);
+    vm_check_free(&check);
+    return result;
 }

@@ -23,6 +23,8 @@
 #define VM_SLOT_CLIMBED   0x08u /* on the way up that is being walked */
 #define VM_SLOT_REACHED   0x10u
 #define VM_SLOT_LOST      0x20u
+#define VM_SLOT_MARKED    0x40u /* something in its maps is wrong */
+#define VM_SLOT_KEPT      0x80u /* repair: a directory whose name is written */
 
 /* What blocks are used for. */
 struct vm_use {
@@ -32,6 +34,11 @@ struct vm_use {
 };
 
 typedef void (*vm_use_fn)(void *arg, const struct vm_use *use, uint64_t block, uint64_t count);
+
+/* A run of blocks about which bitmap and use differ: set but not used, or used but clear. */
+struct vm_check;
+typedef void (*vm_difference_fn)(struct vm_check *check, uint64_t block, uint64_t count,
+                                 bool is_leak);
 
 /* What is there to be counted, three times: as counted, and as told at two places. */
 struct vm_check_totals {
@@ -45,6 +52,13 @@ struct vm_check {
     const struct vm_region *region;
     vmfs_check_fn report;
     void *arg;
+    bool is_repair;
+    bool is_quiet;                  /* problems are counted only */
+    uint64_t marked;                /* inodes with VM_SLOT_MARKED */
+    uint64_t missing_blocks;        /* used but clear in their bitmap */
+    uint64_t *again;                /* repair: a bit for each block that was met again */
+    vm_difference_fn on_difference; /* or null */
+    void *difference_arg;
     vm_use_fn on_use; /* or null */
     void *use_arg;
     struct vmfs_check_result result;
@@ -90,9 +104,18 @@ void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *
 bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
                     const struct vm_use *use);
 
+/* All passes, then what they have gathered is let go. 0, or MEMORY. */
+int vm_check_all(struct vm_check *check);
+void vm_check_free(struct vm_check *check);
+
+bool vm_name_is_allowed(const uint8_t *name, uint32_t len_bytes);
+
 /* Walks all that uses blocks, reports nothing, and hands out each run with its use; blocks that are used
  * twice to the first only. 0, or MEMORY. */
 int vm_check_uses(struct vm_ctx *ctx, vm_use_fn fn, void *arg);
+
+/* Notes that something in the maps of an inode is wrong. */
+void vm_slot_mark(struct vm_check *check, uint64_t slot);
 
 /* Copies out the living inode of a slot. */
 void vm_slot_load(struct vm_check *check, uint64_t slot, struct vm_inode *out);

@@ -156,6 +156,8 @@ static void round_of(struct fuzz *fuzz)
         must(-EBADMSG, "the map left a gap");
     must(vmfs_check(fs, NULL, NULL, &result), "check");
     fuzz->damaged += result.problems > 0;
+    if (seed_chance(&fuzz->seed, 60) && vmfs_repair(fs, NULL, NULL, &result) == 0)
+        fuzz->mended += result.problems == 0;
     use(fs, fuzz);
     must(vmfs_check(fs, NULL, NULL, &result), "check");
     (void)vmfs_close(fs);

@@ -84,6 +84,19 @@ class Tools(unittest.TestCase):
             self.assertEqual({problem["name"] for problem in chosen["found"]}, {"names"})
         self.assertEqual(self.fsck("--pass", "journal")["found"], [])
 
+    def test_repair(self):
+        self.assertEqual(self.fsck("--repair")["state"], "clean")
+        self.flip(self.inode_offset("/top/dir") + 20)
+        found = self.fsck("--repair", status=1)
+        self.assertEqual((found["state"], found["problems"]), ("clean", 0))
+        self.assertTrue(any(problem["mended"] for problem in found["found"]))
+        self.assertEqual(self.fsck()["state"], "clean")
+        names = vmfs("ls", self.region, "/lost+found").split()
+        self.assertEqual(len(names), 2)
+        self.assertEqual(vmfs("cat", self.region, "/top/link").encode("utf-8", "surrogateescape"),
+                         self.content)
+        self.assertNotIn("dir", vmfs("ls", self.region, "/top").split())
+
     def test_fsck_that_cannot_run(self):
         vmfs("fsck", self.region.parent / "nothing", status=8)
         vmfs("fsck", "--pass", "nonsense", self.region, status=8)

@@ -1,0 +1,159 @@
+/* repair.c -- which step is taken when */
+#include "check/repair.h"
+
+#include "check/fsck.h"
+#include "inode/table.h"
+
+#define ROUNDS_MAX 40u
+
+int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
+{
+    if (vm_tx_has_room(ctx, entries, lines))
+        return 0;
+    int result = vm_tx_commit(ctx);
+    return result ? result : vm_tx_renew(ctx);
+}
+
+/* The volatile part is made again from what the medium now says, and a new era begins: no record of the
+ * old one counts any more. */
+static int reload(struct vm_volume *volume, struct vm_ctx *ctx)
+{
+    vm_table_fini(ctx, volume->itable);
+    vm_space_fini(ctx, volume->space);
+    vm_journal_fini(&volume->journal);
+    volume->itable = NULL;
+    volume->space = NULL;
+    int result = vm_volume_attach(volume, ctx, true);
+    vm_volume_bind(volume, ctx);
+    return result;
+}
+
+/* A step that runs inside transactions. */
+typedef int (*step_fn)(struct vm_check *check);
+
+static int free_bits(struct vm_check *check)
+{
+    return vm_repair_bits(check, true);
+}
+
+static int set_bits(struct vm_check *check)
+{
+    return vm_repair_bits(check, false);
+}
+
+static int in_tx(struct vm_check *check, step_fn step)
+{
+    struct vm_ctx *ctx = check->ctx;
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    result = step(check);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
+/* Is a block used that is clear in its bitmap? */
+static bool has_unmarked(const struct vm_check *check)
+{
+    return check->missing_blocks > 0;
+}
+
+/* A chunk that the map names but that cannot be looked at, as somebody else has its blocks. */
+static bool has_lost_chunk(const struct vm_check *check)
+{
+    for (uint64_t chunk = 0; chunk < check->chunk_count; chunk++)
+        if (check->chunk_blocks[chunk] == 0)
+            return true;
+    return false;
+}
+
+/* The step for the first thing that is wrong, in the order that F5 asks for. */
+static step_fn choose(const struct vm_check *check)
+{
+    const unsigned *found = check->lines;
+    if (found[VM_PASS_GROUPS])
+        return vm_repair_groups;
+    if (has_unmarked(check))
+        return set_bits;
+    if (found[VM_PASS_INODES] || has_lost_chunk(check))
+        return vm_repair_inodes;
+    if (found[VM_PASS_ORPHANS])
+        return vm_repair_orphans;
+    if (check->marked)
+        return vm_repair_maps;
+    if (found[VM_PASS_NAMES])
+        return vm_repair_parents;
+    if (found[VM_PASS_LINKS])
+        return vm_repair_links;
+    if (found[VM_PASS_REACH])
+        return vm_repair_lost;
+    return found[VM_PASS_BLOCKS] ? free_bits : NULL;
+}
+
+static int mend(struct vm_check *check, struct vm_volume *volume)
+{
+    struct vm_ctx *ctx = check->ctx;
+    if (check->lines[VM_PASS_SUPERBLOCKS])
+        return vm_repair_supers(check, volume);
+    step_fn step = choose(check);
+    int result = 0;
+    if (step == vm_repair_maps || step == vm_repair_lost)
+        result = step(check); /* has transactions of its own */
+    else if (step)
+        result = in_tx(check, step);
+    if (result == 0)
+        result = vm_checkpoint_all(ctx);
+    if (result == 0 && !step)
+        result = vm_repair_totals(check);
+    return result ? result : reload(volume, ctx);
+}
+
+/* One check, with what it found kept for the step. */
+static int round_run(struct vm_check *check, struct vm_volume *volume)
+{
+    int result = vm_check_all(check);
+    if (result == 0 && check->result.problems)
+        result = mend(check, volume);
+    vm_check_free(check);
+    return result;
+}
+
+static int rounds(struct vm_volume *volume, struct vm_ctx *ctx, struct vm_check *model,
+                  struct vmfs_check_result *out)
+{
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        struct vm_check check = *model;
+        check.is_quiet =
+            round > 0; /* what follows from the rest is told by what is done about it */
+        int result = round_run(&check, volume);
+        if (result)
+            return result;
+        *out = check.result;
+        if (check.result.problems == 0)
+            return 0;
+        ctx->hint = 0;
+    }
+    struct vm_check last = *model;
+    last.is_quiet = true;
+    int result = vm_check_all(&last);
+    *out = last.result;
+    vm_check_free(&last);
+    return result;
+}
+
+int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
+                  struct vmfs_check_result *out)
+{
+    struct vm_check model = {
+        .ctx = ctx, .region = ctx->region, .report = report, .arg = arg, .is_repair = true};
+    struct vmfs_check_result result = {.problems = 0};
+    bool was_speculative = ctx->err.is_speculative;
+    ctx->err.is_speculative = true; /* damage is what this is about: no call is to stop at it */
+    int code = rounds(volume, ctx, &model, &result);
+    ctx->err.is_speculative = was_speculative;
+    if (code == 0)
+        *out = result;
+    return code;
+}

@@ -1,0 +1,51 @@
+/* repair.h -- making a region sound again
+ *
+ * The check is run, the first thing that is wrong is mended, and so on until nothing is wrong or nothing
+ * helps. Each change is a transaction, and what is not reachable yet is taken from free space, so a crash
+ * leaves a region that can be repaired again.
+ *
+ * F5  Before anything is allocated every block that something uses is marked in its bitmap, and blocks
+ *     are freed only when all else is sound.
+ * F6  What cannot be kept is cut off with a report. */
+#ifndef VM_CHECK_REPAIR_H
+#define VM_CHECK_REPAIR_H
+
+#include "check/state.h"
+#include "name/volume.h"
+
+/* As vmfs_repair(). */
+int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
+                  struct vmfs_check_result *out);
+
+/* ---- the steps; each is given what one check has found. 0 or a reason ---- */
+
+int vm_repair_supers(struct vm_check *check, struct vm_volume *volume);
+int vm_repair_groups(struct vm_check *check);
+/* Marks blocks that are used, or frees those that are not. */
+int vm_repair_bits(struct vm_check *check, bool is_free);
+/* Both watermark lines, with the totals as counted. */
+int vm_repair_totals(struct vm_check *check);
+int vm_repair_inodes(struct vm_check *check);
+int vm_repair_orphans(struct vm_check *check);
+/* Writes maps and attributes of marked inodes anew, with what is sound in them. */
+int vm_repair_maps(struct vm_check *check);
+int vm_repair_parents(struct vm_check *check);
+int vm_repair_links(struct vm_check *check);
+/* Gives what is lost a name in /lost+found. */
+int vm_repair_lost(struct vm_check *check);
+
+/* ---- shared by them ---- */
+
+/* Tells what was done; the text as vm_problem() has it. */
+#define vm_mended(check, pass, text, ...)                                                          \
+    vm_mended_report((check), VM_PASS_##pass, (text), (const uint64_t[]){__VA_ARGS__})
+void vm_mended_report(struct vm_check *check, enum vm_check_pass pass, const char *text,
+                      const uint64_t *numbers);
+
+/* Commits what is staged if there is no room for more. */
+int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines);
+
+/* Stages an inode, both hashes new whatever the home holds. */
+void vm_repair_store(struct vm_ctx *ctx, struct vm_inode *inode);
+
+#endif

@@ -1,0 +1,146 @@
+/* test_repair.c -- every damage that fsck knows is mended, and nothing else is touched */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fsck_world.h"
+
+TestSuite(repair, .init = world_make, .fini = world_free, .timeout = 240);
+
+/* A copy of the damaged region, attached by itself. */
+struct copy {
+    uint8_t *memory;
+    struct vmfs *fs;
+    struct region_log log;
+    unsigned told;
+    unsigned mended;
+    char first[200];
+    char last[200];
+};
+
+static int copy_open(struct copy *copy)
+{
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.log = region_log_keep;
+    options.log_arg = &copy->log;
+    return vmfs_attach(copy->memory, REGION_BYTES, &options, &copy->fs);
+}
+
+static int copy_make(struct copy *copy)
+{
+    *copy = (struct copy){.memory = map_guarded(REGION_BYTES)};
+    memcpy(copy->memory, world.memory, REGION_BYTES);
+    memset(copy->memory + VM_OWNER_BLOCK * VM_BLOCK_BYTES, 0, VM_BLOCK_BYTES); /* nobody has it */
+    return copy_open(copy);
+}
+
+static void note(void *arg, const struct vmfs_problem *problem)
+{
+    struct copy *copy = arg;
+    copy->told += !problem->is_mended;
+    copy->mended += problem->is_mended;
+    if (!problem->is_mended && !copy->first[0])
+        snprintf(copy->first, sizeof copy->first, "%s", problem->text);
+    snprintf(copy->last, sizeof copy->last, "P%u %s", problem->pass, problem->text);
+}
+
+static uint64_t problems_of(struct copy *copy)
+{
+    struct vmfs_check_result result;
+    copy->last[0] = '\0';
+    must(vmfs_check(copy->fs, note, copy, &result), "check");
+    return result.problems;
+}
+
+static void expect_mended(struct copy *copy, const char *what)
+{
+    struct vmfs_check_result result = {.problems = 1};
+    uint64_t before = problems_of(copy);
+    int err = vmfs_repair(copy->fs, note, copy, &result);
+    cr_expect_eq(err, 0, "%s: repair returned %d, last: %s", what, err, copy->last);
+    cr_expect_eq(result.problems, 0, "%s: %llu problems left of %llu (%s)", what,
+                 (unsigned long long)result.problems, (unsigned long long)before, copy->first);
+    cr_expect_eq(problems_of(copy), 0, "%s: then %s", what, copy->last);
+    cr_expect(before == 0 || copy->mended > 0, "%s: nothing was told", what);
+}
+
+static void expect_usable(struct copy *copy, const char *what)
+{
+    struct vmfs_file *file;
+    cr_expect_eq(vmfs_mkdir(copy->fs, "/after-repair", 0755), 0, "%s: mkdir", what);
+    cr_expect_eq(region_put_file(copy->fs, "/after-repair/file", 300000, 7), 0, "%s: put", what);
+    cr_expect_eq(vmfs_file_open(copy->fs, "/after-repair/file", VMFS_O_RDWR, 0, &file), 0);
+    cr_expect_eq(vmfs_file_close(file), 0);
+    cr_expect_eq(vmfs_close(copy->fs), 0, "%s: close", what);
+    cr_expect_eq(copy_open(copy), 0, "%s: open", what);
+    cr_expect_eq(problems_of(copy), 0, "%s: afterwards %s", what, copy->last);
+}
+
+static void copy_free(struct copy *copy, bool is_open)
+{
+    if (is_open)
+        must(vmfs_close(copy->fs), "close");
+    unmap_guarded(copy->memory, REGION_BYTES);
+}
+
+Test(repair, every_damage_is_mended)
+{
+    unsigned refused = 0;
+    for (unsigned index = 0; index < damage_count; index++) {
+        struct copy copy;
+        damages[index].make();
+        bool is_open = copy_make(&copy) == 0;
+        undo_all();
+        refused += !is_open;
+        if (is_open) {
+            expect_mended(&copy, damages[index].name);
+            expect_usable(&copy, damages[index].name);
+        }
+        copy_free(&copy, is_open);
+    }
+    cr_expect(refused <= 14, "%u of %u could not be opened", refused, damage_count);
+}
+
+Test(repair, a_sound_region_stays_as_it_is)
+{
+    struct copy copy;
+    must(copy_make(&copy), "attach");
+    must(vmfs_chmod(copy.fs, "/", 0711), "chmod");
+    uint64_t digest = region_digest(copy.fs, "/");
+    struct vmfs_check_result result;
+    must(vmfs_repair(copy.fs, note, &copy, &result), "repair");
+    cr_expect_eq(copy.told + copy.mended, 0, "%s", copy.last);
+    cr_expect_eq(region_digest(copy.fs, "/"), digest);
+    copy_free(&copy, true);
+}
+
+Test(repair, what_is_open_is_not_repaired)
+{
+    struct vmfs_check_result result;
+    cr_expect_eq(vmfs_repair(world.fs, NULL, NULL, &result), -EBUSY);
+    cr_expect_eq(world.log.reason, VMFS_R_REPAIR_OPEN);
+    cr_expect_eq(vmfs_repair(NULL, NULL, NULL, &result), -EINVAL);
+}
+
+/* Damage beside a file's data costs the file nothing. */
+Test(repair, counts_and_bits_cost_no_file)
+{
+    struct copy copy;
+    struct vm_inode inode = inode_of("/fragments");
+    uint64_t digest;
+    must(copy_make(&copy), "attach");
+    digest = region_digest(copy.fs, "/");
+    copy_free(&copy, true);
+    vm_inode_add_blocks(&inode, 5);
+    inode_put(&inode);
+    poke_u64(bitmap_offset_of(first_extent("/few").block), 0);
+    must(copy_make(&copy), "attach");
+    undo_all();
+    expect_mended(&copy, "counts and bits");
+    cr_expect_eq(region_digest(copy.fs, "/"), digest);
+    struct vmfs_stat stat;
+    must(vmfs_stat(copy.fs, "/fragments", 0, &stat), "stat");
+    cr_expect_eq(stat.blocks / 8, vm_inode_blocks(&inode) - 5);
+    copy_free(&copy, true);
+}
