@@ -28,31 +28,19 @@ static int reload(struct vm_volume *volume, struct vm_ctx *ctx)
     return result;
 }
 
-/* A step that runs inside transactions. */
-typedef int (*step_fn)(struct vm_check *check);
-
-static int free_bits(struct vm_check *check)
-{
-    return vm_repair_bits(check, true);
-}
-
-static int set_bits(struct vm_check *check)
-{
-    return vm_repair_bits(check, false);
-}
-
-static int in_tx(struct vm_check *check, step_fn step)
-{
-    struct vm_ctx *ctx = check->ctx;
-    int result = vm_tx_begin(ctx);
-    if (result)
-        return result;
-    result = step(check);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
-    vm_tx_end(ctx);
-    return result;
-}
+enum step {
+    STEP_TOTALS,
+    STEP_SUPERS,
+    STEP_GROUPS,
+    STEP_MARK,
+    STEP_INODES,
+    STEP_ORPHANS,
+    STEP_MAPS,
+    STEP_PARENTS,
+    STEP_LINKS,
+    STEP_LOST,
+    STEP_FREE,
+};
 
 /* Is a block used that is clear in its bitmap? */
 static bool has_unmarked(const struct vm_check *check)
@@ -70,42 +58,84 @@ static bool has_lost_chunk(const struct vm_check *check)
 }
 
 /* The step for the first thing that is wrong, in the order that F5 asks for. */
-static step_fn choose(const struct vm_check *check)
+static enum step choose(const struct vm_check *check)
 {
     const unsigned *found = check->lines;
+    if (found[VM_PASS_SUPERBLOCKS])
+        return STEP_SUPERS;
     if (found[VM_PASS_GROUPS])
-        return vm_repair_groups;
+        return STEP_GROUPS;
     if (has_unmarked(check))
-        return set_bits;
+        return STEP_MARK;
     if (found[VM_PASS_INODES] || has_lost_chunk(check))
-        return vm_repair_inodes;
+        return STEP_INODES;
     if (found[VM_PASS_ORPHANS])
-        return vm_repair_orphans;
+        return STEP_ORPHANS;
     if (check->marked)
-        return vm_repair_maps;
+        return STEP_MAPS;
     if (found[VM_PASS_NAMES])
-        return vm_repair_parents;
+        return STEP_PARENTS;
     if (found[VM_PASS_LINKS])
-        return vm_repair_links;
+        return STEP_LINKS;
     if (found[VM_PASS_REACH])
-        return vm_repair_lost;
-    return found[VM_PASS_BLOCKS] ? free_bits : NULL;
+        return STEP_LOST;
+    return found[VM_PASS_BLOCKS] ? STEP_FREE : STEP_TOTALS;
+}
+
+static int step_in_tx(struct vm_check *check, enum step step)
+{
+    switch (step) {
+    case STEP_GROUPS:
+        return vm_repair_groups(check);
+    case STEP_MARK:
+    case STEP_FREE:
+        return vm_repair_bits(check, step == STEP_FREE);
+    case STEP_INODES:
+        return vm_repair_inodes(check);
+    case STEP_ORPHANS:
+        return vm_repair_orphans(check);
+    case STEP_PARENTS:
+        return vm_repair_parents(check);
+    case STEP_LINKS:
+        return vm_repair_links(check);
+    case STEP_TOTALS:
+    case STEP_SUPERS:
+    case STEP_MAPS:
+    case STEP_LOST:
+        break;
+    }
+    return 0;
+}
+
+static int in_tx(struct vm_check *check, enum step step)
+{
+    struct vm_ctx *ctx = check->ctx;
+    int result = vm_tx_begin(ctx);
+    if (result)
+        return result;
+    result = step_in_tx(check, step);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    vm_tx_end(ctx);
+    return result;
 }
 
 static int mend(struct vm_check *check, struct vm_volume *volume)
 {
     struct vm_ctx *ctx = check->ctx;
-    if (check->lines[VM_PASS_SUPERBLOCKS])
+    enum step step = choose(check);
+    if (step == STEP_SUPERS)
         return vm_repair_supers(check, volume);
-    step_fn step = choose(check);
-    int result = 0;
-    if (step == vm_repair_maps || step == vm_repair_lost)
-        result = step(check); /* has transactions of its own */
-    else if (step)
+    int result;
+    if (step == STEP_MAPS)
+        result = vm_repair_maps(check); /* transactions of its own */
+    else if (step == STEP_LOST)
+        result = vm_repair_lost(check); /* the same */
+    else
         result = in_tx(check, step);
     if (result == 0)
         result = vm_checkpoint_all(ctx);
-    if (result == 0 && !step)
+    if (result == 0 && step == STEP_TOTALS)
         result = vm_repair_totals(check);
     return result ? result : reload(volume, ctx);
 }
