@@ -83,7 +83,8 @@ struct vm_named_new {
 int vm_named_insert_at(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *missed,
                        const struct vm_named_new *entry);
 
-/* Takes out the entry of a hit. Needs no block; an empty leaf stays. */
+/* Takes out the entry of a hit. Needs no block. A leaf that is empty then is freed, unless it is the only one,
+ * or the record has no room for that. */
 int vm_named_remove(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *hit);
 
 /* Gives the entry of a hit another value and type, in place. */

@@ -259,7 +259,11 @@ int vm_named_remove(struct vm_ctx *ctx, struct vm_map *map, const struct vm_name
     leaf.named.fp[hit->cell] = 0;
     leaf.node.count = vm_put16((uint16_t)(vm_head_count(&leaf) - 1));
     vm_head_stage(ctx, &leaf);
-    return 0;
+    if (vm_head_count(&leaf) > 0 || map->root == hit->leaf)
+        return 0;
+    struct vm_path path;
+    result = vm_path_find(ctx, map, hit->entry.key, VM_NODE_NAMED, &path);
+    return result ? result : vm_path_drop(ctx, map, &path);
 }
 
 int vm_named_replace(struct vm_ctx *ctx, struct vm_map *map, const struct vm_named_hit *hit,

@@ -133,6 +133,10 @@ int vm_path_find(struct vm_ctx *ctx, const struct vm_map *map, uint64_t key, uin
 int vm_path_replace(struct vm_ctx *ctx, struct vm_map *map, const struct vm_path *path,
                     const struct vm_piece *pieces, uint32_t count);
 
+/* Takes a path's leaf, which is empty, out of the tree, in place, with every inner node that this leaves
+ * childless; a neighbour gets its interval. Does nothing where the record has no room. */
+int vm_path_drop(struct vm_ctx *ctx, struct vm_map *map, struct vm_path *path);
+
 /* ---- names by key, so that tests can choose one ---- */
 
 uint64_t vm_named_key(const struct vm_region *region, struct vm_name name);

@@ -86,6 +86,8 @@ MUTANTS = [
     ("H1 records at or below W", "journal/recover.c",
      "if (vm_get64(record->sequence) <= recovery->line.watermark) /* H1 */", "if (0)",
      [unit("h1_stale_lane"), crash("reuse")]),
+    ("I3 interval of a leaf that goes", "index/trim.c",
+     "    interval_extend(ctx, &drop);\n", "", [crash("unlink-leaf.p")]),
     ("H2-H11 freed blocks are held", "space/space.c",
      "vm_chunks_cool(ctx, ctx->tx->lane, block, count);\n}\n\nstatic void hook_freed",
      "(void)ctx, (void)block, (void)count;\n}\n\nstatic void hook_freed",

@@ -736,6 +736,56 @@ static int free_inode(struct play *play)
     return ALL(make(play->fs, "/d1/tmp"), vmfs_unlink(play->fs, "/d1/tmp"));
 }
 
+/* Long names, so that a few leaves have few of them. Where a name lies depends on the name alone, so one
+ * directory tells at which removal the other will lose a leaf. */
+#define LEAF_NAMES 40u
+
+static const char *leaf_name(const char *dir, unsigned index)
+{
+    static char path[300];
+    int used = snprintf(path, sizeof path, "%s/%02u", dir, index);
+    memset(path + used, 'l', 200);
+    path[used + 200] = '\0';
+    return path;
+}
+
+static int fill_leaves(struct play *play, const char *dir)
+{
+    int result = vmfs_mkdir(play->fs, dir, 0755);
+    for (unsigned index = 0; result == 0 && index < LEAF_NAMES; index++)
+        result = vmfs_link(play->fs, "/d1/b", leaf_name(dir, index));
+    return result;
+}
+
+static unsigned leaf_victim;
+
+static int find_victim(struct play *play)
+{
+    struct vmfs_statfs before;
+    struct vmfs_statfs after;
+    for (leaf_victim = 0; leaf_victim < LEAF_NAMES; leaf_victim++) {
+        int result = ALL(vmfs_statfs(play->fs, &before),
+                         vmfs_unlink(play->fs, leaf_name("/pilot", leaf_victim)),
+                         vmfs_statfs(play->fs, &after));
+        if (result || after.blocks_free > before.blocks_free)
+            return result;
+    }
+    return -ENOENT; /* no leaf ever went */
+}
+
+static int empty_leaf_almost(struct play *play)
+{
+    int result = ALL(fill_leaves(play, "/pilot"), fill_leaves(play, "/leaves"), find_victim(play));
+    for (unsigned index = 0; result == 0 && index < leaf_victim; index++)
+        result = vmfs_unlink(play->fs, leaf_name("/leaves", index));
+    return result;
+}
+
+static int op_empty_leaf(struct play *play)
+{
+    return vmfs_unlink(play->fs, leaf_name("/leaves", leaf_victim));
+}
+
 const struct scenario scenarios[] = {
     {"create", NULL, op_create, NULL, false, false},
     {"mkdir", NULL, op_mkdir, NULL, false, false},
@@ -823,6 +873,7 @@ const struct scenario scenarios[] = {
     {"xattr-link", NULL, op_xattr_link, NULL, false, false},
     {"reuse-data", free_data, op_reuse, "/d1/c", true, false},
     {"reuse-leaf", free_leaf, op_reuse, "/d1/c", true, false},
+    {"unlink-leaf", empty_leaf_almost, op_empty_leaf, NULL, false, false},
     {"reuse-inode", free_inode, op_create, NULL, true, false},
 };
 

@@ -141,6 +141,52 @@ Test(index, names_of_one_hash)
     store_free(store);
 }
 
+/* Leaves that become empty go, in any order, so a map that is filled and emptied again and again does not
+ * grow, and is a single leaf when it is empty. */
+Test(index, names_empty_leaves_go)
+{
+    enum { NAMES = 30000 };
+    struct store *store = store_new(NAMES_BYTES, store_seed());
+    static uint64_t nodes[4];
+    for (unsigned round = 0; round < 4; round++) {
+        struct names names = names_new();
+        for (uint32_t number = 0; number < NAMES; number++) {
+            struct entry entry = entry_random(&store->seed, number, 24, 0);
+            step_begin(store);
+            entry_insert(store, &entry);
+            step_commit(store);
+            names_add(&names, &entry);
+        }
+        nodes[round] = store->nodes;
+        names_verify(store, &names);
+        while (names.count > 0) {
+            uint32_t at = round < 2 ? (uint32_t)seed_below(&store->seed, names.count)
+                                    : (round == 2 ? names.count - 1 : 0);
+            struct vm_named_hit hit;
+            step_begin(store);
+            uint64_t before = store_fences(store);
+            cr_assert_eq(entry_find(store, &names.list[at], &hit), 1);
+            cr_assert_eq(vm_named_remove(&store->core.ctx, &store->map, &hit), 0);
+            step_commit(store);
+            cr_assert_eq(store_fences(store) - before, 1);
+            names.list[at] = names.list[--names.count];
+            struct census census;
+            if (names.count % 1024 == 0) {
+                census = store_census(store);
+                cr_assert_eq(census.bad, 0);
+                cr_assert_eq(census.entries, names.count);
+                cr_assert_eq(census.nodes, store->nodes);
+            }
+        }
+        struct census census = store_census(store);
+        cr_assert_eq(census.entries, 0);
+        cr_assert_leq(census.leaves, 1, "round %u: %u leaves", round, (unsigned)census.leaves);
+        free(names.list);
+    }
+    cr_assert_leq(nodes[3], nodes[0] + nodes[0] / 20);
+    store_free(store);
+}
+
 /* I7: two finds, then two changes of the one leaf; the second find's head is old by then. */
 Test(index, changes_go_on_from_a_find_while_it_is_true)
 {
