@@ -11,7 +11,6 @@
 #include "inode/data.h"
 #include "journal/record.h"
 #include "name/volume.h"
-#include "space/group.h"
 
 static struct world world;
 static struct vm_ctx *const mine = &world.core.ctx;
@@ -116,59 +115,6 @@ Test(hazards, H2_reuse_after_checkpoint)
     node_free(mine, node);
     world_checkpoint(mine);
     cr_assert(node_is_found(other, node, 20));
-}
-
-/* All pools and words let go of what they have, as they do when space is scarce. */
-static void let_go(struct vm_ctx *ctx)
-{
-    struct vm_space *space = ctx->space;
-    struct vm_itable *table = ctx->itable;
-    for (uint32_t index = 0; index < space->pool_count; index++) {
-        struct vm_pool *pool = &space->pools[index];
-        if (pool->chunk == VM_CHUNK_NONE)
-            continue;
-        vm_chunks_unclaim(ctx, vm_chunk_first_block(ctx->region, pool->chunk), 1);
-        pool->chunk = VM_CHUNK_NONE;
-    }
-    for (uint32_t lane = 0; lane < ctx->region->lane_count; lane++) {
-        struct vm_slot_word *slots = &table->words[lane];
-        if (slots->is_valid)
-            table->chunks[slots->chunk].claimed &= ~((uint64_t)1 << slots->word);
-        slots->is_valid = false;
-    }
-}
-
-/* A block that a running step took is in no bitmap, and its chunk belongs to nobody any more. */
-Test(hazards, S3_block_in_flight)
-{
-    uint64_t offset;
-    world_begin(mine);
-    cr_assert_eq(vm_space_take_node(mine, &offset), 0);
-    let_go(mine);
-    cr_assert_not(node_is_found(other, offset, 20));
-    vm_tx_end(mine);
-    let_go(mine);
-    cr_assert(node_is_found(other, offset, 20), "the step has given it back");
-}
-
-Test(hazards, T3_slot_in_flight)
-{
-    uint64_t mine_id;
-    uint64_t other_id;
-    uint64_t offset;
-    world_begin(mine);
-    cr_assert_eq(vm_table_take(mine, &mine_id, &offset), 0);
-    let_go(mine);
-    world_begin(other);
-    cr_assert_eq(vm_table_take(other, &other_id, &offset), 0);
-    cr_assert_neq(other_id, mine_id);
-    vm_tx_end(other);
-    vm_tx_end(mine);
-    let_go(mine);
-    world_begin(other);
-    cr_assert_eq(vm_table_take(other, &other_id, &offset), 0);
-    cr_assert_eq(other_id, mine_id, "the step has given it back");
-    vm_tx_end(other);
 }
 
 Test(hazards, H3_mixed_data)
