@@ -154,7 +154,9 @@ Test(attr, places_that_are_gone)
     cr_assert(stat_of(id).nlink == 0 && (stat_of(id).mode & VMFS_S_IFMT) == VMFS_S_IFDIR);
     struct vmfs_dirent entry;
     expect_code(vmfs_dir_read(dir, &entry), 0);
+    expect_ok(region_check(fs));
     expect_ok(vmfs_dir_close(dir));
+    expect_ok(region_check(fs));
     for (unsigned call = 0; call < CALLS; call++)
         cr_assert(call_at(call, vmfs_at(id, "name")) == -ESTALE, "dead: call %u returned %d", call,
                   call_at(call, vmfs_at(id, "name")));

@@ -157,6 +157,8 @@ static void finish(struct test *test)
 {
     if (test->play.file)
         must(test, vmfs_file_close(test->play.file), "close the file");
+    if (test->play.dir)
+        must(test, vmfs_dir_close(test->play.dir), "close the directory");
     must(test, vmfs_close(test->play.fs), "close");
 }
 

@@ -122,8 +122,8 @@ MUTANTS = [
     ("H15 targets", "journal/record.c",
      "        if (!target_is_allowed(region, &entry))", "        if (0)", [unit("h15_target")]),
     ("H16 poison", "journal/journal.c",
-     "        VM_SHARED(&ctx->io, atomic_store_explicit(&ctx->journal->is_poisoned, true,\n"
-     "                                                  memory_order_release));",
+     "        VM_SHARED(&ctx->io,\n"
+     "                  atomic_store_explicit(&ctx->journal->is_poisoned, true, memory_order_release));",
      "        (void)0;", [unit("h16_poison")]),
     ("H16 poison by another thread", "journal/journal.c",
      "    return ctx->journal ? vm_journal_check(ctx) : 0; /* H16 */", "    return 0;", [unit("h16_poison_in_fence")]),
@@ -154,7 +154,7 @@ MUTANTS = [
      "(vm_inode_nlink(inode) == 0 || vm_inode_is_beyond(inode));", "vm_inode_is_beyond(inode);",
      [crash("tmpfile")]),
     ("O3 the first handle of a nameless file", "name/nsop.c",
-     "    vm_open_list(ctx, child.id, new->open); /* O3 */", "", [crash("tmpfile-link")]),
+     "    vm_open_list(ctx, child->id, new->open); /* O3 */", "", [crash("tmpfile-link")]),
     ("A2 access times are noted", "inode/atime.c",
      "    note(ctx, vm_id_slot(id));", "", [crash("read-sync")]),
     ("A2 noted lines are flushed", "inode/atime.c",

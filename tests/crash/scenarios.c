@@ -212,6 +212,24 @@ static int op_rmdir(struct play *play)
     return vmfs_rmdir(play->fs, "/empty");
 }
 
+static int open_empty(struct play *play)
+{
+    return ALL(make(play->fs, "/empty/x"), vmfs_unlink(play->fs, "/empty/x"),
+               vmfs_dir_open(play->fs, "/empty", &play->dir));
+}
+
+static int open_and_remove_empty(struct play *play)
+{
+    return ALL(open_empty(play), op_rmdir(play));
+}
+
+static int op_close_dir(struct play *play)
+{
+    struct vmfs_dir *dir = play->dir;
+    play->dir = NULL;
+    return vmfs_dir_close(dir);
+}
+
 static int rmdir_used_before(struct play *play)
 {
     return ALL(make(play->fs, "/empty/x"), vmfs_unlink(play->fs, "/empty/x"));
@@ -802,6 +820,8 @@ const struct scenario scenarios[] = {
     {"tmpfile-link", tmpfile_before, op_tmpfile_link, NULL, false, false},
     {"tmpfile-close", tmpfile_before, op_close, NULL, false, false},
     {"rmdir", NULL, op_rmdir, NULL, false, false},
+    {"rmdir-open", open_empty, op_rmdir, NULL, false, false},
+    {"close-removed", open_and_remove_empty, op_close_dir, NULL, false, false},
     {"rmdir-used", rmdir_used_before, op_rmdir, NULL, true, false},
     {"rename-same", NULL, op_rename_same, NULL, false, false},
     {"rename-cross", NULL, op_rename_cross, NULL, false, false},

@@ -10,6 +10,7 @@
 struct play {
     struct vmfs *fs;
     struct vmfs_file *file; /* open across the operation, or null */
+    struct vmfs_dir *dir;   /* the same */
 };
 
 typedef int (*play_fn)(struct play *play);
