@@ -133,7 +133,7 @@ static void compare_content(struct compare *compare, const char *path,
                             const struct model_node *node, uint64_t size)
 {
     struct vmfs_file *file;
-    int err = vmfs_file_open(compare->fs, path, VMFS_O_RDONLY | VMFS_O_NOFOLLOW, 0, &file);
+    int err = vmfs_file_open(compare->fs, path, VMFS_O_RDONLY | VMFS_O_NOFOLLOW | VMFS_O_NOATIME, 0, &file);
     if (err != 0) {
         report(compare, path, "open returned %d", err);
         return;
@@ -234,6 +234,14 @@ static void compare_attributes(struct compare *compare, const char *path,
     if (node->is_mtime_known && !is_partial && stat->mtime_ns != node->mtime_ns)
         report(compare, path, "mtime %lld instead of %lld", (long long)stat->mtime_ns,
                (long long)node->mtime_ns);
+    if (node->is_ctime_known && !is_partial && stat->ctime_ns != node->ctime_ns)
+        report(compare, path, "ctime %lld instead of %lld", (long long)stat->ctime_ns,
+               (long long)node->ctime_ns);
+    if (node->is_btime_known && stat->btime_ns != node->btime_ns)
+        report(compare, path, "btime %lld instead of %lld", (long long)stat->btime_ns,
+               (long long)node->btime_ns);
+    if (stat->flags != node->flags)
+        report(compare, path, "flags 0x%x instead of 0x%x", stat->flags, node->flags);
     compare_size(compare, path, node, stat->size);
 }
 
@@ -263,18 +271,10 @@ static void compare_node(struct compare *compare, const char *path, struct model
         compare_content(compare, path, node, stat.size);
     if (model_type(node) == VMFS_S_IFLNK)
         compare_target(compare, path, node);
-    if (model_type(node) == VMFS_S_IFREG || model_is_dir(node))
+    if (node->xattrs != NULL || model_type(node) == VMFS_S_IFREG || model_is_dir(node))
         compare_xattrs(compare, path[0] != '\0' ? path : "/", node);
     if (model_is_dir(node))
         compare_entries(compare, path, node, stat.ino);
-}
-
-static const struct model_entry *find_by_name(const struct model_node *dir, const char *name)
-{
-    const struct model_entry *entry = dir->entries;
-    while (entry != NULL && strcmp(entry->name, name) != 0)
-        entry = entry->dir_next;
-    return entry;
 }
 
 /* Every name that the region lists is in the model, and there are as many. */
@@ -297,7 +297,7 @@ static void compare_listing(struct compare *compare, const char *path, const str
             report(compare, path, "the second entry is %.40s", entry.name);
         if (count <= 2)
             continue;
-        const struct model_entry *known = find_by_name(dir, entry.name);
+        const struct model_entry *known = model_lookup(dir->model, dir, entry.name);
         if (known == NULL)
             report(compare, path, "has a name too many: %.40s", entry.name);
         else if (entry.type != model_type(known->node) || entry.name_bytes != known->name_bytes)
@@ -333,6 +333,18 @@ unsigned compare_tree(struct vmfs *fs, const char *prefix, struct model *model,
     compare_node(&compare, prefix, model->root);
     compare_distinct_inos(&compare);
     return compare.differences;
+}
+
+void compare_touch(struct model *model)
+{
+    char path[VMFS_PATH_MAX + 1];
+    model_touch_access(model->root);
+    for (size_t i = 0; i < model->entry_count; i++) {
+        struct model_node *node = model->entries[i]->node;
+        bool is_read = model_is_dir(node) || model_type(node) == VMFS_S_IFLNK;
+        if (is_read && model_entry_path(model->entries[i], path))
+            model_touch_access(node);
+    }
 }
 
 static const struct model_entry *find_by_node(const struct model *model,

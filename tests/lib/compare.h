@@ -24,6 +24,9 @@ void compare_partial_free(struct compare_partial *partial);
 unsigned compare_tree(struct vmfs *fs, const char *prefix, struct model *model,
                       const struct compare_partial *partial, char text[512]);
 
+/* What compare_tree() did to access times: it listed directories and read links. */
+void compare_touch(struct model *model);
+
 /* Takes the bytes that the region holds for `partial->node` over into the model. */
 int compare_settle(struct vmfs *fs, const char *prefix, struct model *model,
                    const struct compare_partial *partial);

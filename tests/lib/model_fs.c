@@ -8,20 +8,6 @@
 
 #define SYMLINKS_MAX 40
 
-enum last_kind { LAST_NORMAL, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
-
-/* A walk in progress, and its result: the last component, and what it names if it exists. */
-struct walk {
-    struct model *model;
-    struct model_node *parent;
-    struct model_node *node;
-    enum last_kind last;
-    bool has_trailing_slash;
-    unsigned symlinks;
-    uint32_t name_bytes;
-    char name[VMFS_NAME_MAX + 1];
-};
-
 void *model_allocate(size_t bytes)
 {
     void *memory = calloc(1, bytes);
@@ -32,8 +18,7 @@ void *model_allocate(size_t bytes)
     return memory;
 }
 
-/* Notes an error that applies as well, and returns the one that comes first. */
-static int note(struct model *model, int other, int first)
+int model_note(struct model *model, int other, int first)
 {
     if (model->error_count < MODEL_ERRORS_MAX)
         model->errors[model->error_count++] = other;
@@ -58,9 +43,10 @@ static uint64_t hash_name(const struct model_node *dir, const char *name, uint32
     return hash ^ (hash >> 29);
 }
 
-static struct model_entry *find_entry(struct model *model, const struct model_node *dir,
-                                      const char *name, uint32_t name_bytes)
+struct model_entry *model_lookup(struct model *model, const struct model_node *dir,
+                                 const char *name)
 {
+    uint32_t name_bytes = (uint32_t)strlen(name);
     uint64_t hash = hash_name(dir, name, name_bytes);
     struct model_entry *entry = model->buckets[hash % MODEL_BUCKETS];
     while (entry != NULL) {
@@ -75,10 +61,61 @@ static struct model_entry *find_entry(struct model *model, const struct model_no
 static struct model_node *create_node(struct model *model, uint32_t mode)
 {
     struct model_node *node = model_allocate(sizeof(*node));
+    node->model = model;
     node->mode = mode;
     node->uid = model->owner_uid;
     node->gid = model->owner_gid;
+    node->btime_ns = model->now_ns;
+    node->is_btime_known = model->now_ns != 0;
+    model_touch(node);
+    node->atime_ns = model->now_ns;
+    node->is_atime_known = model->now_ns != 0;
     return node;
+}
+
+/* A node that `walk` is about to name, or a nameless one below walk->node. */
+static struct model_node *create_owned(const struct model_walk *walk,
+                                       const struct model_node *parent, uint32_t mode)
+{
+    struct model_node *node = create_node(walk->model, mode);
+    node->uid = walk->uid;
+    node->gid = walk->gid;
+    if ((parent->mode & 02000) != 0) {
+        node->gid = parent->gid;
+        node->mode |= model_is_dir(node) ? 02000 : 0;
+    }
+    return node;
+}
+
+void model_touch_change(struct model_node *node)
+{
+    node->ctime_ns = node->model->now_ns;
+    node->is_ctime_known = node->ctime_ns != 0;
+}
+
+void model_touch(struct model_node *node)
+{
+    node->mtime_ns = node->model->now_ns;
+    node->is_mtime_known = node->mtime_ns != 0;
+    model_touch_change(node);
+}
+
+void model_touch_access(struct model_node *node)
+{
+    const int64_t day_ns = (int64_t)86400 * 1000000000;
+    if ((node->flags & VMFS_INODE_NOATIME) != 0 || !node->model->keeps_atime)
+        return;
+    if (!node->is_atime_known || !node->is_mtime_known || !node->is_ctime_known) {
+        node->is_atime_known = false;
+        return;
+    }
+    int64_t now_ns = node->model->now_ns;
+    bool is_old = node->atime_ns <= node->mtime_ns || node->atime_ns <= node->ctime_ns ||
+                  now_ns - node->atime_ns >= day_ns;
+    if (!is_old)
+        return;
+    node->atime_ns = now_ns;
+    node->is_atime_known = now_ns != 0;
 }
 
 static void release_node(struct model_node *node)
@@ -101,7 +138,7 @@ static void append_entry(struct model *model, struct model_entry *entry)
     model->entries[model->entry_count++] = entry;
 }
 
-static void add_entry(struct walk *at, struct model_node *node)
+void model_add_entry(struct model_walk *at, struct model_node *node)
 {
     struct model *model = at->model;
     struct model_entry *entry = model_allocate(sizeof(*entry));
@@ -118,14 +155,14 @@ static void add_entry(struct walk *at, struct model_node *node)
     at->parent->entries = entry;
     append_entry(model, entry);
     at->parent->size++;
-    at->parent->is_mtime_known = false;
+    model_touch(at->parent);
     if (model_is_dir(node)) {
         at->parent->nlink++;
         node->self = entry;
     }
 }
 
-static void remove_entry(struct model *model, struct model_entry *entry)
+void model_remove_entry(struct model *model, struct model_entry *entry)
 {
     struct model_node *dir = entry->dir;
     struct model_entry **link = &model->buckets[entry->hash % MODEL_BUCKETS];
@@ -142,7 +179,7 @@ static void remove_entry(struct model *model, struct model_entry *entry)
     model->entries[entry->index] = moved;
     moved->index = entry->index;
     dir->size--;
-    dir->is_mtime_known = false;
+    model_touch(dir);
     if (model_is_dir(entry->node)) {
         dir->nlink--;
         entry->node->self = NULL;
@@ -155,6 +192,7 @@ struct model *model_create(uint32_t uid, uint32_t gid)
     struct model *model = model_allocate(sizeof(*model));
     model->owner_uid = uid;
     model->owner_gid = gid;
+    model->keeps_atime = true;
     model->root = create_node(model, VMFS_S_IFDIR | 0755);
     model->root->nlink = 2;
     return model;
@@ -166,7 +204,7 @@ void model_destroy(struct model *model)
         struct model_entry *entry = model->entries[model->entry_count - 1];
         struct model_node *node = entry->node;
         bool is_dir = model_is_dir(node);
-        remove_entry(model, entry);
+        model_remove_entry(model, entry);
         node->nlink = is_dir ? 0 : node->nlink - 1;
         node->open_count = 0;
         if (is_dir && node->entries != NULL) {
@@ -204,12 +242,12 @@ bool model_entry_path(const struct model_entry *entry, char *path)
 
 /* ---------------------------------------------------------------------------------- walking --- */
 
-static int walk_from(struct walk *walk, struct model_node *dir, const char *path, bool follow);
+static int walk_from(struct model_walk *walk, struct model_node *dir, const char *path, bool follow);
 
-static int follow_link(struct walk *walk, struct model_node *dir, bool follow)
+static int follow_link(struct model_walk *walk, struct model_node *dir, bool follow)
 {
     if (++walk->symlinks > SYMLINKS_MAX)
-        return note(walk->model, -ENAMETOOLONG, -ELOOP);
+        return model_note(walk->model, -ENAMETOOLONG, -ELOOP);
     const struct model_node *link = walk->node;
     char *target = model_allocate(link->data_bytes + 1);
     memcpy(target, link->data, link->data_bytes);
@@ -219,43 +257,48 @@ static int follow_link(struct walk *walk, struct model_node *dir, bool follow)
 }
 
 /* Looks up one component that is neither the last nor special, or the last one itself. */
-static int walk_component(struct walk *walk, struct model_node *dir, const char *name, size_t bytes)
+static int walk_component(struct model_walk *walk, struct model_node *dir, const char *name,
+                          size_t bytes)
 {
     walk->parent = dir;
-    walk->last = LAST_NORMAL;
+    walk->last = MODEL_LAST_NORMAL;
     if (bytes > VMFS_NAME_MAX)
         return -ENAMETOOLONG;
     memset(walk->name, 0, sizeof(walk->name));
     memcpy(walk->name, name, bytes);
     walk->name_bytes = (uint32_t)bytes;
     if (bytes == 1 && name[0] == '.') {
-        walk->last = LAST_DOT;
+        walk->last = MODEL_LAST_DOT;
         walk->node = dir;
     } else if (bytes == 2 && name[0] == '.' && name[1] == '.') {
-        walk->last = LAST_DOTDOT;
+        walk->last = MODEL_LAST_DOTDOT;
         walk->node = dir->self != NULL ? dir->self->dir : dir;
     } else {
-        struct model_entry *entry = find_entry(walk->model, dir, name, (uint32_t)bytes);
+        struct model_entry *entry = model_lookup(walk->model, dir, walk->name);
         walk->node = entry != NULL ? entry->node : NULL;
     }
     return 0;
 }
 
-static int walk_from(struct walk *walk, struct model_node *dir, const char *path, bool follow)
+static int walk_from(struct model_walk *walk, struct model_node *dir, const char *path, bool follow)
 {
     if (path[0] == '/')
         dir = walk->model->root;
     path += strspn(path, "/");
     walk->parent = dir;
     walk->node = dir;
-    walk->last = LAST_ROOT;
+    walk->last = MODEL_LAST_ROOT;
     while (*path != '\0') {
         size_t bytes = strcspn(path, "/");
         const char *rest = path + bytes + strspn(path + bytes, "/");
         bool is_last = *rest == '\0';
         bool has_slash = path[bytes] == '/';
         if (!model_is_dir(dir))
-            return bytes > VMFS_NAME_MAX ? note(walk->model, -ENAMETOOLONG, -ENOTDIR) : -ENOTDIR;
+            return bytes > VMFS_NAME_MAX ? model_note(walk->model, -ENAMETOOLONG, -ENOTDIR)
+                                         : -ENOTDIR;
+        if (dir->nlink == 0)
+            return model_note(walk->model, bytes > VMFS_NAME_MAX ? -ENAMETOOLONG : -ENOENT,
+                              -ENOENT);
         int err = walk_component(walk, dir, path, bytes);
         if (err != 0)
             return err;
@@ -274,25 +317,34 @@ static int walk_from(struct walk *walk, struct model_node *dir, const char *path
     return 0;
 }
 
-/* Walks `path` as far as its last component, which need not exist. */
-static int walk_path(struct walk *walk, struct model *model, const char *path, bool follow)
+int model_walk(struct model_walk *walk, struct model *model, const struct model_at *at, bool follow)
 {
     memset(walk, 0, sizeof(*walk));
     walk->model = model;
-    if (path[0] == '\0')
+    walk->uid = at->uid != UINT32_MAX ? at->uid : model->owner_uid;
+    walk->gid = at->gid != UINT32_MAX ? at->gid : model->owner_gid;
+    if (at->path[0] == '\0' && at->dir == NULL && !at->is_stale)
         return -ENOENT;
-    if (strlen(path) > VMFS_PATH_MAX)
-        return -ENAMETOOLONG;
-    int err = walk_from(walk, model->root, path, follow);
+    if (strlen(at->path) > VMFS_PATH_MAX)
+        return at->is_stale ? model_note(model, -ESTALE, -ENAMETOOLONG) : -ENAMETOOLONG;
+    if (at->is_stale && at->path[0] != '/')
+        return -ESTALE;
+    struct model_node *dir = at->dir != NULL ? at->dir : model->root;
+    if (at->path[0] == '\0') {
+        walk->node = walk->parent = dir;
+        walk->last = MODEL_LAST_ROOT;
+        return 0;
+    }
+    int err = walk_from(walk, dir, at->path, follow);
     if (err == 0 && walk->has_trailing_slash && walk->node != NULL && !model_is_dir(walk->node))
         return -ENOTDIR;
     return err;
 }
 
-int model_find(struct model *model, const char *path, int flags, struct model_node **out)
+int model_find(struct model *model, const struct model_at *at, int flags, struct model_node **out)
 {
-    struct walk walk;
-    int err = walk_path(&walk, model, path, (flags & VMFS_NOFOLLOW) == 0);
+    struct model_walk walk;
+    int err = model_walk(&walk, model, at, (flags & VMFS_NOFOLLOW) == 0);
     if (err == 0 && walk.node == NULL)
         err = -ENOENT;
     if (err == 0)
@@ -302,267 +354,219 @@ int model_find(struct model *model, const char *path, int flags, struct model_no
 
 /* -------------------------------------------------------------------------------- changing --- */
 
-static int walk_to_create(struct walk *walk, struct model *model, const char *path, bool is_dir)
+int model_may_add(const struct model_walk *walk)
 {
-    int err = walk_path(walk, model, path, false);
-    if (err != 0)
-        return err;
-    if (walk->last != LAST_NORMAL || walk->node != NULL)
-        return -EEXIST;
-    return walk->has_trailing_slash && !is_dir ? -ENOENT : 0;
+    return (walk->parent->flags & VMFS_INODE_IMMUTABLE) != 0 ? -EPERM : 0;
 }
 
-int model_mkdir(struct model *model, const char *path, uint32_t mode)
+int model_may_remove(const struct model_walk *walk)
 {
-    struct walk walk;
-    int err = walk_to_create(&walk, model, path, true);
+    const uint32_t kept = VMFS_INODE_IMMUTABLE | VMFS_INODE_APPEND;
+    const struct model_node *dir = walk->parent;
+    bool is_stuck = (dir->mode & 01000) != 0 && walk->uid != 0 && walk->uid != dir->uid &&
+                    walk->uid != walk->node->uid;
+    return is_stuck || ((dir->flags | walk->node->flags) & kept) != 0 ? -EPERM : 0;
+}
+
+static int walk_to_create(struct model_walk *walk, struct model *model, const struct model_at *at,
+                          bool is_dir)
+{
+    int err = model_walk(walk, model, at, false);
     if (err != 0)
         return err;
-    struct model_node *node = create_node(model, VMFS_S_IFDIR | mode);
+    int forbidden = model_may_add(walk);
+    if (walk->last != MODEL_LAST_NORMAL || walk->node != NULL)
+        err = -EEXIST;
+    else if (walk->has_trailing_slash && !is_dir)
+        err = -ENOENT;
+    return err != 0 && forbidden != 0 ? model_note(model, forbidden, err) : err + forbidden;
+}
+
+int model_mkdir(struct model *model, const struct model_at *at, uint32_t mode)
+{
+    struct model_walk walk;
+    int err = walk_to_create(&walk, model, at, true);
+    if (err != 0)
+        return err;
+    struct model_node *node = create_owned(&walk, walk.parent, VMFS_S_IFDIR | mode);
     node->nlink = 2;
-    add_entry(&walk, node);
+    model_add_entry(&walk, node);
     return 0;
 }
 
-int model_mknod(struct model *model, const char *path, uint32_t mode, uint64_t rdev)
+int model_mknod(struct model *model, const struct model_at *at, uint32_t mode, uint64_t rdev)
 {
     uint32_t type = mode & VMFS_S_IFMT;
     if (type == 0)
         type = VMFS_S_IFREG;
     if (type == VMFS_S_IFDIR || type == VMFS_S_IFLNK)
         return -EINVAL;
-    struct walk walk;
-    int err = walk_to_create(&walk, model, path, false);
+    struct model_walk walk;
+    int err = walk_to_create(&walk, model, at, false);
     if (err != 0)
         return err;
-    struct model_node *node = create_node(model, type | (mode & 07777));
+    struct model_node *node = create_owned(&walk, walk.parent, type | (mode & 07777));
     node->nlink = 1;
     if (type == VMFS_S_IFBLK || type == VMFS_S_IFCHR)
         node->rdev = rdev;
-    add_entry(&walk, node);
+    model_add_entry(&walk, node);
     return 0;
 }
 
-int model_symlink(struct model *model, const char *target, const char *path)
+int model_symlink(struct model *model, const char *target, const struct model_at *at)
 {
     size_t bytes = strlen(target);
     if (bytes == 0)
         return -ENOENT;
     if (bytes > VMFS_PATH_MAX)
         return -ENAMETOOLONG;
-    struct walk walk;
-    int err = walk_to_create(&walk, model, path, false);
+    struct model_walk walk;
+    int err = walk_to_create(&walk, model, at, false);
     if (err != 0)
         return err;
-    struct model_node *node = create_node(model, VMFS_S_IFLNK | 0777);
+    struct model_node *node = create_owned(&walk, walk.parent, VMFS_S_IFLNK | 0777);
     node->nlink = 1;
     node->data = model_allocate(bytes);
     memcpy(node->data, target, bytes);
     node->data_bytes = node->size = bytes;
-    add_entry(&walk, node);
+    model_add_entry(&walk, node);
     return 0;
 }
 
-int64_t model_readlink(struct model *model, const char *path, char *buffer, size_t size)
+int64_t model_readlink(struct model *model, const struct model_at *at, char *buffer, size_t size)
 {
     struct model_node *node;
-    int err = model_find(model, path, VMFS_NOFOLLOW, &node);
+    int err = model_find(model, at, VMFS_NOFOLLOW, &node);
     if (err != 0)
         return err;
     if (model_type(node) != VMFS_S_IFLNK)
         return -EINVAL;
     memcpy(buffer, node->data, size < node->data_bytes ? size : node->data_bytes);
+    model_touch_access(node);
     return (int64_t)node->data_bytes;
 }
 
-int model_link(struct model *model, const char *existing, const char *path)
+/* The checks of a second name, once both places were walked. */
+static int check_link(struct model *model, const struct model_node *node, int place_err)
 {
-    struct model_node *node;
-    struct walk walk;
-    int err = model_find(model, existing, VMFS_NOFOLLOW, &node);
-    int other = walk_to_create(&walk, model, path, false);
+    const uint32_t kept = VMFS_INODE_IMMUTABLE | VMFS_INODE_APPEND;
+    const int errors[] = {
+        place_err,
+        model_is_dir(node) || (node->flags & kept) != 0 ? -EPERM : 0,
+        node->nlink == 0 && !node->is_linkable ? -ENOENT : 0,
+        node->nlink >= VMFS_LINK_MAX ? -EMLINK : 0,
+    };
+    int first = 0;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (errors[i] != 0)
+            first = model_note(model, errors[i], first != 0 ? first : errors[i]);
+    }
+    return first;
+}
+
+int model_node_link(struct model *model, struct model_node *node, const struct model_at *at)
+{
+    struct model_walk walk;
+    int err = check_link(model, node, walk_to_create(&walk, model, at, false));
     if (err != 0)
-        return other != 0 ? note(model, other, err) : err;
-    if (other != 0)
-        return model_is_dir(node) ? note(model, -EPERM, other) : other;
-    if (model_is_dir(node))
-        return -EPERM;
-    if (node->nlink >= VMFS_LINK_MAX)
-        return -EMLINK;
+        return err;
     node->nlink++;
-    add_entry(&walk, node);
+    node->is_linkable = false;
+    model_touch_change(node);
+    model_add_entry(&walk, node);
     return 0;
 }
 
-static void drop_name(struct walk *walk)
+int model_link(struct model *model, const struct model_at *existing, const struct model_at *at,
+               int flags)
+{
+    struct model_node *node;
+    struct model_walk walk;
+    int follow = (flags & VMFS_FOLLOW) != 0 ? 0 : VMFS_NOFOLLOW;
+    int err = model_find(model, existing, follow, &node);
+    if (err == 0)
+        return model_node_link(model, node, at);
+    int other = walk_to_create(&walk, model, at, false);
+    return other != 0 ? model_note(model, other, err) : err;
+}
+
+void model_drop_name(struct model_walk *walk)
 {
     struct model_node *node = walk->node;
-    remove_entry(walk->model, find_entry(walk->model, walk->parent, walk->name, walk->name_bytes));
+    model_remove_entry(walk->model, model_lookup(walk->model, walk->parent, walk->name));
     node->nlink = model_is_dir(node) ? 0 : node->nlink - 1;
+    model_touch_change(node);
     release_node(node);
 }
 
-int model_unlink(struct model *model, const char *path)
+/* Of an error and of what forbids a removal, the first; the other is as good. */
+static int join_forbidden(struct model_walk *walk, int err)
 {
-    struct walk walk;
-    int err = walk_path(&walk, model, path, false);
+    int forbidden = walk->node != NULL && walk->last == MODEL_LAST_NORMAL ? model_may_remove(walk)
+                                                                          : 0;
+    return err != 0 && forbidden != 0 ? model_note(walk->model, forbidden, err) : err + forbidden;
+}
+
+int model_unlink(struct model *model, const struct model_at *at)
+{
+    struct model_walk walk;
+    int err = model_walk(&walk, model, at, false);
     if (err != 0)
         return err;
     if (walk.node == NULL)
         return -ENOENT;
-    if (model_is_dir(walk.node))
-        return -EPERM;
-    drop_name(&walk);
-    return 0;
+    if (walk.last == MODEL_LAST_DOT || walk.last == MODEL_LAST_DOTDOT)
+        model_note(model, -EINVAL, 0);
+    err = join_forbidden(&walk, model_is_dir(walk.node) ? -EPERM : 0);
+    if (err == 0)
+        model_drop_name(&walk);
+    return err;
 }
 
-int model_rmdir(struct model *model, const char *path)
+int model_rmdir(struct model *model, const struct model_at *at)
 {
-    struct walk walk;
-    int err = walk_path(&walk, model, path, false);
+    struct model_walk walk;
+    int err = model_walk(&walk, model, at, false);
     if (err != 0)
         return err;
-    if (walk.last == LAST_ROOT)
+    if (walk.last == MODEL_LAST_ROOT)
         return -EBUSY;
-    if (walk.last == LAST_DOT)
+    if (walk.last == MODEL_LAST_DOT)
         return -EINVAL;
-    if (walk.last == LAST_DOTDOT) {
-        note(model, walk.node == model->root ? -EBUSY : -EINVAL, 0);
+    if (walk.last == MODEL_LAST_DOTDOT) {
+        model_note(model, walk.node == model->root ? -EBUSY : -EINVAL, 0);
         return -ENOTEMPTY;
     }
     if (walk.node == NULL)
         return -ENOENT;
     if (!model_is_dir(walk.node))
-        return -ENOTDIR;
-    if (walk.node->entries != NULL)
-        return -ENOTEMPTY;
-    drop_name(&walk);
-    return 0;
-}
-
-static bool is_ancestor(const struct model_node *ancestor, const struct model_node *node)
-{
-    while (node != ancestor && node->self != NULL)
-        node = node->self->dir;
-    return node == ancestor;
-}
-
-/* The checks of what a rename replaces; 0 or an error. */
-static int check_replaced(const struct walk *from, const struct walk *to)
-{
-    if (to->node == NULL || to->node == from->node)
-        return 0;
-    if (model_is_dir(from->node) && !model_is_dir(to->node))
-        return -ENOTDIR;
-    if (!model_is_dir(from->node) && model_is_dir(to->node))
-        return -EISDIR;
-    return model_is_dir(to->node) && to->node->entries != NULL ? -ENOTEMPTY : 0;
-}
-
-/* A directory would come to lie below itself. */
-static int check_cycle(const struct walk *from, const struct walk *to, bool is_exchange)
-{
-    if (model_is_dir(from->node) && is_ancestor(from->node, to->parent))
-        return -EINVAL;
-    if (to->node == NULL || !model_is_dir(to->node) || !is_ancestor(to->node, from->parent))
-        return 0;
-    return is_exchange ? -EINVAL : -ENOTEMPTY;
-}
-
-static int check_exists(const struct walk *from, const struct walk *to, uint32_t flags)
-{
-    if (from->node == NULL || ((flags & VMFS_RENAME_EXCHANGE) != 0 && to->node == NULL))
-        return -ENOENT;
-    return (flags & VMFS_RENAME_NOREPLACE) != 0 && to->node != NULL ? -EEXIST : 0;
-}
-
-static int check_slashes(const struct walk *from, const struct walk *to, bool is_exchange)
-{
-    bool has_slash = from->has_trailing_slash || (to->has_trailing_slash && !is_exchange);
-    return has_slash && !model_is_dir(from->node) ? -ENOTDIR : 0;
-}
-
-/* A last component that cannot be renamed is an error whatever else is wrong. */
-static void note_last(const struct walk *walk)
-{
-    if (walk->last != LAST_NORMAL)
-        note(walk->model, -EBUSY, 0);
-    if (walk->last > LAST_ROOT)
-        note(walk->model, -EINVAL, 0);
-}
-
-static int check_last(const struct walk *from, const struct walk *to, uint32_t flags)
-{
-    if (from->last != LAST_NORMAL)
-        return -EBUSY;
-    if (to->last != LAST_NORMAL)
-        return (flags & VMFS_RENAME_NOREPLACE) != 0 ? -EEXIST : -EBUSY;
-    return 0;
-}
-
-/* All that is wrong with a rename whose paths could be walked: the first is returned. */
-static int check_rename(const struct walk *from, const struct walk *to, uint32_t flags)
-{
-    bool is_exchange = (flags & VMFS_RENAME_EXCHANGE) != 0;
-    bool is_whole = from->node != NULL && from->last == LAST_NORMAL && to->last == LAST_NORMAL;
-    const int errors[] = {
-        check_last(from, to, flags),
-        check_exists(from, to, flags),
-        is_whole ? check_slashes(from, to, is_exchange) : 0,
-        is_whole ? check_cycle(from, to, is_exchange) : 0,
-        is_whole && !is_exchange ? check_replaced(from, to) : 0,
-    };
-    int first = 0;
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        if (errors[i] != 0)
-            first = note(from->model, errors[i], first != 0 ? first : errors[i]);
-    }
-    return first;
-}
-
-/* Walks two paths: which of two errors is returned is open. */
-static int walk_both(struct model *model, struct walk *from, struct walk *to, const char *paths[2])
-{
-    int err = walk_path(from, model, paths[0], false);
-    int other = walk_path(to, model, paths[1], false);
+        err = -ENOTDIR;
+    else if (walk.node->entries != NULL)
+        err = -ENOTEMPTY;
+    err = join_forbidden(&walk, err);
     if (err == 0)
-        note_last(from);
-    if (err == 0 && from->node == NULL)
-        note(model, -ENOENT, 0);
-    if (other == 0)
-        note_last(to);
-    return err != 0 && other != 0 ? note(model, other, err) : err + other;
+        model_drop_name(&walk);
+    return err;
 }
 
-int model_rename(struct model *model, const char *from_path, const char *to_path, uint32_t flags)
+/* ---------------------------------------------------------------------------------- opening --- */
+
+static bool is_writing(int flags)
 {
-    uint32_t known = VMFS_RENAME_NOREPLACE | VMFS_RENAME_EXCHANGE;
-    if ((flags & ~known) != 0 || (flags & known) == known)
-        return -EINVAL;
-    struct walk from;
-    struct walk to;
-    int err = walk_both(model, &from, &to, (const char *[]){from_path, to_path});
-    if (err == 0)
-        err = check_rename(&from, &to, flags);
-    if (err != 0 || from.node == to.node)
-        return err;
-    struct model_entry *old = find_entry(model, from.parent, from.name, from.name_bytes);
-    struct model_node *moved = from.node;
-    struct model_node *other = to.node;
-    if (other != NULL && (flags & VMFS_RENAME_EXCHANGE) == 0) {
-        drop_name(&to);
-        other = NULL;
-    } else if (other != NULL) {
-        remove_entry(model, find_entry(model, to.parent, to.name, to.name_bytes));
-    }
-    remove_entry(model, old);
-    add_entry(&to, moved);
-    if (other != NULL)
-        add_entry(&from, other);
-    return 0;
+    return (flags & VMFS_O_ACCMODE) != VMFS_O_RDONLY;
 }
 
-static int check_open(const struct walk *walk, int flags)
+static int check_flags(const struct model_node *node, int flags)
+{
+    bool is_changing = is_writing(flags) || (flags & VMFS_O_TRUNC) != 0;
+    if ((node->flags & VMFS_INODE_IMMUTABLE) != 0 && is_changing)
+        return -EPERM;
+    bool is_overwriting = (is_writing(flags) && (flags & VMFS_O_APPEND) == 0) ||
+                          (flags & VMFS_O_TRUNC) != 0;
+    return (node->flags & VMFS_INODE_APPEND) != 0 && is_overwriting ? -EPERM : 0;
+}
+
+static int check_open(const struct model_walk *walk, int flags)
 {
     bool is_create = (flags & VMFS_O_CREAT) != 0;
     if (is_create && (flags & VMFS_O_EXCL) != 0 && walk->node != NULL)
@@ -571,7 +575,7 @@ static int check_open(const struct walk *walk, int flags)
         return is_create ? 0 : -ENOENT;
     switch (model_type(walk->node)) {
     case VMFS_S_IFREG:
-        return 0;
+        return check_flags(walk->node, flags);
     case VMFS_S_IFDIR:
         return -EISDIR;
     case VMFS_S_IFLNK:
@@ -581,27 +585,76 @@ static int check_open(const struct walk *walk, int flags)
     }
 }
 
-int model_open(struct model *model, const char *path, int flags, uint32_t mode,
+static int open_nameless(struct model *model, const struct model_at *at, int flags, uint32_t mode,
+                         struct model_node **out)
+{
+    struct model_walk walk;
+    int err = model_walk(&walk, model, at, (flags & VMFS_O_NOFOLLOW) == 0);
+    if (err == 0 && walk.node == NULL)
+        err = -ENOENT;
+    if (err == 0 && !model_is_dir(walk.node))
+        err = model_type(walk.node) == VMFS_S_IFLNK ? model_note(model, -ELOOP, -ENOTDIR)
+                                                    : -ENOTDIR;
+    if (err == 0 && walk.node->nlink == 0)
+        err = -ENOENT;
+    if (err == 0 && (walk.node->flags & VMFS_INODE_IMMUTABLE) != 0)
+        err = -EPERM;
+    if (!is_writing(flags) || (flags & VMFS_O_CREAT) != 0)
+        err = err != 0 ? model_note(model, err, -EINVAL) : -EINVAL;
+    if (err != 0)
+        return err;
+    struct model_node *node = create_owned(&walk, walk.node, VMFS_S_IFREG | (mode & 07777));
+    node->is_linkable = (flags & VMFS_O_EXCL) == 0;
+    node->open_count++;
+    *out = node;
+    return 0;
+}
+
+static int open_new(struct model_walk *walk, uint32_t mode, struct model_node **out)
+{
+    int err = walk->has_trailing_slash ? -EISDIR : 0;
+    int forbidden = model_may_add(walk);
+    if (err != 0 || forbidden != 0)
+        return err != 0 ? model_note(walk->model, forbidden, err) : forbidden;
+    walk->node = create_owned(walk, walk->parent, VMFS_S_IFREG | mode);
+    walk->node->nlink = 1;
+    model_add_entry(walk, walk->node);
+    walk->node->open_count++;
+    *out = walk->node;
+    return 0;
+}
+
+int model_open(struct model *model, const struct model_at *at, int flags, uint32_t mode,
                struct model_node **out)
 {
+    if ((flags & VMFS_O_TMPFILE) == VMFS_O_TMPFILE)
+        return open_nameless(model, at, flags, mode, out);
     bool is_exclusive = (flags & VMFS_O_CREAT) != 0 && (flags & VMFS_O_EXCL) != 0;
-    struct walk walk;
-    int err = walk_path(&walk, model, path, (flags & VMFS_O_NOFOLLOW) == 0 && !is_exclusive);
+    struct model_walk walk;
+    int err = model_walk(&walk, model, at, (flags & VMFS_O_NOFOLLOW) == 0 && !is_exclusive);
     if (err == 0)
         err = check_open(&walk, flags);
     if (err != 0)
         return err;
-    if (walk.node == NULL) {
-        if (walk.has_trailing_slash)
-            return -EISDIR;
-        walk.node = create_node(model, VMFS_S_IFREG | mode);
-        walk.node->nlink = 1;
-        add_entry(&walk, walk.node);
-    } else if ((flags & VMFS_O_TRUNC) != 0) {
+    if (walk.node == NULL)
+        return open_new(&walk, mode, out);
+    if ((flags & VMFS_O_TRUNC) != 0)
         model_resize(walk.node, 0);
-    }
     walk.node->open_count++;
     *out = walk.node;
+    return 0;
+}
+
+int model_dir_open(struct model *model, const struct model_at *at, struct model_node **out)
+{
+    struct model_node *node;
+    int err = model_find(model, at, 0, &node);
+    if (err == 0 && !model_is_dir(node))
+        err = -ENOTDIR;
+    if (err != 0)
+        return err;
+    node->open_count++;
+    *out = node;
     return 0;
 }
 

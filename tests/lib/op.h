@@ -11,50 +11,93 @@
 #include "seed.h"
 #include "vmfs.h"
 
-#define OP_SLOTS    4
-#define OP_DATA_MAX 262144
+#define OP_SLOTS     4
+#define OP_DIR_SLOTS 2
+#define OP_DATA_MAX  262144
+#define OP_PIECES    8
+#define OP_PATH_ROOM (VMFS_PATH_MAX + 512)
+
+/* x(KIND, name) */
+#define OP_KINDS(x)                                                                                \
+    x(MKDIR, "mkdir")                                                                              \
+    x(MKNOD, "mknod")                                                                              \
+    x(OPEN, "open") /* into a slot that is free, as the next one */                                \
+    x(TMPFILE, "tmpfile")                                                                          \
+    x(SYMLINK, "symlink")                                                                          \
+    x(LINK, "link")                                                                                \
+    x(UNLINK, "unlink")                                                                            \
+    x(RMDIR, "rmdir")                                                                              \
+    x(RENAME, "rename")                                                                            \
+    x(CHMOD, "chmod")                                                                              \
+    x(CHOWN, "chown")                                                                              \
+    x(UTIMENS, "utimens")                                                                          \
+    x(TRUNCATE, "truncate")                                                                        \
+    x(SETATTR, "setattr")                                                                          \
+    x(SETFLAGS, "setflags")                                                                        \
+    x(XATTR_SET, "xattr_set")                                                                      \
+    x(XATTR_REMOVE, "xattr_remove")                                                                \
+    x(WRITE, "write") /* on a slot, from here to close */                                          \
+    x(WRITE_HERE, "write_here")                                                                    \
+    x(ALLOCATE, "allocate")                                                                        \
+    x(COPY, "copy")                                                                                \
+    x(FTRUNCATE, "ftruncate")                                                                      \
+    x(FSETATTR, "fsetattr")                                                                        \
+    x(FILE_LINK, "file_link")                                                                      \
+    x(SYNC, "sync")                                                                                \
+    x(READ, "read")                                                                                \
+    x(READ_HERE, "read_here")                                                                      \
+    x(SEEK, "seek")                                                                                \
+    x(FSTAT, "fstat")                                                                              \
+    x(CLOSE, "close")                                                                              \
+    x(STAT, "stat")                                                                                \
+    x(READLINK, "readlink")                                                                        \
+    x(XATTR_GET, "xattr_get")                                                                      \
+    x(XATTR_LIST, "xattr_list")                                                                    \
+    x(DIR_OPEN, "dir_open") /* into a free directory slot */                                       \
+    x(DIR_READ, "dir_read")                                                                        \
+    x(DIR_CLOSE, "dir_close")
 
 enum op_kind {
-    OP_MKDIR,
-    OP_MKNOD,
-    OP_OPEN, /* into a slot that is free */
-    OP_SYMLINK,
-    OP_LINK,
-    OP_UNLINK,
-    OP_RMDIR,
-    OP_RENAME,
-    OP_CHMOD,
-    OP_CHOWN,
-    OP_UTIMENS,
-    OP_TRUNCATE,
-    OP_SETATTR,
-    OP_XATTR_SET,
-    OP_XATTR_REMOVE,
-    OP_WRITE, /* on a slot, as are the next four */
-    OP_FTRUNCATE,
-    OP_READ,
-    OP_FSTAT,
-    OP_CLOSE,
-    OP_STAT,
-    OP_READLINK,
-    OP_XATTR_GET,
-    OP_XATTR_LIST,
-    OP_KIND_COUNT
+#define OP_ENUM(kind, name) OP_##kind,
+    OP_KINDS(OP_ENUM)
+#undef OP_ENUM
+        OP_KIND_COUNT
+};
+
+/* What a path starts from. */
+enum op_base {
+    OP_BASE_NONE,  /* a call that takes a plain path */
+    OP_BASE_ROOT,  /* a place with directory id 0 */
+    OP_BASE_DIR,   /* the open directory in slot base_slot */
+    OP_BASE_FILE,  /* the open file in slot base_slot */
+    OP_BASE_STALE, /* the id of a file that is gone */
+};
+
+struct op_place {
+    enum op_base base;
+    unsigned slot;
+    uint32_t uid;
+    uint32_t gid;
 };
 
 struct op {
     enum op_kind kind;
     unsigned slot;
-    uint32_t flags;
+    unsigned other_slot; /* what is copied to */
+    unsigned pieces;     /* 0: one plain buffer; else a vector of so many */
+    uint32_t flags;      /* of open, rename, allocate (its mode), seek (its whence) ... */
     uint32_t mode;
     uint64_t rdev;
     uint64_t offset;
+    uint64_t other_offset;
     uint64_t length;
     uint64_t pattern; /* of the bytes that are written */
     struct vmfs_attr attr;
+    struct op_place at;
+    struct op_place other_at;
     char name[272]; /* of an extended attribute */
-    char path[VMFS_PATH_MAX + 512];
-    char other[VMFS_PATH_MAX + 512]; /* the second path, or a link's target */
+    char path[OP_PATH_ROOM];
+    char other[OP_PATH_ROOM]; /* the second path, or a link's target */
 };
 
 /* What the generator may produce. */
@@ -64,14 +107,19 @@ struct op_profile {
     uint64_t sparse_max; /* 0, or the largest size that truncation may give */
     unsigned name_range; /* how many different short names there are */
     unsigned messy;      /* percent of paths that are made odd or wrong */
+    size_t bulk_names;   /* names that are made in one directory before all else */
+    bool is_bulk_links;  /* they are links to one file */
     bool has_outside;    /* absolute link targets and '..' above the root may appear */
+    bool has_places;     /* calls relative to directories, other callers, inode flags */
     bool is_changing;    /* no operations that only read */
 };
 
-/* One side's open files. */
+/* One side's open files and directories. */
 struct op_slot {
     struct vmfs_file *file;
+    struct vmfs_dir *dir;
     struct model_node *node;
+    int64_t position; /* on the model's side */
     uint32_t flags;
     bool is_open;
 };
@@ -80,16 +128,17 @@ struct op_world {
     struct vmfs *fs;     /* null on the model's side */
     const char *prefix;  /* directory of the region that is the model's root, "" for "/" */
     struct model *model; /* null on the library's side */
+    uint64_t dead_ino;   /* of a file that is gone, or 0; not 0 on both sides at once */
     struct op_slot slots[OP_SLOTS];
+    struct op_slot dirs[OP_DIR_SLOTS];
 };
 
 struct op_result {
     int64_t code;
     const struct model *model; /* whose other errors are as good as a negative code; or null */
+    const struct model_node *node; /* whose stat this is; on the model's side only */
     bool has_stat;
     struct vmfs_stat stat;
-    bool is_atime_known; /* of stat; on the model's side only */
-    bool is_mtime_known;
     size_t data_bytes;
     uint8_t data[OP_DATA_MAX];
 };
@@ -100,8 +149,9 @@ void op_generate(struct op *op, const struct op_world *world, struct seed *seed,
 
 void op_run_vmfs(const struct op *op, struct op_world *world, struct op_result *result);
 
-/* `written_bytes` is what the library wrote: a write on a region that becomes full may be short. */
-void op_run_model(const struct op *op, struct op_world *world, int64_t written_bytes,
+/* `library_code` is what the library returned: a write on a region that becomes full may be short,
+ * and a seek may find one of several places. */
+void op_run_model(const struct op *op, struct op_world *world, int64_t library_code,
                   struct op_result *result);
 
 /* Closes what is open, in slot order. */
@@ -111,10 +161,27 @@ int op_close_slots(struct op_world *world);
 bool op_results_agree(const struct op *op, const struct op_result *vmfs,
                       const struct op_result *model, char *text, size_t text_bytes);
 
+/* True if `code` is the model's, or an error that is as good. */
+bool op_codes_agree(int64_t code, const struct op_result *model);
+
 /* True if the operation may need space and so may fail with -ENOSPC. */
 bool op_may_need_space(const struct op *op);
 
+/* True for a kind that acts on a file slot. */
+bool op_is_slot_kind(enum op_kind kind);
+
+/* The attributes that the operation sets. */
+struct vmfs_attr op_attr(const struct op *op);
+
+/* Cuts `length` bytes at `base` into op->pieces pieces, some of them empty; returns how many. */
+unsigned op_pieces(const struct op *op, void *base, size_t length,
+                   struct vmfs_iovec iov[OP_PIECES]);
+
+/* Adds one entry of a directory to a digest that does not depend on their order. */
+void op_digest_entry(struct op_result *result, const char *name, uint32_t type);
+
 /* The operation in one line. */
 void op_to_text(const struct op *op, char *text, size_t text_bytes);
+const char *op_kind_name(enum op_kind kind);
 
 #endif

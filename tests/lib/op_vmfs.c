@@ -1,0 +1,326 @@
+/* op_vmfs.c -- runs an operation on the library */
+#include <stdio.h>
+#include <string.h>
+
+#include "op.h"
+
+struct call {
+    const struct op *op;
+    struct op_world *world;
+    struct op_result *result;
+    struct vmfs_at at;
+    struct vmfs_at other;
+    char path[2 * VMFS_PATH_MAX];
+    char other_path[2 * VMFS_PATH_MAX];
+};
+
+static void add_prefix(char *full, size_t full_bytes, const char *prefix, const char *path)
+{
+    const char *slash = prefix[0] != '\0' && path[0] != '/' ? "/" : "";
+    snprintf(full, full_bytes, "%s%s%s", prefix, slash, path);
+}
+
+static struct vmfs_at place_of(const struct op_world *world, const struct op_place *place,
+                               const char *path)
+{
+    struct vmfs_at at = vmfs_at(0, path);
+    if (place->base == OP_BASE_DIR)
+        at.dir = vmfs_dir_ino(world->dirs[place->slot].dir);
+    else if (place->base == OP_BASE_FILE)
+        at.dir = vmfs_file_ino(world->slots[place->slot].file);
+    else if (place->base == OP_BASE_STALE)
+        at.dir = world->dead_ino;
+    at.uid = place->uid;
+    at.gid = place->gid;
+    return at;
+}
+
+static int run_plain_name(const struct call *call)
+{
+    const struct op *op = call->op;
+    struct vmfs *fs = call->world->fs;
+    const char *path = call->path;
+    switch ((int)op->kind) {
+    case OP_MKDIR:
+        return vmfs_mkdir(fs, path, op->mode);
+    case OP_MKNOD:
+        return vmfs_mknod(fs, path, op->mode, op->rdev);
+    case OP_SYMLINK:
+        return vmfs_symlink(fs, op->other, path);
+    case OP_LINK:
+        return vmfs_link(fs, path, call->other_path);
+    case OP_UNLINK:
+        return vmfs_unlink(fs, path);
+    case OP_RMDIR:
+        return vmfs_rmdir(fs, path);
+    default:
+        return vmfs_rename(fs, path, call->other_path, op->flags);
+    }
+}
+
+static int run_placed_name(const struct call *call)
+{
+    const struct op *op = call->op;
+    struct vmfs *fs = call->world->fs;
+    struct vmfs_at at = call->at;
+    switch ((int)op->kind) {
+    case OP_MKDIR:
+        return vmfs_mkdir_at(fs, at, op->mode);
+    case OP_MKNOD:
+        return vmfs_mknod_at(fs, at, op->mode, op->rdev);
+    case OP_SYMLINK:
+        return vmfs_symlink_at(fs, op->other, at);
+    case OP_LINK:
+        return vmfs_link_at(fs, at, call->other, (int)op->flags);
+    case OP_UNLINK:
+        return vmfs_unlink_at(fs, at);
+    case OP_RMDIR:
+        return vmfs_rmdir_at(fs, at);
+    default:
+        return vmfs_rename_at(fs, at, call->other, op->flags);
+    }
+}
+
+static int run_attr(const struct call *call, bool is_plain)
+{
+    const struct op *op = call->op;
+    struct vmfs *fs = call->world->fs;
+    struct vmfs_attr attr = op_attr(op);
+    if (!is_plain)
+        return vmfs_setattr_at(fs, call->at, 0, &attr);
+    switch ((int)op->kind) {
+    case OP_CHMOD:
+        return vmfs_chmod(fs, call->path, attr.mode);
+    case OP_CHOWN:
+        return vmfs_chown(fs, call->path, attr.uid, attr.gid);
+    case OP_UTIMENS:
+        return vmfs_utimens(fs, call->path, attr.atime_ns, attr.mtime_ns);
+    case OP_TRUNCATE:
+        return vmfs_truncate(fs, call->path, attr.size);
+    default:
+        return vmfs_setattr(fs, call->path, 0, &attr);
+    }
+}
+
+static int64_t run_xattr(const struct call *call, bool is_plain)
+{
+    const struct op *op = call->op;
+    struct vmfs *fs = call->world->fs;
+    uint8_t *data = call->result->data;
+    int flags = (int)op->flags;
+    switch ((int)op->kind) {
+    case OP_XATTR_SET:
+        seed_fill(data, op->length, op->pattern);
+        return is_plain ? vmfs_xattr_set(fs, call->path, flags, op->name, data, op->length)
+                        : vmfs_xattr_set_at(fs, call->at, flags, op->name, data, op->length);
+    case OP_XATTR_REMOVE:
+        return is_plain ? vmfs_xattr_remove(fs, call->path, flags, op->name)
+                        : vmfs_xattr_remove_at(fs, call->at, flags, op->name);
+    case OP_XATTR_GET:
+        return is_plain ? vmfs_xattr_get(fs, call->path, flags, op->name, data, op->length)
+                        : vmfs_xattr_get_at(fs, call->at, flags, op->name, data, op->length);
+    default:
+        return is_plain ? vmfs_xattr_list(fs, call->path, flags, (char *)data, op->length)
+                        : vmfs_xattr_list_at(fs, call->at, flags, (char *)data, op->length);
+    }
+}
+
+static int run_open(const struct call *call, bool is_plain)
+{
+    const struct op *op = call->op;
+    struct op_world *world = call->world;
+    struct op_slot *slot = &world->slots[op->slot];
+    int err = is_plain
+                  ? vmfs_file_open(world->fs, call->path, (int)op->flags, op->mode, &slot->file)
+                  : vmfs_file_open_at(world->fs, call->at, (int)op->flags, op->mode, &slot->file);
+    if (err == 0) {
+        slot->is_open = true;
+        slot->flags = op->flags;
+    }
+    return err;
+}
+
+/* The plain paths of places that can only be named by a place get the region's root. */
+static int run_file_link(const struct call *call, struct vmfs_file *file)
+{
+    struct vmfs_at at = call->at;
+    if (call->op->at.base == OP_BASE_NONE)
+        at.path = call->path;
+    return vmfs_file_link(file, at);
+}
+
+static int64_t run_write(const struct op *op, struct vmfs_file *file, struct op_result *result)
+{
+    static const uint8_t much[VMFS_ATOMIC_MAX + MODEL_BLOCK];
+    struct vmfs_iovec iov[OP_PIECES];
+    bool is_here = op->kind == OP_WRITE_HERE;
+    if (op->length > OP_DATA_MAX)
+        return is_here ? vmfs_file_write(file, much, op->length)
+                       : vmfs_file_pwrite(file, much, op->length, op->offset);
+    seed_fill(result->data, op->length, op->pattern);
+    if (op->pieces == 0)
+        return is_here ? vmfs_file_write(file, result->data, op->length)
+                       : vmfs_file_pwrite(file, result->data, op->length, op->offset);
+    unsigned count = op_pieces(op, result->data, op->length, iov);
+    return is_here ? vmfs_file_writev(file, iov, count)
+                   : vmfs_file_pwritev(file, iov, count, op->offset);
+}
+
+static int64_t run_read(const struct op *op, struct vmfs_file *file, struct op_result *result)
+{
+    struct vmfs_iovec iov[OP_PIECES];
+    bool is_here = op->kind == OP_READ_HERE;
+    if (op->pieces == 0)
+        return is_here ? vmfs_file_read(file, result->data, op->length)
+                       : vmfs_file_pread(file, result->data, op->length, op->offset);
+    unsigned count = op_pieces(op, result->data, op->length, iov);
+    return is_here ? vmfs_file_readv(file, iov, count)
+                   : vmfs_file_preadv(file, iov, count, op->offset);
+}
+
+static int close_slot(struct op_world *world, struct op_slot *slot)
+{
+    struct vmfs_stat stat;
+    if (vmfs_file_stat(slot->file, &stat) == 0 && stat.nlink == 0)
+        world->dead_ino = stat.ino;
+    slot->is_open = false;
+    return vmfs_file_close(slot->file);
+}
+
+static int64_t run_slot(const struct call *call)
+{
+    const struct op *op = call->op;
+    struct op_world *world = call->world;
+    struct op_result *result = call->result;
+    struct op_slot *slot = &world->slots[op->slot];
+    struct vmfs_attr attr = op_attr(op);
+    switch ((int)op->kind) {
+    case OP_WRITE:
+    case OP_WRITE_HERE:
+        return run_write(op, slot->file, result);
+    case OP_ALLOCATE:
+        return vmfs_file_allocate(slot->file, (int)op->flags, op->offset, op->length);
+    case OP_COPY:
+        return vmfs_file_copy_range(slot->file, op->offset, world->slots[op->other_slot].file,
+                                    op->other_offset, op->length);
+    case OP_FTRUNCATE:
+        return vmfs_file_truncate(slot->file, op->length);
+    case OP_FSETATTR:
+        return vmfs_file_setattr(slot->file, &attr);
+    case OP_FILE_LINK:
+        return run_file_link(call, slot->file);
+    case OP_SYNC:
+        return vmfs_file_sync(slot->file);
+    case OP_READ:
+    case OP_READ_HERE:
+        return run_read(op, slot->file, result);
+    case OP_SEEK:
+        return vmfs_file_seek(slot->file, (int64_t)op->offset, (int)op->flags);
+    case OP_FSTAT:
+        result->has_stat = true;
+        return vmfs_file_stat(slot->file, &result->stat);
+    default:
+        return close_slot(world, slot);
+    }
+}
+
+static int64_t run_dir(const struct call *call, bool is_plain)
+{
+    const struct op *op = call->op;
+    struct op_world *world = call->world;
+    struct op_slot *slot = &world->dirs[op->slot];
+    if (op->kind == OP_DIR_CLOSE) {
+        slot->is_open = false;
+        return vmfs_dir_close(slot->dir);
+    }
+    if (op->kind == OP_DIR_OPEN) {
+        int err = is_plain ? vmfs_dir_open(world->fs, call->path, &slot->dir)
+                           : vmfs_dir_open_at(world->fs, call->at, &slot->dir);
+        slot->is_open = err == 0;
+        return err;
+    }
+    struct vmfs_dirent entry;
+    int err = vmfs_dir_seek(slot->dir, 0);
+    unsigned count = 0;
+    while (err >= 0 && (err = vmfs_dir_read(slot->dir, &entry)) == 1) {
+        op_digest_entry(call->result, entry.name, entry.type);
+        if (++count % 8 == op->pattern % 8)
+            err = vmfs_dir_seek(slot->dir, entry.cookie);
+    }
+    return err < 0 ? err : call->result->code;
+}
+
+static int64_t run_reading(const struct call *call, bool is_plain)
+{
+    const struct op *op = call->op;
+    struct vmfs *fs = call->world->fs;
+    struct op_result *result = call->result;
+    if (op->kind == OP_READLINK)
+        return is_plain ? vmfs_readlink(fs, call->path, (char *)result->data, OP_DATA_MAX)
+                        : vmfs_readlink_at(fs, call->at, (char *)result->data, OP_DATA_MAX);
+    int err = is_plain ? vmfs_stat(fs, call->path, (int)op->flags, &result->stat)
+                       : vmfs_stat_at(fs, call->at, (int)op->flags, &result->stat);
+    result->has_stat = err == 0;
+    return err;
+}
+
+static void keep_data(const struct op *op, struct op_result *result)
+{
+    bool is_reading = op->kind == OP_READ || op->kind == OP_READ_HERE ||
+                      op->kind == OP_READLINK || (op->kind == OP_XATTR_GET && op->length > 0);
+    if (is_reading)
+        result->data_bytes = result->code > 0 ? (size_t)result->code : 0;
+    else if (op->kind != OP_DIR_READ || result->code < 0)
+        result->data_bytes = 0;
+}
+
+void op_run_vmfs(const struct op *op, struct op_world *world, struct op_result *result)
+{
+    struct call call = {.op = op, .world = world, .result = result};
+    add_prefix(call.path, sizeof(call.path), world->prefix, op->path);
+    add_prefix(call.other_path, sizeof(call.other_path), world->prefix, op->other);
+    call.at = place_of(world, &op->at, op->path);
+    call.other = place_of(world, &op->other_at, op->other);
+    memset(result, 0, offsetof(struct op_result, data) + sizeof(uint64_t));
+    bool is_plain = op->at.base == OP_BASE_NONE;
+    if (op->kind == OP_OPEN || op->kind == OP_TMPFILE)
+        result->code = run_open(&call, is_plain);
+    else if (op->kind <= OP_RENAME)
+        result->code = is_plain ? run_plain_name(&call) : run_placed_name(&call);
+    else if (op->kind <= OP_SETFLAGS)
+        result->code = run_attr(&call, is_plain);
+    else if (op_is_slot_kind(op->kind))
+        result->code = run_slot(&call);
+    else if (op->kind == OP_STAT || op->kind == OP_READLINK)
+        result->code = run_reading(&call, is_plain);
+    else if (op->kind >= OP_DIR_OPEN)
+        result->code = run_dir(&call, is_plain);
+    else
+        result->code = run_xattr(&call, is_plain);
+    keep_data(op, result);
+}
+
+static int close_open_slot(struct op_slot *slot, bool is_dir)
+{
+    slot->is_open = false;
+    int err = 0;
+    if (slot->node != NULL)
+        model_close(slot->node);
+    else
+        err = is_dir ? vmfs_dir_close(slot->dir) : vmfs_file_close(slot->file);
+    slot->node = NULL;
+    return err;
+}
+
+int op_close_slots(struct op_world *world)
+{
+    int first_err = 0;
+    for (unsigned i = 0; i < OP_SLOTS + OP_DIR_SLOTS; i++) {
+        bool is_dir = i >= OP_SLOTS;
+        struct op_slot *slot = is_dir ? &world->dirs[i - OP_SLOTS] : &world->slots[i];
+        int err = slot->is_open ? close_open_slot(slot, is_dir) : 0;
+        first_err = first_err != 0 ? first_err : err;
+    }
+    world->dead_ino = 0;
+    return first_err;
+}
