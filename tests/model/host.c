@@ -109,8 +109,9 @@ static int64_t other_errno(const struct op *op, int64_t code)
         return -EPERM; /* of a directory */
     if (op->kind >= OP_XATTR_SET && code == -EINVAL)
         return -ERANGE; /* no name behind the namespace */
-    if (op->kind == OP_XATTR_SET && code == -EPERM)
-        return -EPERM;
+    bool has_size = op->kind == OP_FTRUNCATE || op->kind == OP_FSETATTR;
+    if (has_size && code == -EINVAL)
+        return -EBADF; /* of a file that was opened for reading */
     return 0;
 }
 
