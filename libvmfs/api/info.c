@@ -61,7 +61,11 @@ int vmfs_info(struct vmfs *fs, struct vmfs_info *info)
 
 int vmfs_durability(struct vmfs *fs)
 {
-    return fs ? (int)fs->durability : (int)vm_bad_argument();
+    struct vm_ctx ctx;
+    if (!fs)
+        return (int)vm_bad_argument();
+    int reason = vm_enter(fs, &ctx, false);
+    return reason ? (int)vm_errno(reason) : (int)vm_leave(fs, &ctx, (int64_t)fs->durability);
 }
 
 int vmfs_statfs(struct vmfs *fs, struct vmfs_statfs *out)

@@ -71,6 +71,28 @@ static int64_t run_check(const struct context *context)
     return vmfs_check(context->fs, NULL, NULL, &out.result);
 }
 
+static void take_line(void *arg, const char *line)
+{
+    (void)arg;
+    (void)line;
+}
+
+static int64_t run_dump(const struct context *context)
+{
+    return vmfs_dump(context->fs, VMFS_DUMP_SUPER, 0, take_line, NULL);
+}
+
+static void take_range(void *arg, const struct vmfs_map_range *range)
+{
+    (void)arg;
+    (void)range;
+}
+
+static int64_t run_map(const struct context *context)
+{
+    return vmfs_map(context->fs, VMFS_NO_OFFSET, take_range, NULL);
+}
+
 static int64_t run_stat(const struct context *context)
 {
     return vmfs_stat(context->fs, context->at.path, 0, &out.stat);
@@ -348,6 +370,8 @@ static const struct call calls[] = {
     {"vmfs_sync", 0, run_sync},
     {"vmfs_counters", 0, run_counters},
     {"vmfs_check", 0, run_check},
+    {"vmfs_dump", 0, run_dump},
+    {"vmfs_map", 0, run_map},
     {"vmfs_stat", CALL_PATH, run_stat},
     {"vmfs_stat_at", CALL_PATH | CALL_AT, run_stat_at},
     {"vmfs_setattr", CALL_PATH | CALL_CHANGES, run_setattr},
@@ -489,6 +513,14 @@ Test(errno_common, einval_of_null_handles)
         expect_call(&calls[i], &context, -EINVAL);
 }
 
+Test(errno_common, einval_of_looking)
+{
+    CASE(vmfs_dump, EINVAL, vmfs_dump(fs, VMFS_DUMP_INODE, dead + 1000, take_line, NULL));
+    CASE(vmfs_dump, EINVAL, vmfs_dump(fs, (enum vmfs_dump_what)99, 0, take_line, NULL));
+    CASE(vmfs_dump, EINVAL, vmfs_dump(fs, VMFS_DUMP_BLOCK, (uint64_t)1 << 60, take_line, NULL));
+    CASE(vmfs_map, EINVAL, vmfs_map(fs, (uint64_t)1 << 60, take_range, NULL));
+}
+
 Test(errno_common, einval_of_null_paths)
 {
     expect_path(CALL_PATH, NULL, -EINVAL);
@@ -501,6 +533,7 @@ Test(errno_common, estale_after_fork)
     pid_t pid = fork();
     if (pid == 0) {
         int wrong = 0;
+        out.info.struct_bytes = sizeof(out.info);
         for (size_t i = 0; i < CALLS; i++) {
             int64_t got = calls[i].run(&context);
             if (got != -ESTALE) {

@@ -231,6 +231,7 @@ Test(errno_names, eperm_of_flagged_inodes)
     expect_kept("/growing");
     CASE(vmfs_file_open, EPERM,
          vmfs_file_open(fs, "/frozen", VMFS_O_WRONLY | VMFS_O_APPEND, 0, &out.file));
+    CASE(vmfs_file_open_at, EPERM, vmfs_file_open_at(fs, at("/growing"), VMFS_O_RDWR, 0, &out.file));
     CASE(vmfs_xattr_set, EPERM, vmfs_xattr_set(fs, "/frozen", 0, "user.a", "v", 1));
     CASE(vmfs_xattr_remove, EPERM, vmfs_xattr_remove(fs, "/frozen", 0, "user.a"));
 }

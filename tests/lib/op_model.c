@@ -167,7 +167,7 @@ static void stat_node(const struct model_node *node, struct op_result *result)
 
 static int64_t close_slot(struct op_world *world, struct op_slot *slot)
 {
-    if (slot->node->nlink == 0)
+    if (slot->node->nlink == 0 && slot->node->open_count == 1)
         world->dead_ino = 1;
     slot->is_open = false;
     model_close(slot->node);

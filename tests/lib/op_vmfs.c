@@ -178,10 +178,22 @@ static int64_t run_read(const struct op *op, struct vmfs_file *file, struct op_r
                    : vmfs_file_preadv(file, iov, count, op->offset);
 }
 
+static bool is_open_elsewhere(const struct op_world *world, const struct op_slot *slot)
+{
+    uint64_t ino = vmfs_file_ino(slot->file);
+    for (unsigned i = 0; i < OP_SLOTS; i++) {
+        const struct op_slot *other = &world->slots[i];
+        if (other != slot && other->is_open && vmfs_file_ino(other->file) == ino)
+            return true;
+    }
+    return false;
+}
+
 static int close_slot(struct op_world *world, struct op_slot *slot)
 {
     struct vmfs_stat stat;
-    if (vmfs_file_stat(slot->file, &stat) == 0 && stat.nlink == 0)
+    if (vmfs_file_stat(slot->file, &stat) == 0 && stat.nlink == 0 &&
+        !is_open_elsewhere(world, slot))
         world->dead_ino = stat.ino;
     slot->is_open = false;
     return vmfs_file_close(slot->file);

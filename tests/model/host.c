@@ -25,6 +25,12 @@ static bool is_acl(const struct op *op)
     return strncmp(op->name, "system.posix", 12) == 0;
 }
 
+static bool is_xattr(const struct op *op)
+{
+    return op->kind == OP_XATTR_SET || op->kind == OP_XATTR_REMOVE || op->kind == OP_XATTR_GET ||
+           op->kind == OP_XATTR_LIST;
+}
+
 static bool is_moving(const struct op *op)
 {
     return op->kind == OP_ALLOCATE &&
@@ -67,8 +73,10 @@ static bool differs_open_flags(const struct op *op, const struct op_result *want
 
 static bool differs_acl(const struct op *op, const struct op_result *wanted)
 {
-    (void)wanted;
-    return is_acl(op) && op->kind >= OP_XATTR_SET;
+    if (op->kind != OP_XATTR_LIST)
+        return is_xattr(op) && is_acl(op);
+    return wanted->code == -ERANGE ||
+           (wanted->code > 0 && memmem(wanted->data, (size_t)wanted->code, "system.", 7) != NULL);
 }
 
 static bool differs_xattr_read(const struct op *op, const struct op_result *wanted)
@@ -107,7 +115,7 @@ static int64_t other_errno(const struct op *op, int64_t code)
 {
     if (op->kind == OP_UNLINK && code == -EISDIR)
         return -EPERM; /* of a directory */
-    if (op->kind >= OP_XATTR_SET && code == -EINVAL)
+    if (is_xattr(op) && code == -EINVAL)
         return -ERANGE; /* no name behind the namespace */
     bool has_size = op->kind == OP_FTRUNCATE || op->kind == OP_FSETATTR;
     if (has_size && code == -EINVAL)
