@@ -89,7 +89,7 @@ static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *att
         result = check_changeable(ctx, &inode, attr);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE) && vm_inode_is_beyond(&inode))
         result = vm_data_trim_beyond(ctx, &inode); /* D4 */
-    if (result)
+    if (result || !attr->mask) /* setting nothing is no change, of ctime neither */
         return result;
     set_fields(ctx, &inode, attr);
     if (attr->mask & VM_ATTR_SIZE)

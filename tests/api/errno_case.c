@@ -87,8 +87,7 @@ void errno_end(const char *function, int wanted, int64_t got, int line)
     memset(&untouched, 0x5a, sizeof(untouched));
     untouched.info.struct_bytes = sizeof(untouched.info);
     cr_assert(got == wanted, "line %d: %s returned %lld (%s) instead of %d (%s)", line, function,
-              (long long)got, got < 0 ? strerror((int)-got) : "a count", wanted,
-              strerror(-wanted));
+              (long long)got, got < 0 ? strerror((int)-got) : "a count", wanted, strerror(-wanted));
     cr_assert(memcmp(&out, &untouched, sizeof(out)) == 0,
               "line %d: %s failed and changed an output parameter", line, function);
     if (!errno_is_blind)

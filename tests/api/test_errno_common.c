@@ -2,12 +2,12 @@
  *
  * The table has each public call that takes a handle, with good arguments over a context that a test
  * spoils in one way. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -215,7 +215,8 @@ static int64_t run_rename_at(const struct context *context)
 
 static int64_t run_file_open(const struct context *context)
 {
-    return vmfs_file_open(context->fs, context->at.path, VMFS_O_CREAT | VMFS_O_RDWR, 0644, &out.file);
+    return vmfs_file_open(context->fs, context->at.path, VMFS_O_CREAT | VMFS_O_RDWR, 0644,
+                          &out.file);
 }
 
 static int64_t run_file_open_at(const struct context *context)
@@ -537,8 +538,7 @@ Test(errno_common, estale_after_fork)
         for (size_t i = 0; i < CALLS; i++) {
             int64_t got = calls[i].run(&context);
             if (got != -ESTALE) {
-                fprintf(stderr, "%s returned %lld after fork\n", calls[i].function,
-                        (long long)got);
+                fprintf(stderr, "%s returned %lld after fork\n", calls[i].function, (long long)got);
                 wrong = 1;
             }
         }

@@ -46,8 +46,8 @@ Test(errno_names, eexist)
 Test(errno_names, enoent)
 {
     struct vmfs_file *gone = fixture_file(&fixture, "/going", VMFS_O_CREAT | VMFS_O_RDWR);
-    struct vmfs_file *secret = fixture_file(&fixture, "/", VMFS_O_TMPFILE | VMFS_O_EXCL |
-                                                               VMFS_O_RDWR);
+    struct vmfs_file *secret =
+        fixture_file(&fixture, "/", VMFS_O_TMPFILE | VMFS_O_EXCL | VMFS_O_RDWR);
     expect_ok(vmfs_unlink(fs, "/going"));
     CASE(vmfs_file_link, ENOENT, vmfs_file_link(gone, at("/again")));
     CASE(vmfs_file_link, ENOENT, vmfs_file_link(secret, at("/again")));
@@ -231,7 +231,8 @@ Test(errno_names, eperm_of_flagged_inodes)
     expect_kept("/growing");
     CASE(vmfs_file_open, EPERM,
          vmfs_file_open(fs, "/frozen", VMFS_O_WRONLY | VMFS_O_APPEND, 0, &out.file));
-    CASE(vmfs_file_open_at, EPERM, vmfs_file_open_at(fs, at("/growing"), VMFS_O_RDWR, 0, &out.file));
+    CASE(vmfs_file_open_at, EPERM,
+         vmfs_file_open_at(fs, at("/growing"), VMFS_O_RDWR, 0, &out.file));
     CASE(vmfs_xattr_set, EPERM, vmfs_xattr_set(fs, "/frozen", 0, "user.a", "v", 1));
     CASE(vmfs_xattr_remove, EPERM, vmfs_xattr_remove(fs, "/frozen", 0, "user.a"));
 }

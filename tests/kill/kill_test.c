@@ -260,6 +260,24 @@ static bool report_lost(const struct round *round, unsigned thread, const struct
     return false;
 }
 
+/* The slot whose file an operation that was cut may have changed in part: a write that is not atomic, a
+ * copy, a change of a range's blocks. Null for one that is all or nothing. */
+static const struct op_slot *torn_slot(const struct op_world *world, const struct op *op)
+{
+    const struct op_slot *slot = &world->slots[op->slot];
+    switch ((int)op->kind) {
+    case OP_WRITE:
+    case OP_WRITE_HERE:
+        return (slot->flags & VMFS_O_ATOMIC) != 0 ? NULL : slot;
+    case OP_COPY:
+        return &world->slots[op->other_slot];
+    case OP_ALLOCATE:
+        return (op->flags & (VMFS_ALLOC_COLLAPSE | VMFS_ALLOC_INSERT)) != 0 ? NULL : slot;
+    default:
+        return NULL;
+    }
+}
+
 /* The tree is as acknowledged, or with worker->op, the operation in flight, which is then applied
  * to the model as far as the region has it. */
 static bool verify_in_flight(struct vmfs *fs, struct round *round, struct worker *worker)
@@ -268,11 +286,11 @@ static bool verify_in_flight(struct vmfs *fs, struct round *round, struct worker
     char without[512];
     char with[512];
     struct op_world *world = &round->worlds[worker->thread];
-    const struct op_slot *slot = &world->slots[worker->op.slot];
     tree_path(prefix, round->number, worker->thread);
     if (compare_tree(fs, prefix, world->model, NULL, without) == 0)
         return true;
-    bool is_write = worker->op.kind == OP_WRITE && slot->node != NULL;
+    const struct op_slot *slot = torn_slot(world, &worker->op);
+    bool is_write = slot != NULL && slot->node != NULL;
     struct compare_partial partial = {0};
     if (is_write)
         compare_partial_init(&partial, slot->node);

@@ -133,7 +133,8 @@ static void compare_content(struct compare *compare, const char *path,
                             const struct model_node *node, uint64_t size)
 {
     struct vmfs_file *file;
-    int err = vmfs_file_open(compare->fs, path, VMFS_O_RDONLY | VMFS_O_NOFOLLOW | VMFS_O_NOATIME, 0, &file);
+    int err = vmfs_file_open(compare->fs, path, VMFS_O_RDONLY | VMFS_O_NOFOLLOW | VMFS_O_NOATIME, 0,
+                             &file);
     if (err != 0) {
         report(compare, path, "open returned %d", err);
         return;
@@ -144,13 +145,14 @@ static void compare_content(struct compare *compare, const char *path,
     vmfs_file_close(file);
 }
 
-static void compare_target(struct compare *compare, const char *path, const struct model_node *node)
+static void compare_target(struct compare *compare, const char *path, struct model_node *node)
 {
     char target[VMFS_PATH_MAX + 1];
     int64_t length = vmfs_readlink(compare->fs, path, target, sizeof(target));
     if (length != (int64_t)node->data_bytes || memcmp(target, node->data, node->data_bytes) != 0)
         report(compare, path, "the link's target differs (readlink returned %lld)",
                (long long)length);
+    model_touch_access(node);
 }
 
 /* ------------------------------------------------------------------------------ attributes --- */

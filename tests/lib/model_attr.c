@@ -63,6 +63,7 @@ static void set_times(struct model_node *node, const struct vmfs_attr *attr)
         bool is_now = attr->atime_ns == VMFS_TIME_NOW;
         node->atime_ns = is_now ? now_ns : attr->atime_ns;
         node->is_atime_known = !is_now || now_ns != 0;
+        node->is_atime_lazy = false;
     }
     if ((attr->mask & VMFS_ATTR_MTIME) != 0) {
         bool is_now = attr->mtime_ns == VMFS_TIME_NOW;
@@ -229,7 +230,8 @@ int64_t model_xattr_get(struct model *model, const struct model_at *at, int flag
     return (int64_t)bytes;
 }
 
-int64_t model_xattr_list(struct model *model, const struct model_at *at, int flags, char *names, size_t size)
+int64_t model_xattr_list(struct model *model, const struct model_at *at, int flags, char *names,
+                         size_t size)
 {
     struct model_node *node;
     int err = model_find(model, at, flags & VMFS_NOFOLLOW, &node);

@@ -74,8 +74,8 @@ static enum model_block block_at(const struct model_node *node, uint64_t offset)
 static bool is_right(const struct model_node *node, uint64_t offset, uint64_t found, int whence)
 {
     enum model_block wanted = whence == VMFS_SEEK_DATA ? MODEL_DATA : MODEL_HOLE;
-    if (found < offset || found > node->size || (found > offset && found % MODEL_BLOCK != 0 &&
-                                                 found != node->size))
+    if (found < offset || found > node->size ||
+        (found > offset && found % MODEL_BLOCK != 0 && found != node->size))
         return false;
     bool is_end = found == node->size;
     if (is_end && whence == VMFS_SEEK_DATA)
@@ -178,7 +178,7 @@ int64_t model_pwrite(struct model_node *node, const void *buffer, size_t length,
     int err = 0;
     if (offset > VMFS_FILE_MAX || length > VMFS_FILE_MAX - offset)
         err = -EFBIG;
-    int forbidden = check_change(node, is_append);
+    int forbidden = check_change(node, is_append || offset >= node->size);
     if (err != 0 || forbidden != 0)
         return err != 0 && forbidden != 0 ? model_note(node->model, forbidden, err)
                                           : err + forbidden;
@@ -246,6 +246,14 @@ static void loosen_edges(struct model_node *node, uint64_t start, uint64_t end)
     }
 }
 
+/* All of the last block that can be read may be in a range: then the block may go. */
+static void loosen_last(struct model_node *node, uint64_t start)
+{
+    uint64_t last = (node->size - 1) / MODEL_BLOCK * MODEL_BLOCK;
+    if (last >= start && block_at(node, last) == MODEL_DATA)
+        mark_blocks(node, last, last + 1, MODEL_EITHER);
+}
+
 static int check_reserve(const struct model_node *node, int mode, uint64_t offset, uint64_t length)
 {
     switch (mode) {
@@ -293,6 +301,9 @@ int model_reserve(struct model_node *node, int mode, uint64_t offset, uint64_t l
     }
     if ((mode & VMFS_ALLOC_ZERO) != 0)
         loosen_edges(node, offset, end);
+    bool is_to_end = (mode & (VMFS_ALLOC_PUNCH | VMFS_ALLOC_ZERO)) != 0 && end >= node->size;
+    if (is_to_end && offset < node->size)
+        loosen_last(node, offset);
     bool is_extending = mode == 0 || mode == VMFS_ALLOC_ZERO;
     if (is_extending && end > node->size)
         node->size = end;
@@ -305,17 +316,22 @@ int64_t model_copy(struct model_node *from, uint64_t from_offset, struct model_n
 {
     if (length > INT64_MAX || from_offset > VMFS_FILE_MAX)
         return -EINVAL;
-    if (from_offset >= from->size)
-        return 0;
-    if (length > from->size - from_offset)
-        length = from->size - from_offset;
     if (length == 0)
         return 0;
+    if (from_offset >= from->size) {
+        model_touch_access(from);
+        return 0;
+    }
+    if (length > from->size - from_offset)
+        length = from->size - from_offset;
+    if (check_change(to, false) != 0)
+        return -EPERM;
     uint8_t *bytes = model_allocate((size_t)length);
     model_pread(from, bytes, (size_t)length, from_offset);
     store(to, bytes, (size_t)length, to_offset);
     mark_blocks(to, to_offset, to_offset + length, MODEL_EITHER);
     model_touch(to);
+    model_touch_access(from);
     free(bytes);
     return (int64_t)length;
 }

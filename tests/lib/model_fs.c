@@ -105,7 +105,8 @@ void model_touch_access(struct model_node *node)
     const int64_t day_ns = (int64_t)86400 * 1000000000;
     if ((node->flags & VMFS_INODE_NOATIME) != 0 || !node->model->keeps_atime)
         return;
-    if (!node->is_atime_known || !node->is_mtime_known || !node->is_ctime_known) {
+    if (node->model->now_ns == 0 || !node->is_atime_known || !node->is_mtime_known ||
+        !node->is_ctime_known) {
         node->is_atime_known = false;
         return;
     }
@@ -116,6 +117,15 @@ void model_touch_access(struct model_node *node)
         return;
     node->atime_ns = now_ns;
     node->is_atime_known = now_ns != 0;
+    node->is_atime_lazy = true;
+}
+
+void model_crash(struct model *model)
+{
+    for (size_t i = 0; i <= model->entry_count; i++) {
+        struct model_node *node = i > 0 ? model->entries[i - 1]->node : model->root;
+        node->is_atime_known = node->is_atime_known && !node->is_atime_lazy;
+    }
 }
 
 static void release_node(struct model_node *node)
@@ -242,7 +252,8 @@ bool model_entry_path(const struct model_entry *entry, char *path)
 
 /* ---------------------------------------------------------------------------------- walking --- */
 
-static int walk_from(struct model_walk *walk, struct model_node *dir, const char *path, bool follow);
+static int walk_from(struct model_walk *walk, struct model_node *dir, const char *path,
+                     bool follow);
 
 static int follow_link(struct model_walk *walk, struct model_node *dir, bool follow)
 {
@@ -502,8 +513,8 @@ void model_drop_name(struct model_walk *walk)
 /* Of an error and of what forbids a removal, the first; the other is as good. */
 static int join_forbidden(struct model_walk *walk, int err)
 {
-    int forbidden = walk->node != NULL && walk->last == MODEL_LAST_NORMAL ? model_may_remove(walk)
-                                                                          : 0;
+    int forbidden =
+        walk->node != NULL && walk->last == MODEL_LAST_NORMAL ? model_may_remove(walk) : 0;
     return err != 0 && forbidden != 0 ? model_note(walk->model, forbidden, err) : err + forbidden;
 }
 
@@ -561,8 +572,8 @@ static int check_flags(const struct model_node *node, int flags)
     bool is_changing = is_writing(flags) || (flags & VMFS_O_TRUNC) != 0;
     if ((node->flags & VMFS_INODE_IMMUTABLE) != 0 && is_changing)
         return -EPERM;
-    bool is_overwriting = (is_writing(flags) && (flags & VMFS_O_APPEND) == 0) ||
-                          (flags & VMFS_O_TRUNC) != 0;
+    bool is_overwriting =
+        (is_writing(flags) && (flags & VMFS_O_APPEND) == 0) || (flags & VMFS_O_TRUNC) != 0;
     return (node->flags & VMFS_INODE_APPEND) != 0 && is_overwriting ? -EPERM : 0;
 }
 
@@ -593,8 +604,8 @@ static int open_nameless(struct model *model, const struct model_at *at, int fla
     if (err == 0 && walk.node == NULL)
         err = -ENOENT;
     if (err == 0 && !model_is_dir(walk.node))
-        err = model_type(walk.node) == VMFS_S_IFLNK ? model_note(model, -ELOOP, -ENOTDIR)
-                                                    : -ENOTDIR;
+        err =
+            model_type(walk.node) == VMFS_S_IFLNK ? model_note(model, -ELOOP, -ENOTDIR) : -ENOTDIR;
     if (err == 0 && walk.node->nlink == 0)
         err = -ENOENT;
     if (err == 0 && (walk.node->flags & VMFS_INODE_IMMUTABLE) != 0)

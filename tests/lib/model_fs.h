@@ -55,12 +55,13 @@ struct model_node {
     int64_t ctime_ns;
     int64_t btime_ns;
     bool is_atime_known;
+    bool is_atime_lazy; /* set by reading: a crash may take it back */
     bool is_mtime_known;
     bool is_ctime_known;
     bool is_btime_known;
-    bool is_linkable;    /* made without a name, and may get one */
-    uint32_t flags;      /* VMFS_INODE_... */
-    uint8_t *blocks;     /* enum model_block of each block; those behind are holes */
+    bool is_linkable; /* made without a name, and may get one */
+    uint32_t flags;   /* VMFS_INODE_... */
+    uint8_t *blocks;  /* enum model_block of each block; those behind are holes */
     size_t block_count;
     size_t block_room;
     struct model *model;
@@ -95,9 +96,9 @@ struct model {
     size_t entry_room;
     uint32_t owner_uid;
     uint32_t owner_gid;
-    int64_t now_ns; /* 0: unknown */
-    bool keeps_atime; /* reading sets access times, as with relatime */
-    struct model_node *found; /* of the attribute call that runs */
+    int64_t now_ns;               /* 0: unknown */
+    bool keeps_atime;             /* reading sets access times, as with relatime */
+    struct model_node *found;     /* of the attribute call that runs */
     int errors[MODEL_ERRORS_MAX]; /* where several apply at once, all that POSIX allows */
     unsigned error_count;         /* set to 0 by the caller before a call */
     struct model_entry *buckets[MODEL_BUCKETS];
@@ -141,13 +142,12 @@ void model_node_stat(const struct model_node *node, struct vmfs_stat *out);
 
 int model_xattr_set(struct model *model, const struct model_at *at, int flags, const char *name,
                     const void *value, size_t size);
-int64_t model_xattr_get(struct model *model, const struct model_at *at, int flags,
-                        const char *name, void *value, size_t size);
+int64_t model_xattr_get(struct model *model, const struct model_at *at, int flags, const char *name,
+                        void *value, size_t size);
 /* The bytes of all names, in any order. */
 int64_t model_xattr_list(struct model *model, const struct model_at *at, int flags, char *names,
                          size_t size);
-int model_xattr_remove(struct model *model, const struct model_at *at, int flags,
-                       const char *name);
+int model_xattr_remove(struct model *model, const struct model_at *at, int flags, const char *name);
 
 /* The node's type, one of VMFS_S_IF... */
 uint32_t model_type(const struct model_node *node);
@@ -157,8 +157,7 @@ bool model_is_dir(const struct model_node *node);
 bool model_entry_path(const struct model_entry *entry, char *path);
 
 /* What `at` names; flags: 0 or VMFS_NOFOLLOW. 0 or a negative errno. */
-int model_find(struct model *model, const struct model_at *at, int flags,
-               struct model_node **out);
+int model_find(struct model *model, const struct model_at *at, int flags, struct model_node **out);
 
 /* The entry of a directory, or null. */
 struct model_entry *model_lookup(struct model *model, const struct model_node *dir,
@@ -171,6 +170,8 @@ int model_resize(struct model_node *node, uint64_t size);
 void model_touch(struct model_node *node);
 void model_touch_change(struct model_node *node);
 void model_touch_access(struct model_node *node);
+/* A crash: access times that were kept lazily are not known any more. */
+void model_crash(struct model *model);
 
 /* Notes an error that applies as well, and returns the one that comes first. */
 int model_note(struct model *model, int other, int first);

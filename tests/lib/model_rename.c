@@ -39,7 +39,8 @@ static int check_exists(const struct model_walk *from, const struct model_walk *
     return (flags & VMFS_RENAME_NOREPLACE) != 0 && to->node != NULL ? -EEXIST : 0;
 }
 
-static int check_slashes(const struct model_walk *from, const struct model_walk *to, bool is_exchange)
+static int check_slashes(const struct model_walk *from, const struct model_walk *to,
+                         bool is_exchange)
 {
     bool has_slash = from->has_trailing_slash || (to->has_trailing_slash && !is_exchange);
     return has_slash && !model_is_dir(from->node) ? -ENOTDIR : 0;
@@ -77,8 +78,8 @@ static int check_forbidden(const struct model_walk *from, const struct model_wal
 static int check_rename(const struct model_walk *from, const struct model_walk *to, uint32_t flags)
 {
     bool is_exchange = (flags & VMFS_RENAME_EXCHANGE) != 0;
-    bool is_whole = from->node != NULL && from->last == MODEL_LAST_NORMAL &&
-                    to->last == MODEL_LAST_NORMAL;
+    bool is_whole =
+        from->node != NULL && from->last == MODEL_LAST_NORMAL && to->last == MODEL_LAST_NORMAL;
     const int errors[] = {
         check_last(from, to, flags),
         check_exists(from, to, flags),

@@ -19,43 +19,21 @@
 
 /* x(KIND, name) */
 #define OP_KINDS(x)                                                                                \
-    x(MKDIR, "mkdir")                                                                              \
-    x(MKNOD, "mknod")                                                                              \
-    x(OPEN, "open") /* into a slot that is free, as the next one */                                \
-    x(TMPFILE, "tmpfile")                                                                          \
-    x(SYMLINK, "symlink")                                                                          \
-    x(LINK, "link")                                                                                \
-    x(UNLINK, "unlink")                                                                            \
-    x(RMDIR, "rmdir")                                                                              \
-    x(RENAME, "rename")                                                                            \
-    x(CHMOD, "chmod")                                                                              \
-    x(CHOWN, "chown")                                                                              \
-    x(UTIMENS, "utimens")                                                                          \
-    x(TRUNCATE, "truncate")                                                                        \
-    x(SETATTR, "setattr")                                                                          \
-    x(SETFLAGS, "setflags")                                                                        \
-    x(XATTR_SET, "xattr_set")                                                                      \
-    x(XATTR_REMOVE, "xattr_remove")                                                                \
-    x(WRITE, "write") /* on a slot, from here to close */                                          \
-    x(WRITE_HERE, "write_here")                                                                    \
-    x(ALLOCATE, "allocate")                                                                        \
-    x(COPY, "copy")                                                                                \
-    x(FTRUNCATE, "ftruncate")                                                                      \
-    x(FSETATTR, "fsetattr")                                                                        \
-    x(FILE_LINK, "file_link")                                                                      \
-    x(SYNC, "sync")                                                                                \
-    x(READ, "read")                                                                                \
-    x(READ_HERE, "read_here")                                                                      \
-    x(SEEK, "seek")                                                                                \
-    x(FSTAT, "fstat")                                                                              \
-    x(CLOSE, "close")                                                                              \
-    x(STAT, "stat")                                                                                \
-    x(READLINK, "readlink")                                                                        \
-    x(XATTR_GET, "xattr_get")                                                                      \
-    x(XATTR_LIST, "xattr_list")                                                                    \
-    x(DIR_OPEN, "dir_open") /* into a free directory slot */                                       \
-    x(DIR_READ, "dir_read")                                                                        \
-    x(DIR_CLOSE, "dir_close")
+    x(MKDIR, "mkdir") x(MKNOD, "mknod")                                                            \
+        x(OPEN, "open") /* into a slot that is free, as the next one */                            \
+        x(TMPFILE, "tmpfile") x(SYMLINK, "symlink") x(LINK, "link") x(UNLINK, "unlink")            \
+            x(RMDIR, "rmdir") x(RENAME, "rename") x(CHMOD, "chmod") x(CHOWN, "chown")              \
+                x(UTIMENS, "utimens") x(TRUNCATE, "truncate") x(SETATTR, "setattr")                \
+                    x(SETFLAGS, "setflags") x(XATTR_SET, "xattr_set")                              \
+                        x(XATTR_REMOVE, "xattr_remove")                                            \
+                            x(WRITE, "write") /* on a slot, from here to close */                  \
+        x(WRITE_HERE, "write_here") x(ALLOCATE, "allocate") x(COPY, "copy")                        \
+            x(FTRUNCATE, "ftruncate") x(FSETATTR, "fsetattr") x(FILE_LINK, "file_link")            \
+                x(SYNC, "sync") x(READ, "read") x(READ_HERE, "read_here") x(SEEK, "seek")          \
+                    x(FSTAT, "fstat") x(CLOSE, "close") x(STAT, "stat") x(READLINK, "readlink")    \
+                        x(XATTR_GET, "xattr_get") x(XATTR_LIST, "xattr_list")                      \
+                            x(DIR_OPEN, "dir_open") /* into a free directory slot */               \
+        x(DIR_READ, "dir_read") x(DIR_CLOSE, "dir_close")
 
 enum op_kind {
 #define OP_ENUM(kind, name) OP_##kind,
@@ -135,7 +113,7 @@ struct op_world {
 
 struct op_result {
     int64_t code;
-    const struct model *model; /* whose other errors are as good as a negative code; or null */
+    const struct model *model;     /* whose other errors are as good as a negative code; or null */
     const struct model_node *node; /* whose stat this is; on the model's side only */
     bool has_stat;
     struct vmfs_stat stat;

@@ -15,15 +15,15 @@ enum wanted { WANT_ANY, WANT_FILE, WANT_DIR, WANT_LINK, WANT_NOT_DIR };
 
 /* Relative frequencies in a model that is half full. */
 static const unsigned weights[OP_KIND_COUNT] = {
-    [OP_MKDIR] = 5,      [OP_MKNOD] = 5,        [OP_OPEN] = 14,      [OP_TMPFILE] = 2,
-    [OP_SYMLINK] = 4,    [OP_LINK] = 5,         [OP_UNLINK] = 9,     [OP_RMDIR] = 4,
-    [OP_RENAME] = 14,    [OP_CHMOD] = 3,        [OP_CHOWN] = 3,      [OP_UTIMENS] = 3,
-    [OP_TRUNCATE] = 4,   [OP_SETATTR] = 3,      [OP_SETFLAGS] = 3,   [OP_XATTR_SET] = 6,
+    [OP_MKDIR] = 5,        [OP_MKNOD] = 5,      [OP_OPEN] = 14,      [OP_TMPFILE] = 2,
+    [OP_SYMLINK] = 4,      [OP_LINK] = 5,       [OP_UNLINK] = 9,     [OP_RMDIR] = 4,
+    [OP_RENAME] = 14,      [OP_CHMOD] = 3,      [OP_CHOWN] = 3,      [OP_UTIMENS] = 3,
+    [OP_TRUNCATE] = 4,     [OP_SETATTR] = 3,    [OP_SETFLAGS] = 3,   [OP_XATTR_SET] = 6,
     [OP_XATTR_REMOVE] = 3, [OP_WRITE] = 22,     [OP_WRITE_HERE] = 6, [OP_ALLOCATE] = 10,
-    [OP_COPY] = 4,       [OP_FTRUNCATE] = 4,    [OP_FSETATTR] = 2,   [OP_FILE_LINK] = 3,
-    [OP_SYNC] = 1,       [OP_READ] = 8,         [OP_READ_HERE] = 4,  [OP_SEEK] = 6,
-    [OP_FSTAT] = 3,      [OP_CLOSE] = 8,        [OP_STAT] = 6,       [OP_READLINK] = 2,
-    [OP_XATTR_GET] = 4,  [OP_XATTR_LIST] = 2,   [OP_DIR_OPEN] = 3,   [OP_DIR_READ] = 2,
+    [OP_COPY] = 4,         [OP_FTRUNCATE] = 4,  [OP_FSETATTR] = 2,   [OP_FILE_LINK] = 3,
+    [OP_SYNC] = 1,         [OP_READ] = 8,       [OP_READ_HERE] = 4,  [OP_SEEK] = 6,
+    [OP_FSTAT] = 3,        [OP_CLOSE] = 8,      [OP_STAT] = 6,       [OP_READLINK] = 2,
+    [OP_XATTR_GET] = 4,    [OP_XATTR_LIST] = 2, [OP_DIR_OPEN] = 3,   [OP_DIR_READ] = 2,
     [OP_DIR_CLOSE] = 1,
 };
 
@@ -243,8 +243,9 @@ static void finish_path(struct generator *gen, const struct op_place *at, char *
     bool is_odd = gen->profile->messy > 0 && seed_chance(gen->seed, gen->profile->messy);
     if (is_odd && path[0] != '\0' && !is_below_dead(gen, at))
         make_messy(gen, path);
-    if (path[0] == '\0' && at->base == OP_BASE_ROOT)
-        memcpy(path, "/none", sizeof("/none"));
+    bool is_spoilt = is_odd && at->base == OP_BASE_DIR;
+    if (path[0] == '\0' && (at->base == OP_BASE_ROOT || is_spoilt))
+        memcpy(path, "none", sizeof("none"));
 }
 
 /* ------------------------------------------------------------------------ kinds of operation ---
@@ -477,8 +478,8 @@ static void draw_copy(struct generator *gen)
     op->other_offset = seed_below(gen->seed, gen->profile->file_max - op->length + 1);
     if (seed_chance(gen->seed, 50))
         op->other_offset = op->other_offset & ~(uint64_t)4095;
-    bool is_usable = slots[op->other_slot].is_open &&
-                     (slots[op->other_slot].flags & VMFS_O_APPEND) == 0;
+    bool is_usable =
+        slots[op->other_slot].is_open && (slots[op->other_slot].flags & VMFS_O_APPEND) == 0;
     if (!is_usable)
         op->kind = OP_READ;
 }
@@ -558,11 +559,19 @@ static void draw_flags(struct generator *gen)
         draw_attr(gen);
         return;
     }
-    pick_existing(gen, seed_chance(gen->seed, 70) ? WANT_FILE : WANT_DIR, op->path);
+    const struct model_entry *picked =
+        pick_entry(gen, seed_chance(gen->seed, 70) ? WANT_FILE : WANT_DIR);
+    bool is_fit =
+        picked != NULL && (model_is_dir(picked->node) || model_type(picked->node) == VMFS_S_IFREG);
+    if (!is_fit || !model_entry_path(picked, op->path)) {
+        op->kind = OP_STAT;
+        memcpy(op->path, "/", 2);
+        return;
+    }
     const struct model *model = gen->world->model;
+    op->kind = OP_SETFLAGS;
     for (unsigned i = 0; i < 60 && model->entry_count > 0; i++) {
-        const struct model_entry *entry =
-            model->entries[seed_below(gen->seed, model->entry_count)];
+        const struct model_entry *entry = model->entries[seed_below(gen->seed, model->entry_count)];
         if (entry->node->flags != 0 && model_entry_path(entry, op->path))
             return;
     }
@@ -614,8 +623,8 @@ static void draw_xattr(struct generator *gen)
 
 static void draw_mknod(struct generator *gen)
 {
-    static const uint32_t types[] = {0,           VMFS_S_IFREG, VMFS_S_IFIFO,
-                                     VMFS_S_IFCHR, VMFS_S_IFBLK, VMFS_S_IFSOCK};
+    static const uint32_t types[] = {
+        0, VMFS_S_IFREG, VMFS_S_IFIFO, VMFS_S_IFCHR, VMFS_S_IFBLK, VMFS_S_IFSOCK};
     struct op *op = gen->op;
     pick_new(gen, op->path);
     draw_naming_place(gen);
@@ -657,8 +666,8 @@ static void draw_file_link(struct generator *gen)
 static void draw_any(struct generator *gen)
 {
     struct op *op = gen->op;
-    enum wanted wanted = op->kind == OP_READLINK && seed_chance(gen->seed, 80) ? WANT_LINK
-                                                                               : WANT_ANY;
+    enum wanted wanted =
+        op->kind == OP_READLINK && seed_chance(gen->seed, 80) ? WANT_LINK : WANT_ANY;
     pick_existing(gen, wanted, op->path);
     draw_place(gen, &op->at, op->path, op->kind == OP_STAT);
     if (op->kind == OP_STAT && seed_chance(gen->seed, 70))
@@ -699,42 +708,24 @@ static void draw_nothing(struct generator *gen)
 }
 
 static void (*const draws[OP_KIND_COUNT])(struct generator *) = {
-    [OP_MKDIR] = draw_mkdir,
-    [OP_MKNOD] = draw_mknod,
-    [OP_OPEN] = draw_open,
-    [OP_TMPFILE] = draw_tmpfile,
-    [OP_SYMLINK] = draw_symlink,
-    [OP_LINK] = draw_link,
-    [OP_UNLINK] = draw_removal,
-    [OP_RMDIR] = draw_removal,
-    [OP_RENAME] = draw_rename,
-    [OP_CHMOD] = draw_attr,
-    [OP_CHOWN] = draw_attr,
-    [OP_UTIMENS] = draw_attr,
-    [OP_TRUNCATE] = draw_truncate,
-    [OP_SETATTR] = draw_attr,
-    [OP_SETFLAGS] = draw_flags,
-    [OP_XATTR_SET] = draw_xattr,
-    [OP_XATTR_REMOVE] = draw_xattr,
-    [OP_WRITE] = draw_write,
-    [OP_WRITE_HERE] = draw_write,
-    [OP_ALLOCATE] = draw_allocate,
-    [OP_COPY] = draw_copy,
-    [OP_FTRUNCATE] = draw_ftruncate,
-    [OP_FSETATTR] = draw_fsetattr,
-    [OP_FILE_LINK] = draw_file_link,
-    [OP_SYNC] = draw_nothing,
-    [OP_READ] = draw_range,
-    [OP_READ_HERE] = draw_range,
-    [OP_SEEK] = draw_seek,
-    [OP_FSTAT] = draw_nothing,
-    [OP_CLOSE] = draw_nothing,
-    [OP_STAT] = draw_any,
-    [OP_READLINK] = draw_any,
-    [OP_XATTR_GET] = draw_xattr,
-    [OP_XATTR_LIST] = draw_xattr,
-    [OP_DIR_OPEN] = draw_dir_open,
-    [OP_DIR_READ] = draw_nothing,
+    [OP_MKDIR] = draw_mkdir,        [OP_MKNOD] = draw_mknod,
+    [OP_OPEN] = draw_open,          [OP_TMPFILE] = draw_tmpfile,
+    [OP_SYMLINK] = draw_symlink,    [OP_LINK] = draw_link,
+    [OP_UNLINK] = draw_removal,     [OP_RMDIR] = draw_removal,
+    [OP_RENAME] = draw_rename,      [OP_CHMOD] = draw_attr,
+    [OP_CHOWN] = draw_attr,         [OP_UTIMENS] = draw_attr,
+    [OP_TRUNCATE] = draw_truncate,  [OP_SETATTR] = draw_attr,
+    [OP_SETFLAGS] = draw_flags,     [OP_XATTR_SET] = draw_xattr,
+    [OP_XATTR_REMOVE] = draw_xattr, [OP_WRITE] = draw_write,
+    [OP_WRITE_HERE] = draw_write,   [OP_ALLOCATE] = draw_allocate,
+    [OP_COPY] = draw_copy,          [OP_FTRUNCATE] = draw_ftruncate,
+    [OP_FSETATTR] = draw_fsetattr,  [OP_FILE_LINK] = draw_file_link,
+    [OP_SYNC] = draw_nothing,       [OP_READ] = draw_range,
+    [OP_READ_HERE] = draw_range,    [OP_SEEK] = draw_seek,
+    [OP_FSTAT] = draw_nothing,      [OP_CLOSE] = draw_nothing,
+    [OP_STAT] = draw_any,           [OP_READLINK] = draw_any,
+    [OP_XATTR_GET] = draw_xattr,    [OP_XATTR_LIST] = draw_xattr,
+    [OP_DIR_OPEN] = draw_dir_open,  [OP_DIR_READ] = draw_nothing,
     [OP_DIR_CLOSE] = draw_nothing,
 };
 
@@ -769,9 +760,8 @@ static void draw_bulk(struct generator *gen)
     struct op *op = gen->op;
     const struct model *model = gen->world->model;
     const struct model_node *root = model->root;
-    const struct model_entry *big = root->entries != NULL ? model_lookup(gen->world->model, root,
-                                                                         "big")
-                                                          : NULL;
+    const struct model_entry *big =
+        root->entries != NULL ? model_lookup(gen->world->model, root, "big") : NULL;
     if (big == NULL) {
         op->kind = OP_MKDIR;
         op->mode = 0755;
@@ -827,7 +817,7 @@ void op_generate(struct op *op, const struct op_world *world, struct seed *seed,
         return;
     }
     draws[op->kind](&gen);
-    if (op_is_slot_kind(op->kind) || op->kind > OP_DIR_OPEN)
+    if (op_is_slot_kind(op->kind) || op->kind > OP_DIR_OPEN || op->kind == OP_SETFLAGS)
         return;
     finish_path(&gen, &op->at, op->path);
 }

@@ -97,9 +97,19 @@ static int64_t run_write(const struct op *op, struct op_slot *slot, int64_t libr
     seed_fill(result->data, op->length, op->pattern);
     int64_t code = model_pwrite(slot->node, result->data, length, offset, slot->flags);
     if (code > 0 && is_here)
-        slot->position = (slot->flags & VMFS_O_APPEND) != 0 ? (int64_t)slot->node->size
-                                                            : slot->position + code;
+        slot->position =
+            (slot->flags & VMFS_O_APPEND) != 0 ? (int64_t)slot->node->size : slot->position + code;
     return code;
+}
+
+/* A handle that leaves access times has read. */
+static void restore_atime(const struct op_slot *slot, const struct model_node *before)
+{
+    if ((slot->flags & VMFS_O_NOATIME) == 0)
+        return;
+    slot->node->is_atime_known = before->is_atime_known;
+    slot->node->is_atime_lazy = before->is_atime_lazy;
+    slot->node->atime_ns = before->atime_ns;
 }
 
 static int64_t run_read(const struct op *op, struct op_slot *slot, struct op_result *result)
@@ -108,13 +118,9 @@ static int64_t run_read(const struct op *op, struct op_slot *slot, struct op_res
         return -EBADF;
     bool is_here = op->kind == OP_READ_HERE;
     uint64_t offset = is_here ? (uint64_t)slot->position : op->offset;
-    bool was_known = slot->node->is_atime_known;
-    int64_t atime_ns = slot->node->atime_ns;
+    const struct model_node before = *slot->node;
     int64_t code = model_pread(slot->node, result->data, op->length, offset);
-    if ((slot->flags & VMFS_O_NOATIME) != 0) {
-        slot->node->is_atime_known = was_known;
-        slot->node->atime_ns = atime_ns;
-    }
+    restore_atime(slot, &before);
     if (code > 0 && is_here)
         slot->position += code;
     return code;
@@ -131,6 +137,10 @@ static int64_t run_copy(const struct op *op, struct op_world *world, int64_t lib
     struct op_slot *to = &world->slots[op->other_slot];
     struct model *model = world->model;
     uint64_t length = op->length;
+    if (op->offset >= from->node->size)
+        length = 0;
+    else if (length > from->node->size - op->offset)
+        length = from->node->size - op->offset;
     bool is_inside = from->node == to->node && length > 0 && do_overlap(op, length);
     if (!can_read(from) || !can_write(to))
         return is_inside ? model_note(model, -EINVAL, -EBADF) : -EBADF;
@@ -138,7 +148,11 @@ static int64_t run_copy(const struct op *op, struct op_world *world, int64_t lib
         return -EINVAL;
     if (library_code > 0 && (uint64_t)library_code < length)
         length = (uint64_t)library_code;
-    return model_copy(from->node, op->offset, to->node, op->other_offset, length);
+    const struct model_node before = *from->node;
+    int64_t code = model_copy(from->node, op->offset, to->node, op->other_offset,
+                              op->length > 0 && length == 0 ? op->length : length);
+    restore_atime(from, &before);
+    return code;
 }
 
 static int64_t run_seek(const struct op *op, struct op_slot *slot, int64_t library_code)
@@ -239,9 +253,11 @@ static int64_t run_dir(const struct op *op, struct op_world *world, const struct
         slot->is_open = err == 0;
         return err;
     }
+    if (slot->node->nlink == 0)
+        return 0;
+    model_touch_access(slot->node);
     op_digest_entry(result, ".", VMFS_S_IFDIR);
     op_digest_entry(result, "..", VMFS_S_IFDIR);
-    model_touch_access(slot->node);
     for (const struct model_entry *entry = slot->node->entries; entry != NULL;
          entry = entry->dir_next)
         op_digest_entry(result, entry->name, model_type(entry->node));
@@ -260,8 +276,8 @@ static int run_stat(const struct op *op, struct model *model, const struct model
 
 static void keep_data(const struct op *op, struct op_result *result)
 {
-    bool is_reading = op->kind == OP_READ || op->kind == OP_READ_HERE ||
-                      op->kind == OP_READLINK || (op->kind == OP_XATTR_GET && op->length > 0);
+    bool is_reading = op->kind == OP_READ || op->kind == OP_READ_HERE || op->kind == OP_READLINK ||
+                      (op->kind == OP_XATTR_GET && op->length > 0);
     if (is_reading)
         result->data_bytes = result->code > 0 ? (size_t)result->code : 0;
     else if (op->kind != OP_DIR_READ || result->code < 0)

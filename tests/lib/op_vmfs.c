@@ -278,8 +278,8 @@ static int64_t run_reading(const struct call *call, bool is_plain)
 
 static void keep_data(const struct op *op, struct op_result *result)
 {
-    bool is_reading = op->kind == OP_READ || op->kind == OP_READ_HERE ||
-                      op->kind == OP_READLINK || (op->kind == OP_XATTR_GET && op->length > 0);
+    bool is_reading = op->kind == OP_READ || op->kind == OP_READ_HERE || op->kind == OP_READLINK ||
+                      (op->kind == OP_XATTR_GET && op->length > 0);
     if (is_reading)
         result->data_bytes = result->code > 0 ? (size_t)result->code : 0;
     else if (op->kind != OP_DIR_READ || result->code < 0)

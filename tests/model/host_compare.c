@@ -49,8 +49,8 @@ static void compare_content(struct walk *walk, const char *path, const struct mo
         return;
     }
     for (size_t at = 0; at < node->data_bytes;) {
-        size_t wanted = node->data_bytes - at < sizeof(buffer) ? node->data_bytes - at
-                                                               : sizeof(buffer);
+        size_t wanted =
+            node->data_bytes - at < sizeof(buffer) ? node->data_bytes - at : sizeof(buffer);
         ssize_t got = pread(fd, buffer, wanted, (off_t)at);
         if (got != (ssize_t)wanted || memcmp(buffer, node->data + at, wanted) != 0)
             report(walk, path, "content differs in the 64 KiB at", (int64_t)at);

@@ -67,7 +67,8 @@ static bool contains(const int errors[ENDINGS_MAX], int error)
     return false;
 }
 
-static unsigned verify_kind(const struct matrix *matrix, const struct endings *endings, bool is_long)
+static unsigned verify_kind(const struct matrix *matrix, const struct endings *endings,
+                            bool is_long)
 {
     unsigned wrong = 0;
     for (int error = 0; error < MATRIX_ERRNO_MAX; error++) {

@@ -166,8 +166,8 @@ static bool run_op(struct model_test *test, struct seed *stream)
         if (!op_results_agree(&test->op, &test->library_result, &test->model_result, text,
                               sizeof(text)))
             is_good = fail(test, text);
-        else if (test->has_host && !host_run(&test->op, &test->model, &test->model_result, text,
-                                             sizeof(text)))
+        else if (test->has_host &&
+                 !host_run(&test->op, &test->model, &test->model_result, text, sizeof(text)))
             is_good = fail(test, text);
         is_good = is_good && check_short(test);
     }
@@ -322,8 +322,8 @@ run_child(struct model_test *test, const struct life *life, int fd)
         is_good = empty_region(test) && close_region(test);
     }
     if (is_good)
-        is_good = send_code(fd, (int64_t)host_run_count()) &&
-                  send_code(fd, (int64_t)host_skip_count());
+        is_good =
+            send_code(fd, (int64_t)host_run_count()) && send_code(fd, (int64_t)host_skip_count());
     fflush(stdout);
     while (is_good && !life->is_closing && !life->is_last)
         pause();
@@ -378,6 +378,8 @@ static bool run_life(struct model_test *test, const struct life *life)
     op_close_slots(&test->model);
     bool is_as_wanted = is_killed ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
                                   : WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (is_killed)
+        model_crash(test->model.model);
     test->kills += is_killed ? 1 : 0;
     if (is_whole && is_as_wanted)
         return true;
