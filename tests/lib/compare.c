@@ -275,8 +275,10 @@ static void compare_node(struct compare *compare, const char *path, struct model
         compare_target(compare, path, node);
     if (node->xattrs != NULL || model_type(node) == VMFS_S_IFREG || model_is_dir(node))
         compare_xattrs(compare, path[0] != '\0' ? path : "/", node);
-    if (model_is_dir(node))
+    if (model_is_dir(node)) {
+        model_touch_access(node);
         compare_entries(compare, path, node, stat.ino);
+    }
 }
 
 /* Every name that the region lists is in the model, and there are as many. */

@@ -24,7 +24,8 @@ void compare_partial_free(struct compare_partial *partial);
 unsigned compare_tree(struct vmfs *fs, const char *prefix, struct model *model,
                       const struct compare_partial *partial, char text[512]);
 
-/* What compare_tree() did to access times: it listed directories and read links. */
+/* What compare_tree() does to access times, for a model that does not compare: it lists directories and
+ * reads links. */
 void compare_touch(struct model *model);
 
 /* Takes the bytes that the region holds for `partial->node` over into the model. */

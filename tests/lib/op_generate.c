@@ -777,6 +777,11 @@ static void draw_bulk(struct generator *gen)
     const struct model_entry *hub = big->node->entries;
     if (!gen->profile->is_bulk_links || hub == NULL)
         return;
+    if (hub->node->flags != 0) {
+        op->kind = OP_SETFLAGS;
+        snprintf(op->path, sizeof(op->path), "/big/%s", hub->name);
+        return;
+    }
     op->kind = OP_LINK;
     memcpy(op->other, name, sizeof(name));
     snprintf(op->path, sizeof(op->path), "/big/%s", hub->name);
