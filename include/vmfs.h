@@ -654,7 +654,8 @@ int64_t vmfs_file_writev(struct vmfs_file *file, const struct vmfs_iovec *iov, u
  *   -EBADF       not opened for writing
  *   -EFBIG       beyond VMFS_FILE_MAX
  *   -EPERM       immutable, or append-only and not mode 0
- *   -ENOSPC      the region is full; RESERVE may have given some of the range its blocks */
+ *   -ENOSPC      the region is full; RESERVE and ZERO may have given some of the range its blocks,
+ *                but no byte that can be read has changed */
 int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64_t length);
 
 /* Copies bytes between two files, or within one where the ranges do not overlap (-EINVAL), inside the

@@ -79,8 +79,8 @@ static int check_flags(const struct model_node *node, const struct vmfs_attr *at
     uint32_t mask = attr->mask & ~(uint32_t)VMFS_ATTR_FLAGS;
     if (mask != 0 && (node->flags & VMFS_INODE_IMMUTABLE) != 0)
         return -EPERM;
-    bool is_now = ((mask & VMFS_ATTR_ATIME) == 0 || attr->atime_ns == VMFS_TIME_NOW) &&
-                  ((mask & VMFS_ATTR_MTIME) == 0 || attr->mtime_ns == VMFS_TIME_NOW);
+    bool is_now = (mask & times) == times && attr->atime_ns == VMFS_TIME_NOW &&
+                  attr->mtime_ns == VMFS_TIME_NOW;
     if (is_now)
         mask &= ~times;
     return mask != 0 && (node->flags & VMFS_INODE_APPEND) != 0 ? -EPERM : 0;

@@ -308,9 +308,9 @@ static void draw_rename(struct generator *gen)
 static void draw_open(struct generator *gen)
 {
     struct op *op = gen->op;
-    static const uint32_t modes[] = {VMFS_O_RDWR, VMFS_O_RDWR, VMFS_O_RDWR, VMFS_O_WRONLY,
-                                     VMFS_O_RDONLY};
-    op->flags = modes[seed_below(gen->seed, 5)];
+    static const uint32_t modes[] = {VMFS_O_WRONLY, VMFS_O_RDONLY, VMFS_O_RDWR};
+    uint64_t number = seed_below(gen->seed, 12);
+    op->flags = modes[number < 2 ? number : 2];
     bool is_new = seed_chance(gen->seed, 60);
     if (is_new) {
         op->flags |= VMFS_O_CREAT;
@@ -601,6 +601,21 @@ static void draw_xattr_name(struct generator *gen)
     }
 }
 
+/* Mostly an attribute that is there. */
+static void pick_xattr(struct generator *gen)
+{
+    struct op *op = gen->op;
+    const struct model *model = gen->world->model;
+    for (unsigned i = 0; i < 100 && model->entry_count > 0; i++) {
+        const struct model_entry *entry = model->entries[seed_below(gen->seed, model->entry_count)];
+        bool is_fit = entry->node->xattrs != NULL && model_type(entry->node) != VMFS_S_IFLNK;
+        if (!is_fit || !model_entry_path(entry, op->path))
+            continue;
+        snprintf(op->name, sizeof(op->name), "%s", entry->node->xattrs->name);
+        return;
+    }
+}
+
 static void draw_xattr(struct generator *gen)
 {
     struct op *op = gen->op;
@@ -619,6 +634,9 @@ static void draw_xattr(struct generator *gen)
         op->flags = seed_chance(gen->seed, 50) ? VMFS_XATTR_CREATE : VMFS_XATTR_REPLACE;
     if (gen->profile->has_places && seed_chance(gen->seed, 20))
         op->flags |= VMFS_NOFOLLOW;
+    bool is_reading = op->kind == OP_XATTR_GET || op->kind == OP_XATTR_REMOVE;
+    if (is_reading && op->at.base <= OP_BASE_ROOT && seed_chance(gen->seed, 60))
+        pick_xattr(gen);
 }
 
 static void draw_mknod(struct generator *gen)
@@ -680,6 +698,13 @@ static void draw_removal(struct generator *gen)
     bool is_odd = gen->profile->messy > 0 && seed_chance(gen->seed, 4);
     enum wanted wanted = op->kind == OP_RMDIR ? WANT_DIR : WANT_NOT_DIR;
     pick_existing(gen, is_odd ? WANT_ANY : wanted, op->path);
+    const struct model *model = gen->world->model;
+    for (unsigned i = 0; op->kind == OP_RMDIR && i < 30 && model->entry_count > 0; i++) {
+        const struct model_entry *entry = model->entries[seed_below(gen->seed, model->entry_count)];
+        bool is_empty = model_is_dir(entry->node) && entry->node->entries == NULL;
+        if (is_empty && seed_chance(gen->seed, 80) && model_entry_path(entry, op->path))
+            break;
+    }
     draw_naming_place(gen);
 }
 
