@@ -9,7 +9,7 @@ bool vm_lock_try(struct vm_lock *lock)
 }
 
 /* How often a waiter looks again before it sleeps: about as long as an operation holds a lock. */
-#define LOCK_SPINS 200
+#define LOCK_SPINS 4000
 
 void vm_lock_take(struct vm_lock *lock, const struct vm_platform *platform)
 {
