@@ -129,9 +129,8 @@ static int64_t write_begun(struct vm_ctx *ctx, uint64_t id, const struct vm_data
     if (result)
         return result;
     uint64_t offset = range->is_append ? write.old_size : range->offset;
-    bool is_adding = range->is_append || offset >= write.old_size;
     write.pieces = range->pieces ? range->pieces : &piece;
-    result = vm_inode_check_change(ctx, &write.inode, is_adding);
+    result = vm_inode_check_change(ctx, &write.inode, range->is_append);
     if (result == 0)
         result = vm_write_range(&write, offset, range->len_bytes);
     if (result)

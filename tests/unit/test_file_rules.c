@@ -1,0 +1,172 @@
+/* test_file_rules.c -- rules of file data that no crash shows: who sees what when, and what a record holds */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "hazard_world.h"
+#include "inode/alloc.h"
+#include "inode/data.h"
+#include "inode/extent.h"
+#include "inode/reap.h"
+
+#define BLOCK  ((uint64_t)VM_BLOCK_BYTES)
+#define PIECES 400u
+
+static struct world world;
+static struct vm_ctx *const mine = &world.core.ctx;
+
+static void start(void)
+{
+    world_init(&world);
+}
+
+static void stop(void)
+{
+    world_fini(&world);
+}
+
+TestSuite(files, .init = start, .fini = stop, .timeout = 60);
+
+static bool is_window_open(uint64_t id)
+{
+    return vm_stripe_version(vm_stripe_of(mine, id)) % 2;
+}
+
+static void load(uint64_t id, struct vm_inode *inode)
+{
+    cr_assert_eq(vm_inode_load(mine, id, inode), 0);
+}
+
+static uint64_t blocks_of(uint64_t id)
+{
+    struct vm_inode inode;
+    load(id, &inode);
+    return vm_inode_blocks(&inode);
+}
+
+/* ---- D5 ---- */
+
+static void see_open_window(struct world *at)
+{
+    at->hits += is_window_open(at->id) ? 1 : 0;
+}
+
+Test(files, D5_store_in_place_is_unseen_before_its_fence)
+{
+    world.id = file_new(mine);
+    file_write(mine, world.id, 0, "old bytes");
+    world_watch(&world);
+    world.at_fence = see_open_window;
+    file_write(mine, world.id, 0, "new bytes");
+    cr_assert_eq(world.fences, 1);
+    cr_assert_eq(world.hits, 1);
+    cr_assert_not(is_window_open(world.id));
+}
+
+/* The second piece has to wait for a checkpoint, whose fence fails: what the first one stored is seen from
+ * now on, so it must be durable. */
+Test(files, D5_failed_write_fences_what_it_stored)
+{
+    uint64_t end;
+    char bytes[8];
+    static char text[BLOCK + 40];
+    world.id = file_new(mine);
+    file_write(mine, world.id, BLOCK, "an extent");
+    file_write(mine, world.id, 0, "another one");
+    file_resize(mine, world.id, BLOCK + 2);
+    file_resize(mine, world.id, BLOCK + 100);
+    memset(text, 'n', sizeof text);
+    struct vm_data_range range = {.bytes = text, .len_bytes = sizeof text};
+    world_watch(&world);
+    world.fence_failing = 1;
+    cr_assert_lt(vm_data_write(mine, world.id, range, &end), 0);
+    cr_assert_eq(world.fences, 2, "%u fences", world.fences);
+    cr_assert_not(is_window_open(world.id));
+    file_read(mine, world.id, 0, bytes, 8);
+    cr_assert_arr_eq(bytes, "nnnnnnnn", 8);
+    world_crash(&world, NULL);
+    file_read(mine, world.id, 0, bytes, 8);
+    cr_assert_arr_eq(bytes, "nnnnnnnn", 8);
+}
+
+static void see_window_kept(struct world *at)
+{
+    if (at->fences > 1)
+        cr_assert(is_window_open(at->id), "fence %u", at->fences);
+    at->hits++;
+}
+
+/* Punching takes more than one record: readers see none of the states between. */
+Test(files, D5_long_change_is_seen_whole)
+{
+    world.id = file_new(mine);
+    for (unsigned i = 0; i < PIECES; i++)
+        file_write(mine, world.id, 2 * i * BLOCK, "one");
+    world_watch(&world);
+    world.at_fence = see_window_kept;
+    cr_assert_eq(vm_data_punch(mine, world.id, 0, 2 * PIECES * BLOCK), 0);
+    cr_assert_geq(world.hits, 2, "%u fences", world.hits);
+    cr_assert_not(is_window_open(world.id));
+}
+
+/* ---- what a record can count ---- */
+
+Test(files, extents_stay_below_what_a_record_counts)
+{
+    uint32_t half = (uint32_t)(VM_EXTENT_BLOCKS_MAX / 2);
+    const struct vm_extent before = {.file_block = 0, .block = 100, .blocks = half, .birth = 1};
+    struct vm_extent next = {.file_block = half, .block = 100 + half, .blocks = half, .birth = 1};
+    cr_assert(vm_extent_continues(&before, &next));
+    next.blocks++;
+    cr_assert_not(vm_extent_continues(&before, &next));
+    next.blocks = half;
+    next.flags = VM_EXTENT_UNWRITTEN;
+    cr_assert_not(vm_extent_continues(&before, &next));
+}
+
+Test(files, a_cut_counts_what_the_record_frees_already)
+{
+    struct vm_inode inode;
+    uint64_t id = file_new(mine);
+    file_write(mine, id, 0, "bytes");
+    world_begin(mine);
+    vm_lock_inodes(mine, &id, 1);
+    load(id, &inode);
+    mine->tx->blocks_delta = (int32_t)VM_EXTENT_BLOCKS_MAX;
+    cr_assert_eq(vm_file_cut(mine, &inode, 0), 1);
+    cr_assert_eq(vm_inode_blocks(&inode), 1);
+    mine->tx->blocks_delta = 0;
+    cr_assert_eq(vm_file_cut(mine, &inode, 0), 0);
+    cr_assert_eq(vm_inode_blocks(&inode), 0);
+    vm_unlock_inodes(mine);
+    vm_tx_end(mine);
+}
+
+/* ---- U2 ---- */
+
+/* A long write that a crash has cut: of what was reserved, only what it wrote goes. */
+Test(files, U2_reserved_blocks_outlive_a_cut_write)
+{
+    struct vm_inode inode;
+    struct vm_extent extent;
+    const struct vm_part part = {2, 3};
+    uint64_t id = file_new(mine);
+    file_write(mine, id, 0, "bytes");
+    cr_assert_eq(vm_data_reserve(mine, id, 0, 20 * BLOCK, true), 0);
+    cr_assert_eq(blocks_of(id), 20);
+    world_begin(mine);
+    vm_lock_inodes(mine, &id, 1);
+    load(id, &inode);
+    cr_assert_eq(vm_file_floor(mine, &inode, 2, &extent), 1);
+    cr_assert_eq(vm_file_mark(mine, &inode, &extent, &part, 0), 0);
+    vm_inode_set_writing(&inode);
+    cr_assert_eq(vm_inode_store(mine, &inode), 0);
+    cr_assert_eq(vm_tx_commit(mine), 0);
+    vm_unlock_inodes(mine);
+    vm_tx_end(mine);
+    world_crash(&world, NULL);
+    cr_assert(file_is_marked_orphan(mine, id));
+    cr_assert_eq(vm_reap(mine, id), 0);
+    cr_assert_not(file_is_marked_orphan(mine, id));
+    cr_assert_eq(blocks_of(id), 17);
+    cr_assert_eq(file_size(mine, id), 5);
+}
