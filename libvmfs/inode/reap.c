@@ -115,32 +115,51 @@ static int reap_step(struct vm_ctx *ctx, uint64_t id)
     return result ? result : more;
 }
 
-int vm_reap(struct vm_ctx *ctx, uint64_t id)
+/* The same until it is done or `*records` more have been written: 1 if there is more to do. */
+static int reap_some(struct vm_ctx *ctx, uint64_t id, unsigned *records)
 {
     int result = vm_tx_begin(ctx);
     if (result)
         return result;
     vm_lock_inodes(ctx, &id, 1);
-    int more = reap_step(ctx, id);
-    while (more > 0) {
+    for (;;) {
+        uint64_t fences = ctx->io.fences;
+        result = reap_step(ctx, id);
+        *records -= ctx->io.fences != fences;
+        if (result <= 0 || *records == 0)
+            break;
         vm_pause_inodes(ctx); /* O2 */
-        more = reap_step(ctx, id);
     }
     vm_unlock_inodes(ctx);
     vm_tx_end(ctx);
+    return result;
+}
+
+int vm_reap(struct vm_ctx *ctx, uint64_t id)
+{
+    int more = 1;
+    while (more > 0) {
+        unsigned records = UINT32_MAX;
+        more = reap_some(ctx, id, &records);
+    }
     return more;
 }
 
-static int reap_slot(struct vm_ctx *ctx, uint64_t slot, uint64_t offset)
+static int reap_slot(struct vm_ctx *ctx, uint64_t slot, uint64_t offset, unsigned *records)
 {
     struct vm_inode_media media;
     int result = vm_read(ctx, offset, &media, sizeof media);
     if (result)
         return result;
     uint64_t generation = vm_get32(media.generation) & VM_GENERATION_MAX;
-    return vm_reap(ctx, generation << VM_SLOT_BITS | slot);
+    return reap_some(ctx, generation << VM_SLOT_BITS | slot, records);
 }
 
+/* What a caller who only passes by is asked to write for others. */
+#define RECORDS_PER_STEP 4u
+
+/* 0 if no orphan of the chunk can be freed any more, 1 if there may be some: those that are still open stay,
+ * and cost no record. */
 static int reap_chunk(struct vm_ctx *ctx, uint64_t chunk)
 {
     struct vm_chunk_media head;
@@ -149,6 +168,7 @@ static int reap_chunk(struct vm_ctx *ctx, uint64_t chunk)
     if (result <= 0)
         return result;
     const struct vm_itable *table = ctx->itable;
+    unsigned records = RECORDS_PER_STEP;
     for (unsigned word = 0; word < VM_CHUNK_WORDS; word++) {
         uint64_t bits = vm_get64(head.orphan[word]);
         while (bits) {
@@ -157,8 +177,11 @@ static int reap_chunk(struct vm_ctx *ctx, uint64_t chunk)
             uint64_t index = (uint64_t)word * 64 + bit;
             if (index >= table->slots_per_chunk)
                 break;
+            if (records == 0)
+                return 1;
             uint64_t slot = chunk << table->chunk_stride_log2 | index;
-            result = reap_slot(ctx, slot, offset + VM_BLOCK_BYTES + index * VM_INODE_BYTES);
+            result =
+                reap_slot(ctx, slot, offset + VM_BLOCK_BYTES + index * VM_INODE_BYTES, &records);
             if (result)
                 return result;
         }
@@ -166,16 +189,20 @@ static int reap_chunk(struct vm_ctx *ctx, uint64_t chunk)
     return 0;
 }
 
+/* The cursor moves on when its chunk is clean, or cannot be cleaned. */
 int vm_reap_orphans(struct vm_ctx *ctx)
 {
     struct vm_itable *table = ctx->itable;
     if (!atomic_load_explicit(&table->may_have_orphans, memory_order_acquire))
         return 0;
-    uint64_t chunk = VM_SHARED(&ctx->io, atomic_fetch_add(&table->orphan_cursor, 1));
+    uint64_t chunk = atomic_load(&table->orphan_cursor);
     if (chunk >= atomic_load(&table->chunk_count)) {
         VM_SHARED(&ctx->io, atomic_store(&table->may_have_orphans, false));
         return 0;
     }
     int result = reap_chunk(ctx, chunk);
+    if (result <= 0)
+        VM_SHARED(&ctx->io,
+                  atomic_compare_exchange_strong(&table->orphan_cursor, &chunk, chunk + 1));
     return result < 0 ? result : 1;
 }

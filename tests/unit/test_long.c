@@ -424,6 +424,32 @@ Test(longsteps, X3_collapse)
     expect_letters(100, BLOCKS - 230, 230);
 }
 
+static void count_only(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed)
+{
+    records += is_committed;
+    settled(ctx, tx, is_committed);
+}
+
+/* Whoever passes by after a crash writes a few records for what was left, not all of them. */
+Test(longsteps, O1_orphans_in_bounded_steps)
+{
+    prepare();
+    file_set_nlink(mine, world.id, 0);
+    world_crash(&world, NULL);
+    settled = world.core.journal.hooks.settled;
+    world.core.journal.hooks.settled = count_only;
+    unsigned calls = 0;
+    int more = 1;
+    for (; more > 0; calls++) {
+        records = 0;
+        more = vm_reap_orphans(mine);
+        cr_assert_leq(records, 4, "%u records in one call", records);
+        cr_assert_lt(calls, 100);
+    }
+    cr_assert(more == 0 && calls > 2);
+    cr_assert_eq(vm_journal_totals(&world.core.journal).orphans, 0);
+}
+
 /* X3: a file that changes at every turn is remapped in the end, as it is then. */
 static void change_at_turn(struct world *at)
 {
