@@ -110,7 +110,12 @@ suite_scale() {
 }
 
 suite_model() {
-    "$build/gcc/tests/model/model_test" -v --ops "$(quick_or_long 50000 1000000)"
+    if [ "$long" = yes ]; then
+        "$build/gcc/tests/model/model_test" -v --long
+    else
+        "$build/gcc/tests/model/model_test" -v --ops 100000 &&
+            python3 tests/model/replay.py "$build/gcc/tests/model/model_test"
+    fi
 }
 
 suite_kill() {
@@ -143,12 +148,15 @@ suite_tsan() {
     CC=gcc configure tsan -Db_sanitize=thread -Db_lundef=false && compile tsan &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_test" --seconds \
             "$(quick_or_long 5 60)" &&
+        TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_ops_test" --seconds \
+            "$(quick_or_long 5 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/guard_stress" --rounds \
             "$(quick_or_long 3 30)"
 }
 
 suite_stress() {
-    "$build/gcc/tests/api/stress_test" --seconds "$(quick_or_long 5 60)"
+    "$build/gcc/tests/api/stress_test" --seconds "$(quick_or_long 5 60)" &&
+        "$build/gcc/tests/api/stress_ops_test" --seconds "$(quick_or_long 5 60)"
 }
 
 suite_examples() {

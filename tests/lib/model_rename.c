@@ -98,7 +98,7 @@ static int check_rename(const struct model_walk *from, const struct model_walk *
 
 /* Walks two paths: which of two errors is returned is open. */
 static int walk_both(struct model *model, struct model_walk *from, struct model_walk *to,
-                     const struct model_at *places[2])
+                     const struct model_at *places[2], uint32_t flags)
 {
     int err = model_walk(from, model, places[0], false);
     int other = model_walk(to, model, places[1], false);
@@ -108,6 +108,8 @@ static int walk_both(struct model *model, struct model_walk *from, struct model_
         model_note(model, -ENOENT, 0);
     if (other == 0)
         note_last(to);
+    if (other == 0 && to->last != MODEL_LAST_NORMAL && (flags & VMFS_RENAME_NOREPLACE) != 0)
+        model_note(model, -EEXIST, 0);
     return err != 0 && other != 0 ? model_note(model, other, err) : err + other;
 }
 
@@ -119,7 +121,7 @@ int model_rename(struct model *model, const struct model_at *from_at, const stru
         return -EINVAL;
     struct model_walk from;
     struct model_walk to;
-    int err = walk_both(model, &from, &to, (const struct model_at *[]){from_at, to_at});
+    int err = walk_both(model, &from, &to, (const struct model_at *[]){from_at, to_at}, flags);
     if (err == 0)
         err = check_rename(&from, &to, flags);
     if (err != 0 || from.node == to.node)

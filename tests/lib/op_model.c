@@ -145,7 +145,7 @@ static int64_t run_copy(const struct op *op, struct op_world *world, int64_t lib
     if (!can_read(from) || !can_write(to))
         return is_inside ? model_note(model, -EINVAL, -EBADF) : -EBADF;
     if (is_inside)
-        return -EINVAL;
+        return model_note(model, to->node->flags != 0 ? -EPERM : -EINVAL, -EINVAL);
     if (library_code > 0 && (uint64_t)library_code < length)
         length = (uint64_t)library_code;
     const struct model_node before = *from->node;
