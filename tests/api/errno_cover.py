@@ -38,6 +38,7 @@ ELSEWHERE = {
     ("vmfs_open", "EIO"): "the guard's tests: a file that is cut off while it is opened",
     ("vmfs_open", "EROFS"): "a filesystem mounted read-only, which takes a mount",
     ("vmfs_attach", "EIO"): "no guard on memory of the caller",
+    ("vmfs_repair", "ENOSPC"): "takes damage in a full region at once: not provoked",
     ("vmfs_sync", "EIO"): "msync of tmpfs does not fail",
     ("vmfs_sync", "ENOSPC"): "msync of tmpfs does not fail",
 }

@@ -71,6 +71,11 @@ static int64_t run_check(const struct context *context)
     return vmfs_check(context->fs, NULL, NULL, &out.result);
 }
 
+static int64_t run_repair(const struct context *context)
+{
+    return vmfs_repair(context->fs, NULL, NULL, &out.result);
+}
+
 static void take_line(void *arg, const char *line)
 {
     (void)arg;
@@ -371,6 +376,7 @@ static const struct call calls[] = {
     {"vmfs_sync", 0, run_sync},
     {"vmfs_counters", 0, run_counters},
     {"vmfs_check", 0, run_check},
+    {"vmfs_repair", 0, run_repair},
     {"vmfs_dump", 0, run_dump},
     {"vmfs_map", 0, run_map},
     {"vmfs_stat", CALL_PATH, run_stat},
@@ -512,6 +518,11 @@ Test(errno_common, einval_of_null_handles)
     struct context context = {.at = vmfs_at(0, "/file")};
     for (size_t i = 0; i < CALLS; i++)
         expect_call(&calls[i], &context, -EINVAL);
+}
+
+Test(errno_common, ebusy_of_repair)
+{
+    CASE(vmfs_repair, EBUSY, vmfs_repair(fs, NULL, NULL, &out.result));
 }
 
 Test(errno_common, einval_of_looking)
