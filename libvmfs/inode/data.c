@@ -22,6 +22,11 @@ static void put_bytes(struct target *target, const uint8_t *from, uint64_t len_b
 {
     while (len_bytes) {
         uint64_t count = vm_min(target->pieces->length - target->used, len_bytes);
+        if (count == 0) { /* a piece that is full, or empty: it may be null */
+            target->pieces++;
+            target->used = 0;
+            continue;
+        }
         uint8_t *to = (uint8_t *)target->pieces->base + target->used;
         if (from) {
             vm_copy_data(to, from, count);
@@ -31,10 +36,6 @@ static void put_bytes(struct target *target, const uint8_t *from, uint64_t len_b
         }
         len_bytes -= count;
         target->used += count;
-        if (target->used == target->pieces->length && len_bytes) {
-            target->pieces++;
-            target->used = 0;
-        }
     }
 }
 

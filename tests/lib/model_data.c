@@ -178,7 +178,7 @@ int64_t model_pwrite(struct model_node *node, const void *buffer, size_t length,
     int err = 0;
     if (offset > VMFS_FILE_MAX || length > VMFS_FILE_MAX - offset)
         err = -EFBIG;
-    int forbidden = check_change(node, is_append || offset >= node->size);
+    int forbidden = check_change(node, is_append);
     if (err != 0 || forbidden != 0)
         return err != 0 && forbidden != 0 ? model_note(node->model, forbidden, err)
                                           : err + forbidden;
@@ -327,7 +327,8 @@ int64_t model_copy(struct model_node *from, uint64_t from_offset, struct model_n
     if (check_change(to, false) != 0)
         return -EPERM;
     uint8_t *bytes = model_allocate((size_t)length);
-    model_pread(from, bytes, (size_t)length, from_offset);
+    struct model_node unread = *from;
+    model_pread(&unread, bytes, (size_t)length, from_offset);
     store(to, bytes, (size_t)length, to_offset);
     mark_blocks(to, to_offset, to_offset + length, MODEL_EITHER);
     model_touch(to);

@@ -15,7 +15,7 @@ enum wanted { WANT_ANY, WANT_FILE, WANT_DIR, WANT_LINK, WANT_NOT_DIR };
 
 /* Relative frequencies in a model that is half full. */
 static const unsigned weights[OP_KIND_COUNT] = {
-    [OP_MKDIR] = 5,        [OP_MKNOD] = 5,      [OP_OPEN] = 14,      [OP_TMPFILE] = 2,
+    [OP_MKDIR] = 5,        [OP_MKNOD] = 5,      [OP_OPEN] = 14,      [OP_TMPFILE] = 5,
     [OP_SYMLINK] = 4,      [OP_LINK] = 5,       [OP_UNLINK] = 9,     [OP_RMDIR] = 4,
     [OP_RENAME] = 14,      [OP_CHMOD] = 3,      [OP_CHOWN] = 3,      [OP_UTIMENS] = 3,
     [OP_TRUNCATE] = 4,     [OP_SETATTR] = 3,    [OP_SETFLAGS] = 3,   [OP_XATTR_SET] = 6,
@@ -270,6 +270,9 @@ static void draw_symlink(struct generator *gen)
     }
     if (gen->profile->messy > 0 && seed_chance(gen->seed, 2))
         op->other[0] = '\0';
+    const char *last = strrchr(op->path, '/');
+    if (gen->profile->messy > 0 && last != NULL && last[1] != '\0' && seed_chance(gen->seed, 5))
+        snprintf(op->other, sizeof(op->other), "%.255s", last + 1);
 }
 
 /* Both places of a call with two, or none: a call that takes plain paths takes two. */
@@ -800,6 +803,8 @@ static void draw_bulk(struct generator *gen)
     op->mode |= VMFS_S_IFREG;
     memcpy(op->path, name, sizeof(name));
     const struct model_entry *hub = big->node->entries;
+    while (hub != NULL && model_type(hub->node) != VMFS_S_IFREG)
+        hub = hub->dir_next;
     if (!gen->profile->is_bulk_links || hub == NULL)
         return;
     if (hub->node->flags != 0) {
