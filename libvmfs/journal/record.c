@@ -42,11 +42,12 @@ void vm_record_end_run(struct vm_record_writer *writer)
     writer->entries++;
 }
 
-void vm_record_word(struct vm_record_writer *writer, uint64_t offset, const void *word)
+void vm_record_run(struct vm_record_writer *writer, uint64_t offset, const void *words,
+                   uint32_t len_bytes)
 {
     bool is_next = writer->run_at && offset == writer->run_offset + writer->run_bytes &&
-                   writer->run_bytes < RUN_MAX;
-    VM_ASSERT(writer->used + 16 <= writer->size);
+                   writer->run_bytes + len_bytes <= RUN_MAX;
+    VM_ASSERT(len_bytes % 8 == 0 && writer->used + 8 + len_bytes <= writer->size);
     if (!is_next) {
         vm_record_end_run(writer);
         writer->run_at = writer->used;
@@ -54,9 +55,9 @@ void vm_record_word(struct vm_record_writer *writer, uint64_t offset, const void
         writer->run_bytes = 0;
         writer->used += 8;
     }
-    memcpy(writer->bytes + writer->used, word, 8);
-    writer->used += 8;
-    writer->run_bytes += 8;
+    memcpy(writer->bytes + writer->used, words, len_bytes);
+    writer->used += len_bytes;
+    writer->run_bytes += len_bytes;
 }
 
 void vm_record_words(struct vm_record_writer *writer, const struct vm_entry *entry)

@@ -34,8 +34,9 @@ struct vm_record_writer {
 
 void vm_record_start(struct vm_record_writer *writer, void *buffer, uint32_t size);
 
-/* Appends a changed word; words that follow each other become one entry. */
-void vm_record_word(struct vm_record_writer *writer, uint64_t offset, const void *word);
+/* Appends changed words, at most a line of them; what follows each other becomes one entry. */
+void vm_record_run(struct vm_record_writer *writer, uint64_t offset, const void *words,
+                   uint32_t len_bytes);
 void vm_record_end_run(struct vm_record_writer *writer);
 void vm_record_words(struct vm_record_writer *writer, const struct vm_entry *entry);
 

@@ -267,9 +267,10 @@ static void encode_lines(struct vm_ctx *ctx, struct vm_record_writer *writer)
         const struct vm_overlay_line *line = &overlay->lines[index];
         unsigned changed = changed_words(line, ctx->region->base + line->offset);
         while (changed) {
-            unsigned word = (unsigned)__builtin_ctz(changed);
-            changed &= changed - 1;
-            vm_record_word(writer, line->offset + word * 8, line->bytes + word * 8);
+            unsigned first = (unsigned)__builtin_ctz(changed);
+            unsigned count = (unsigned)__builtin_ctz(~(changed >> first));
+            vm_record_run(writer, line->offset + first * 8, line->bytes + first * 8, count * 8);
+            changed &= ~(((1u << count) - 1) << first);
         }
     }
     vm_record_end_run(writer);

@@ -6,23 +6,20 @@
 #include "base/check.h"
 #include "base/util.h"
 
-/* Whole words with acquire loads, so that a version read afterwards is read afterwards (L1). Under a lock
- * nothing changes meanwhile. */
-static void copy_words(void *dst, const uint8_t *src, size_t len_bytes, bool is_racing)
+/* A version that is read afterwards is read afterwards (L1); what is mixed is found by it. */
+static void copy_out(void *dst, const uint8_t *src, size_t len_bytes)
 {
-#if !defined(VM_THREAD_SANITIZER)
-    if (!is_racing) {
-        memcpy(dst, src, len_bytes);
-        return;
-    }
-#endif
-    (void)is_racing;
+#if defined(VM_THREAD_SANITIZER)
     const uint64_t *from = (const uint64_t *)(const void *)src;
     uint8_t *to = dst;
     for (size_t done = 0; done < len_bytes; done += 8) {
         uint64_t word = __atomic_load_n(from++, __ATOMIC_ACQUIRE);
         memcpy(to + done, &word, 8);
     }
+#else
+    memcpy(dst, src, len_bytes);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
 }
 
 static void read_staged(struct vm_ctx *ctx, uint64_t offset, uint8_t *buffer, size_t len_bytes)
@@ -42,7 +39,7 @@ int vm_read(struct vm_ctx *ctx, uint64_t offset, void *buffer, size_t len_bytes)
 {
     if (!vm_range_inside(offset, len_bytes, ctx->region->bytes) || offset % 8)
         return vm_raise(&ctx->err, VMFS_R_OFFSET, offset);
-    copy_words(buffer, ctx->region->base + offset, len_bytes, ctx->err.is_speculative);
+    copy_out(buffer, ctx->region->base + offset, len_bytes);
     if (ctx->overlay && ctx->overlay->count)
         read_staged(ctx, offset, buffer, len_bytes);
     return 0;

@@ -63,7 +63,7 @@ static void print_record(void)
         .kind = VM_ENTRY_FILL, .place = 0x30010, .len_bytes = 0xff0, .first = 0};
     vm_record_start(&writer, memory + offset, 512);
     vm_record_words(&writer, &fill);
-    vm_record_word(&writer, 0x21000, &word);
+    vm_record_run(&writer, 0x21000, &word, sizeof word);
     vm_record_end_run(&writer);
     vm_record_words(&writer, &mask);
     vm_record_words(&writer, &set);

@@ -511,7 +511,7 @@ static void forge_record(uint64_t ahead, uint64_t at, uint64_t target, bool is_m
     if (is_mask)
         vm_record_words(&writer, &mask);
     else
-        vm_record_word(&writer, target, &value);
+        vm_record_run(&writer, target, &value, sizeof value);
     vm_record_end_run(&writer);
     vm_record_finish(&writer, world.core.journal.nonce, world.core.journal.sequence + ahead,
                      world.core.journal.watermark, &totals);
