@@ -4,7 +4,7 @@
 #include "check/map.h"
 #include "check/repair.h"
 
-#include "api/handle.h"
+#include "api/guard.h"
 
 int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out)
 {
@@ -23,6 +23,9 @@ static int repair_begin(struct vmfs *fs, struct vm_ctx *ctx)
     if (reason)
         return reason;
     ctx->now_ns = fs->platform.now(fs->platform.arg);
+    reason = vm_guard_check(fs, ctx); /* what is lost is not damage */
+    if (reason)
+        return reason;
     uint64_t handles = vm_handles_count(fs);
     return handles ? vm_raise(&ctx->err, VMFS_R_REPAIR_OPEN, handles) : 0;
 }
@@ -36,7 +39,7 @@ int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_ch
     if (reason)
         return (int)vm_errno(reason);
     int result = vm_repair_run(&fs->volume, &ctx, report, arg, out);
-    if (result == 0 && out->problems == 0)
+    if (result == 0 && out->problems == 0 && !vm_guard_check(fs, &ctx))
         atomic_store(&fs->is_damaged, false);
     return (int)vm_leave(fs, &ctx, result);
 }

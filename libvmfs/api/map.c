@@ -29,8 +29,7 @@ struct mapping {
     const char *path;
     const struct vmfs_options *options;
     struct stat st;
-    bool is_created; /* by this call: removed again if it fails */
-    bool is_zeroed;
+    struct vm_backing found;
     uint64_t file_bytes;
 };
 
@@ -55,10 +54,11 @@ static int64_t open_file(struct mapping *mapping)
 {
     struct vmfs *fs = mapping->fs;
     uint32_t mode = mapping->options->mode ? mapping->options->mode : 0600;
-    int flags = (fs->is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+    int flags = (fs->is_read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK; /* a fifo */
     if (wants(mapping, VMFS_CREATE)) {
         fs->fd = open(mapping->path, flags | O_CREAT | O_EXCL, (mode_t)mode);
-        mapping->is_created = fs->fd >= 0;
+        if (fs->fd >= 0)
+            mapping->found.created = mapping->path;
         if (fs->fd < 0 && errno == EEXIST && !wants(mapping, VMFS_FORCE))
             return vm_errno(vm_raise(mapping->err, VMFS_R_REGION_EXISTS, 0));
     }
@@ -116,23 +116,46 @@ static uint64_t device_bytes(const struct stat *st)
     return bytes;
 }
 
-static int64_t resize_for_format(struct mapping *mapping)
+static bool sizes_file(const struct mapping *mapping)
+{
+    return wants(mapping, VMFS_CREATE) && mapping->options->region_bytes &&
+           S_ISREG(mapping->st.st_mode);
+}
+
+static int64_t grow_for_format(struct mapping *mapping)
+{
+    uint64_t need = mapping->options->offset_bytes + mapping->options->region_bytes;
+    if (!sizes_file(mapping) || mapping->file_bytes >= need)
+        return 0;
+    if (ftruncate(mapping->fs->fd, (off_t)need) != 0)
+        return system_error(mapping->err, "the region cannot be sized, errno ");
+    mapping->file_bytes = need;
+    return 0;
+}
+
+/* The file's old bytes go last, when nothing else can refuse any more; the mapping then shows the new
+ * ones. */
+static int64_t empty_for_format(struct mapping *mapping)
 {
     const struct vmfs_options *options = mapping->options;
-    uint64_t need = options->offset_bytes + options->region_bytes;
-    if (options->region_bytes == 0 || !S_ISREG(mapping->st.st_mode))
-        return 0;
     bool is_whole = options->offset_bytes == 0 && options->length_bytes == 0;
     bool is_empty = mapping->st.st_size == 0;
-    if (is_whole && !is_empty && ftruncate(mapping->fs->fd, 0) != 0)
+    if (!sizes_file(mapping))
+        return 0;
+    mapping->found.is_zeroed = is_whole || is_empty;
+    if (!is_whole || is_empty)
+        return 0;
+    if (ftruncate(mapping->fs->fd, 0) != 0 ||
+        ftruncate(mapping->fs->fd, (off_t)options->region_bytes) != 0)
         return system_error(mapping->err, "the region cannot be emptied, errno ");
-    if (is_whole || is_empty || mapping->file_bytes < need) {
-        if (ftruncate(mapping->fs->fd, (off_t)need) != 0)
-            return system_error(mapping->err, "the region cannot be sized, errno ");
-        mapping->file_bytes = need;
-    }
-    mapping->is_zeroed = is_whole || is_empty;
     return 0;
+}
+
+/* A file that was made to grow, and will not be formatted. */
+static void shrink_back(const struct mapping *mapping)
+{
+    if (sizes_file(mapping) && mapping->file_bytes > (uint64_t)mapping->st.st_size)
+        (void)ftruncate(mapping->fs->fd, mapping->st.st_size);
 }
 
 static int64_t check_sizes(struct mapping *mapping)
@@ -157,11 +180,9 @@ static int64_t find_bytes(struct mapping *mapping)
     struct vmfs *fs = mapping->fs;
     mapping->file_bytes =
         S_ISCHR(mapping->st.st_mode) ? device_bytes(&mapping->st) : (uint64_t)mapping->st.st_size;
-    if (wants(mapping, VMFS_CREATE)) {
-        int64_t result = resize_for_format(mapping);
-        if (result)
-            return result;
-    }
+    int64_t result = grow_for_format(mapping);
+    if (result)
+        return result;
     uint64_t left = mapping->file_bytes > options->offset_bytes
                         ? mapping->file_bytes - options->offset_bytes
                         : 0;
@@ -273,17 +294,19 @@ static int64_t map_steps(struct mapping *mapping)
         result = vm_errno(vm_guard_start(mapping->fs, mapping->err));
     if (result == 0)
         result = choose_durability(mapping, is_dax);
+    if (result == 0)
+        result = empty_for_format(mapping);
     return result;
 }
 
 int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
-                    const struct vmfs_options *options, bool *is_zeroed)
+                    const struct vmfs_options *options, struct vm_backing *out)
 {
     struct mapping mapping = {.fs = fs, .err = err, .path = path, .options = options};
     int64_t result = map_steps(&mapping);
-    *is_zeroed = mapping.is_zeroed;
-    if (result && mapping.is_created)
-        unlink(path);
+    *out = mapping.found;
+    if (result)
+        shrink_back(&mapping);
     return result;
 }
 

@@ -4,10 +4,16 @@
 
 #include "api/handle.h"
 
-/* Opens and maps what the options say into fs->fd, map, map_bytes and is_page_cache; sets *is_zeroed
- * where the bytes are known to read as zero. 0 or a negative errno, with the reason raised. */
+/* What vm_map_open() has found out about a file. */
+struct vm_backing {
+    const char *created; /* its path if it was made, to be removed again if the open fails; or null */
+    bool is_zeroed;      /* the bytes are known to read as zero */
+};
+
+/* Opens and maps what the options say into fs->fd, map, map_bytes and is_page_cache. 0 or a negative
+ * errno, with the reason raised; then what was in the file is as it was. */
 int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
-                    const struct vmfs_options *options, bool *is_zeroed);
+                    const struct vmfs_options *options, struct vm_backing *out);
 
 /* Chooses the backend for a level that is POWER or PROCESS; sets durability and is_page_cache. */
 int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, bool is_pmem,

@@ -119,12 +119,12 @@ static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx,
 }
 
 static int64_t finish_open(struct vmfs *fs, int64_t result, const struct vmfs_options *options,
-                           bool is_zeroed, struct vmfs **out)
+                           struct vm_backing backing, struct vmfs **out)
 {
     struct vm_ctx ctx;
     vm_ctx_init(fs, &ctx);
     if (result == 0)
-        result = attach_region(fs, &ctx, options, is_zeroed);
+        result = attach_region(fs, &ctx, options, backing.is_zeroed);
     int lost = vm_guard_check(fs, &ctx);
     if (lost)
         result = vm_errno(lost);
@@ -132,6 +132,8 @@ static int64_t finish_open(struct vmfs *fs, int64_t result, const struct vmfs_op
         *out = fs;
         return 0;
     }
+    if (backing.created)
+        unlink(backing.created);
     vm_volume_fini(&fs->volume, &ctx);
     vm_map_close(fs);
     handle_free(fs);
@@ -147,9 +149,9 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
     if (!fs)
         return -ENOMEM;
     struct vm_err err = {.log = opts.log, .log_arg = opts.log_arg};
-    bool is_zeroed = false;
-    int64_t result = vm_map_open(fs, &err, path, &opts, &is_zeroed);
-    return (int)finish_open(fs, result, &opts, is_zeroed, out);
+    struct vm_backing backing;
+    int64_t result = vm_map_open(fs, &err, path, &opts, &backing);
+    return (int)finish_open(fs, result, &opts, backing, out);
 }
 
 static int64_t attach_memory(struct vmfs *fs, void *address, size_t length,
@@ -196,7 +198,8 @@ int vmfs_attach(void *address, size_t length, const struct vmfs_options *options
     int64_t result = attach_memory(fs, address, length, &opts);
     if (result == 0)
         result = check_overwrite(fs, &opts);
-    return (int)finish_open(fs, result, &opts, opts.flags & VMFS_ZEROED, out);
+    const struct vm_backing backing = {.is_zeroed = opts.flags & VMFS_ZEROED};
+    return (int)finish_open(fs, result, &opts, backing, out);
 }
 
 static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)

@@ -18,12 +18,15 @@ int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
  * old one counts any more. */
 static int reload(struct vm_volume *volume, struct vm_ctx *ctx)
 {
+    int result = vm_journal_check(ctx); /* H16: a new journal would know nothing of it */
+    if (result)
+        return result;
     vm_table_fini(ctx, volume->itable);
     vm_space_fini(ctx, volume->space);
     vm_journal_fini(&volume->journal);
     volume->itable = NULL;
     volume->space = NULL;
-    int result = vm_volume_attach(volume, ctx, true);
+    result = vm_volume_attach(volume, ctx, true);
     vm_volume_bind(volume, ctx);
     return result;
 }

@@ -270,6 +270,42 @@ Test(badinput, create_over_existing_file)
     unlink(fixture.path);
 }
 
+/* What refuses comes before the old bytes go. */
+Test(badinput, refused_format_changes_nothing)
+{
+    struct fixture fixture;
+    struct vmfs *fs = NULL;
+    struct stat before, after;
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.flags = VMFS_CREATE | VMFS_FORCE;
+    options.region_bytes = (uint64_t)1 << 50; /* more than there are addresses */
+    make_region(&fixture, "refused", SMALL_BYTES);
+    cr_assert_eq(stat(fixture.path, &before), 0);
+    int err = vmfs_open(fixture.path, &options, &fs);
+    cr_assert(err < 0 && fs == NULL, "the format returned %d", err);
+    cr_assert_eq(stat(fixture.path, &after), 0);
+    cr_assert_eq(before.st_size, after.st_size);
+    expect_ok(region_open(fixture.path, 0, &fixture.log, &fixture.fs));
+    cr_assert(fixture_stat(&fixture, "/").size > 0);
+    fixture_close(&fixture);
+    options.flags = VMFS_CREATE;
+    err = vmfs_open(fixture.path, &options, &fs);
+    cr_assert(err < 0 && access(fixture.path, F_OK) != 0, "the format returned %d", err);
+}
+
+/* Nobody waits for a writer of a fifo. */
+Test(badinput, fifo, .timeout = 10)
+{
+    struct vmfs *fs;
+    char path[REGION_PATH_MAX];
+    region_path(path, "fifo");
+    unlink(path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    expect_code(region_open(path, VMFS_RDONLY, NULL, &fs), -EMEDIUMTYPE);
+    expect_code(region_open(path, 0, NULL, &fs), -EMEDIUMTYPE);
+    unlink(path);
+}
+
 Test(badinput, missing_file_and_options_of_another_size)
 {
     struct fixture fixture;

@@ -250,6 +250,35 @@ Test(guard, close_meets_the_loss)
     cr_assert(!is_ours());
 }
 
+/* A file that was made for a region, and has become none, is removed again. */
+Test(guard, failed_format_leaves_no_file)
+{
+    struct vmfs *fs;
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.flags = VMFS_CREATE | VMFS_GUARD;
+    options.region_bytes = REGION_BYTES;
+    expect_ok(vmfs_close(at.fs));
+    unlink(at.path);
+    cut_path = at.path;
+    cut_bytes = 1 << 16;
+    expect_code(vmfs_open(at.path, &options, &fs), -EIO);
+    cut_path = NULL;
+    cr_assert(access(at.path, F_OK) != 0, "the file is still there");
+}
+
+/* What is lost is not damage that could be mended: nothing is cut off, and the handle stays read-only. */
+Test(guard, repair_refuses_a_loss)
+{
+    struct vmfs_check_result result;
+    struct vmfs_info info = {.struct_bytes = sizeof info};
+    cut(REGION_BYTES / 2);
+    cr_assert(read_all(at.fs).lost > 0);
+    expect_code(vmfs_repair(at.fs, NULL, NULL, &result), -EIO);
+    expect_ok(vmfs_info(at.fs, &info));
+    cr_assert_eq(info.is_read_only, 1);
+    expect_code(vmfs_close(at.fs), -EIO);
+}
+
 /* The file is cut off between its mapping and the first look at it, at each of many places. */
 Test(guard, open_meets_the_loss)
 {
