@@ -101,6 +101,9 @@ int vm_named_copy(struct vm_ctx *ctx, const struct vm_named_hit *hit, uint8_t *n
 
 /* ---- fixed leaves ---- */
 
+/* Blocks that one extent may have, and that one record may free: it counts them in 32 bits with a sign. */
+#define VM_EXTENT_BLOCKS_MAX ((uint64_t)1 << 30)
+
 struct vm_extent {
     uint64_t file_block;
     uint64_t block;
@@ -109,7 +112,8 @@ struct vm_extent {
     uint64_t birth;
 };
 
-/* Between a stored slot and memory; loading checks the hash and that the blocks are inside. */
+/* Between a stored slot and memory; loading checks the hash, and that the blocks are inside and not too
+ * many. */
 int vm_extent_load(struct vm_ctx *ctx, const struct vm_extent_media *media, uint64_t where,
                    struct vm_extent *out);
 void vm_extent_store(const struct vm_region *region, const struct vm_extent *extent,

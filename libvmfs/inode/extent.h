@@ -23,9 +23,6 @@ int vm_file_inline_get(struct vm_ctx *ctx, const struct vm_inode *inode,
 void vm_file_inline_put(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *items,
                         uint32_t count);
 
-/* Blocks that one extent may have, and that one record may free: it counts them in 32 bits with a sign. */
-#define VM_EXTENT_BLOCKS_MAX ((uint64_t)1 << 30)
-
 /* Raised where extents that are sound each contradict each other. */
 int vm_extent_disorder(struct vm_ctx *ctx, const struct vm_inode *inode);
 

@@ -103,7 +103,21 @@ static int small_publish(struct vm_ctx *ctx, struct vm_inode *inode, struct smal
     return 0;
 }
 
-/* 1 if it does not fit into a record; then nothing is staged. */
+/* What an heir takes over is a map: extents in the inode become one first. */
+static int small_plant(struct vm_ctx *ctx, struct vm_inode *inode, const struct small *small)
+{
+    struct vm_map map = vm_inode_data_map(inode);
+    int result = vm_extents_build(ctx, &map, small->old.items, small->old.count);
+    if (result)
+        return result;
+    vm_inode_put_data_map(inode, &map);
+    result = vm_inode_store(ctx, inode);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    return result ? result : 1;
+}
+
+/* 1 if it does not fit into a record; then the file has a map, and nothing is staged. */
 static int remap_small(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_shift *shift)
 {
     struct small small = {.count = 0};
@@ -116,7 +130,7 @@ static int remap_small(struct vm_ctx *ctx, struct vm_inode *inode, const struct 
     uint32_t pieces = (uint32_t)count.gone_pieces;
     if (count.gone_blocks > VM_EXTENT_BLOCKS_MAX ||
         !vm_tx_has_room(ctx, pieces + SMALL_ENTRIES, SMALL_LINES))
-        return 1;
+        return inode->m.form == VM_BODY_TREE ? 1 : small_plant(ctx, inode, &small);
     struct vm_shift_stream stream = {
         .shift = shift, .out = small_out, .gone = small_gone, .arg = &small};
     result = small_stream(ctx, inode, &small, &stream);

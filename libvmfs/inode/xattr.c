@@ -80,6 +80,8 @@ int64_t vm_xattr_get(struct vm_ctx *ctx, const struct vm_inode *inode, struct vm
         return found;
     if (found == 0)
         return missing(ctx, inode);
+    if (hit.entry.value > VMFS_XATTR_MAX)
+        return damaged(ctx, hit.leaf);
     if (size == 0)
         return (int64_t)hit.entry.value;
     if (size < hit.entry.value)

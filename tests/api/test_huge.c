@@ -210,6 +210,68 @@ Test(huge, far_end_of_16_tib, .timeout = 200)
     unlink(fixture.path);
 }
 
+#define EXTENT_TIB 4 /* the longest extent */
+
+static uint32_t extent_blocks = (uint32_t)VM_EXTENT_BLOCKS_MAX;
+
+/* The blocks are the file's by its word alone: taking so many would take minutes. */
+static int64_t give_tebibytes(struct vm_ctx *ctx, void *arg)
+{
+    struct vm_inode inode;
+    struct vm_extent items[2] = {{.blocks = extent_blocks}};
+    items[0].block = ctx->region->blocks / 2 - PAGE;
+    items[0].flags = VM_EXTENT_UNWRITTEN;
+    items[0].birth = ctx->region->epoch;
+    items[1] = items[0];
+    items[1].file_block += extent_blocks;
+    items[1].block += extent_blocks;
+    int result = vm_tx_begin(ctx);
+    cr_assert_eq(result, 0);
+    uint64_t id = fixture_stat(&fixture, arg).ino;
+    vm_lock_inodes(ctx, &id, 1);
+    cr_assert_eq(vm_inode_load(ctx, id, &inode), 0);
+    vm_file_inline_put(ctx, &inode, items, 2);
+    vm_inode_set_size(&inode, 2 * EXTENT_TIB * TIB);
+    vm_inode_add_blocks(&inode, 2 * (int64_t)VM_EXTENT_BLOCKS_MAX);
+    cr_assert_eq(vm_inode_store(ctx, &inode), 0);
+    result = vm_tx_commit(ctx);
+    vm_unlock_inodes(ctx);
+    vm_tx_end(ctx);
+    return result;
+}
+
+/* More blocks than one record frees, out of a file whose extents lie in its inode. */
+Test(huge, collapse_of_tebibytes, .timeout = 60)
+{
+    fixture_open(&fixture, "huge-collapse", 16 * TIB);
+    expect_ok(vmfs_mknod(fixture.fs, "/f", 0644, 0));
+    expect_ok(vm_call(fixture.fs, true, give_tebibytes, "/f"));
+    uint64_t before = blocks_free();
+    struct vmfs_file *file = fixture_file(&fixture, "/f", VMFS_O_RDWR);
+    uint64_t gone = (EXTENT_TIB + 1) * TIB;
+    expect_ok(vmfs_file_allocate(file, VMFS_ALLOC_COLLAPSE, TIB, gone));
+    struct vmfs_stat stat = fixture_stat(&fixture, "/f");
+    uint64_t nodes = stat.blocks / 8 - (2 * EXTENT_TIB * TIB - gone) / PAGE;
+    cr_assert_eq(stat.size, 2 * EXTENT_TIB * TIB - gone);
+    cr_assert_leq(nodes, 1);
+    cr_assert_eq(blocks_free() - before, gone / PAGE - nodes);
+    expect_ok(vmfs_file_close(file));
+    expect_ok(vmfs_close(fixture.fs));
+    unlink(fixture.path);
+}
+
+/* It could never be freed: one record cannot. */
+Test(huge, extent_that_is_too_long, .timeout = 60)
+{
+    fixture_open(&fixture, "huge-extent", 16 * TIB);
+    expect_ok(vmfs_mknod(fixture.fs, "/f", 0644, 0));
+    extent_blocks++;
+    expect_ok(vm_call(fixture.fs, true, give_tebibytes, "/f"));
+    expect_code(vmfs_truncate(fixture.fs, "/f", 0), -EUCLEAN);
+    (void)vmfs_close(fixture.fs);
+    unlink(fixture.path);
+}
+
 /* ---- names and links ---- */
 
 static void long_name(char *path, const char *dir, unsigned number)

@@ -107,6 +107,19 @@ Test(fsck, bad_arguments)
     cr_expect_eq(result.problems, 0);
 }
 
+/* Asking for the size alone copies nothing, but tells a number of the medium. */
+Test(fsck, size_of_an_attribute_is_not_trusted)
+{
+    static const uint64_t sizes[] = {VMFS_XATTR_MAX + 1, (uint64_t)INT64_MAX, UINT64_MAX};
+    for (unsigned index = 0; index < sizeof sizes / sizeof sizes[0]; index++) {
+        struct vm_named_hit hit = attribute_of("/attrs", "user.large");
+        entry_put(&hit, sizes[index], hit.entry.type);
+        int64_t got = vmfs_xattr_get(world.fs, "/attrs", 0, "user.large", NULL, 0);
+        cr_expect_eq(got, -EUCLEAN, "%lld", (long long)got);
+        undo_all();
+    }
+}
+
 Test(fsck, each_damage_is_found_by_its_pass)
 {
     for (unsigned index = 0; index < damage_count; index++) {
