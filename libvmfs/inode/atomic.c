@@ -200,12 +200,28 @@ static int write_after(struct vm_write *write)
     return vm_write_publish(write, true);
 }
 
+/* Is there something before the last block's end that others see change: bytes, or that the block is no
+ * hole any more? */
+static int is_over(struct vm_write *write)
+{
+    struct vm_span span;
+    if (write->offset < write->old_size)
+        return 1;
+    if (write->offset >= vm_align_up(write->old_size, VM_BLOCK_BYTES))
+        return 0;
+    int result = vm_span_at(write->ctx, &write->inode, write->offset, &span);
+    return result ? result : span.kind != VM_SPAN_DATA;
+}
+
 static int attempt(struct vm_write *write)
 {
     int result = can_be_logged(write);
     if (result)
         return result < 0 ? result : write_logged(write);
-    return write->offset < write->old_size ? write_over(write) : write_after(write);
+    result = is_over(write);
+    if (result < 0)
+        return result;
+    return result ? write_over(write) : write_after(write);
 }
 
 /* W4. Nothing of it has been seen. The locks may be let go meanwhile, so all is looked at again. */

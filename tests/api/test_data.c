@@ -402,6 +402,30 @@ Test(data, atomic_writes_say_what_they_cannot_do)
 }
 
 /* W4: nothing of a write that finds no room is left, neither bytes nor blocks. */
+/* It begins in the file's last block, a hole, and goes on in more pieces than a record holds until space is
+ * gone: that block stays a hole (P3). */
+Test(data, failed_atomic_write_leaves_the_last_block)
+{
+    static uint8_t bytes[100 * BLOCK];
+    struct fixture fixture;
+    fixture_open(&fixture, "data-last", 2 * REGION_MIB);
+    struct vmfs_file *file =
+        fixture_file(&fixture, "/file", VMFS_O_CREAT | VMFS_O_RDWR | VMFS_O_ATOMIC);
+    expect_ok(vmfs_file_truncate(file, 15));
+    fill_region(&fixture, BLOCK);
+    struct vmfs_file *filler = fixture_file(&fixture, "/filler", VMFS_O_RDWR);
+    for (uint64_t block = 0; block < 180; block += 2)
+        expect_ok(vmfs_file_allocate(filler, VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, block * BLOCK,
+                                     BLOCK));
+    expect_code(vmfs_file_pwrite(file, bytes, sizeof bytes, BLOCK - 10), -ENOSPC);
+    expect_code(vmfs_file_seek(file, 0, VMFS_SEEK_DATA), -ENXIO);
+    expect_code((int64_t)fixture_stat(&fixture, "/file").size, 15);
+    expect_ok(vmfs_file_close(filler));
+    expect_ok(vmfs_file_close(file));
+    expect_code((int64_t)fixture_stat(&fixture, "/file").blocks, 0);
+    fixture_close(&fixture);
+}
+
 Test(data, atomic_write_on_a_full_region)
 {
     static uint8_t bytes[1 << 20];
