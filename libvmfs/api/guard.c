@@ -83,9 +83,9 @@ static bool is_zero_page(const struct vm_guard *guard, const uint8_t *page)
 
 /* The system call itself: a sanitizer takes mmap() for a store, while here other threads may well be
  * reading the page. */
-static bool map_page(uint8_t *page, int flags, int fd, uint64_t offset)
+static bool map_page(const struct vmfs *fs, uint8_t *page, int flags, int fd, uint64_t offset)
 {
-    long address = syscall(SYS_mmap, page, (size_t)VM_BLOCK_BYTES, PROT_READ | PROT_WRITE,
+    long address = syscall(SYS_mmap, page, (size_t)VM_BLOCK_BYTES, fs->map_protection,
                            flags | MAP_FIXED, fd, (off_t)offset);
     return address != -1;
 }
@@ -98,7 +98,7 @@ static bool give_back(struct vm_guard *guard, unsigned index)
     if (!page)
         return true;
     uint64_t offset = fs->file_offset + (uint64_t)(page - fs->map);
-    if (!map_page(page, fs->map_flags, fs->fd, offset))
+    if (!map_page(fs, page, fs->map_flags, fs->fd, offset))
         return false;
     guard->zeros[index] = NULL;
     atomic_fetch_sub(&guard->zero_count, 1);
@@ -119,7 +119,7 @@ static bool put_zeros(struct vm_guard *guard, uint8_t *page)
     atomic_store(&fs->volume.journal.is_poisoned, true); /* G2 */
     atomic_fetch_add(&guard->zero_count, 1);             /* G1: marked, */
     atomic_fetch_add(&guard->losses, 1);                 /* G1: then counted */
-    return map_page(page, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return map_page(fs, page, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static bool absorb(const siginfo_t *info)

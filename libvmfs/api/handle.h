@@ -49,6 +49,7 @@ struct vmfs {
     uint64_t map_bytes;
     uint64_t file_offset;   /* of the region in the file */
     int map_flags;          /* of the mapping, but MAP_FIXED */
+    int map_protection;     /* the same, PROT_... */
     int fd;                 /* -1: memory of the caller */
     bool is_page_cache;     /* msync is what reaches the medium */
     struct vm_guard *guard; /* null: SIGBUS is the caller's matter */

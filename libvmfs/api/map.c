@@ -203,8 +203,8 @@ static void *map_at(const struct mapping *mapping, void *address, int flags)
 {
     struct vmfs *fs = mapping->fs;
     fs->map_flags = flags;
-    int protection = fs->is_peek ? PROT_READ : PROT_READ | PROT_WRITE;
-    return mmap(address, fs->map_bytes, protection, flags | MAP_FIXED, fs->fd,
+    fs->map_protection = fs->is_peek ? PROT_READ : PROT_READ | PROT_WRITE;
+    return mmap(address, fs->map_bytes, fs->map_protection, flags | MAP_FIXED, fs->fd,
                 (off_t)fs->file_offset);
 }
 

@@ -176,6 +176,25 @@ Test(guard, truncated_reader)
     expect_ok(vmfs_close(at.fs));
 }
 
+/* The same, and more pages at once than the guard keeps zeros for, through a mapping that cannot be stored
+ * to. */
+Test(guard, truncated_peek)
+{
+    static uint8_t bytes[FILE_BYTES];
+    char path[32];
+    struct vmfs_file *file;
+    expect_ok(vmfs_close(at.fs));
+    expect_ok(open_guarded(at.path, VMFS_RDONLY | VMFS_PEEK, &at.fs));
+    file_name(path, FILES - 1);
+    expect_ok(vmfs_file_open(at.fs, path, VMFS_O_RDONLY, 0, &file));
+    cut(REGION_BYTES / 2);
+    expect_code(vmfs_file_pread(file, bytes, sizeof bytes, 0), -EIO);
+    expect_ok(vmfs_file_close(file));
+    struct tally tally = read_all(at.fs);
+    cr_assert(tally.lost > 0 && tally.good > 0, "%u lost, %u good", tally.lost, tally.good);
+    expect_ok(vmfs_close(at.fs));
+}
+
 /* More pages are lost at once than the guard keeps zeros for. */
 Test(guard, long_read)
 {
