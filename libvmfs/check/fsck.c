@@ -175,7 +175,7 @@ static int blocks_prepare(struct vm_check *check)
     check->lane = result ? NULL : memory;
     if (result)
         return result;
-    check->chunk_max = vm_min(check->ctx->itable->chunk_max, region->blocks / region->chunk_blocks);
+    check->chunk_max = check->ctx->itable->chunk_max;
     result = vm_alloc(check->ctx, (check->chunk_max + 1) * sizeof *check->chunk_blocks, &memory);
     check->chunk_blocks = memory;
     return result;

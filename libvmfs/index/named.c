@@ -234,12 +234,12 @@ static int hit_load(struct vm_ctx *ctx, const struct vm_map *map, const struct v
 }
 
 /* The cells that a hit's entry has are all in use in the head that proved them, so the same head (I7) has no
- * need to see them again. */
+ * need to see them again; but the count beside them proves nothing. */
 static int remove_load(struct vm_ctx *ctx, const struct vm_map *map, const struct vm_named_hit *hit,
                        union vm_head *leaf)
 {
     if (head_recall(ctx, map, hit, leaf))
-        return 0;
+        return vm_head_count(leaf) ? 0 : vm_entry_damaged(ctx, hit->leaf, hit->cell);
     union vm_entry_cells entry;
     int result = hit_load(ctx, map, hit, leaf, &entry);
     if (result == 0 && entry.cell.cells != hit->cells)

@@ -64,6 +64,11 @@ static uint32_t entry_hash(const struct vm_ctx *ctx, uint64_t offset,
     return vm_hash32(map_hash_seed(ctx, offset), entry, 12);
 }
 
+static int map_damaged(struct vm_ctx *ctx, uint64_t offset)
+{
+    return vm_raise(&ctx->err, VMFS_R_INODE_MAP, offset);
+}
+
 /* One step down the map: 1 and the block, 0 if there is none, or a reason. */
 static int map_step(struct vm_ctx *ctx, uint64_t map_offset, uint32_t level, uint64_t index,
                     uint64_t *block_out)
@@ -82,7 +87,7 @@ static int map_step(struct vm_ctx *ctx, uint64_t map_offset, uint32_t level, uin
                     vm_range_inside(block, need, ctx->region->blocks) &&
                     vm_region_is_home(ctx->region, block * VM_BLOCK_BYTES, need * VM_BLOCK_BYTES));
     if (!is_sound || !map_head_is_sound(ctx, map_offset, level))
-        return vm_raise(&ctx->err, VMFS_R_INODE_MAP, offset);
+        return map_damaged(ctx, offset);
     *block_out = block;
     return !is_none;
 }
@@ -561,9 +566,14 @@ static int count_chunks(struct vm_ctx *ctx, struct vm_itable *table)
             break;
         count++;
     }
-    VM_OWN(atomic_store(&table->chunk_count, full * VM_MAP_ENTRIES + count));
-    VM_OWN(atomic_store(&table->cursor, full * VM_MAP_ENTRIES + (count ? count - 1 : 0)));
-    return result < 0 ? result : 0;
+    if (result < 0)
+        return result;
+    count += full * VM_MAP_ENTRIES;
+    if (count > table->chunk_max)
+        return map_damaged(ctx, last * VM_BLOCK_BYTES); /* some blocks are in it twice */
+    VM_OWN(atomic_store(&table->chunk_count, count));
+    VM_OWN(atomic_store(&table->cursor, count ? count - 1 : 0));
+    return 0;
 }
 
 static int alloc_parts(struct vm_ctx *ctx, struct vm_itable *table)
@@ -600,7 +610,8 @@ int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out)
     table->slots_per_chunk = (uint64_t)(region->chunk_blocks - 1) * SLOTS_PER_BLOCK;
     table->chunk_stride_log2 =
         (unsigned)__builtin_ctz(region->chunk_blocks) + (unsigned)__builtin_ctz(SLOTS_PER_BLOCK);
-    table->chunk_max = (uint64_t)VM_MAP_ENTRIES * VM_MAP_ENTRIES;
+    table->chunk_max =
+        vm_min((uint64_t)VM_MAP_ENTRIES * VM_MAP_ENTRIES, region->blocks / region->chunk_blocks);
     result = alloc_parts(ctx, table);
     if (result)
         return result;

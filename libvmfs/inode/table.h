@@ -58,7 +58,7 @@ struct vm_itable {
     const struct vm_region *region;
     uint64_t slots_per_chunk;   /* usable ones */
     unsigned chunk_stride_log2; /* slots between the first slots of chunks */
-    uint64_t chunk_max;
+    uint64_t chunk_max; /* as many as the map and the region have room for */
     _Atomic uint64_t chunk_count;
     _Atomic uint64_t cursor; /* chunk where free slots were found last */
     struct vm_chunk *chunks;

@@ -2,11 +2,13 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "hazard_world.h"
 #include "inode/alloc.h"
 #include "inode/data.h"
 #include "inode/extent.h"
 #include "inode/reap.h"
+#include "inode/span.h"
 
 #define BLOCK  ((uint64_t)VM_BLOCK_BYTES)
 #define PIECES 400u
@@ -169,4 +171,37 @@ Test(files, U2_reserved_blocks_outlive_a_cut_write)
     cr_assert_not(file_is_marked_orphan(mine, id));
     cr_assert_eq(blocks_of(id), 17);
     cr_assert_eq(file_size(mine, id), 5);
+}
+
+/* ---- D3 ---- */
+
+static unsigned slot_of(uint64_t block)
+{
+    return (unsigned)(vm_mix64(block) % VM_LOGGED_SLOTS);
+}
+
+/* A thread that has read the number of its record is overtaken by another one, whose block has the same
+ * slot: the older number comes last. */
+Test(files, D3_older_number_replaces_no_newer)
+{
+    struct vm_journal *journal = &world.core.journal;
+    struct vm_itable *table = mine->itable;
+    uint64_t block = 3000;
+    uint64_t alike = block + 1;
+    while (slot_of(alike) != slot_of(block))
+        alike++;
+    world_checkpoint(mine);
+    uint64_t older = journal->watermark;
+    world_put(mine, world.home, 1);
+    uint64_t newer = journal->sequence;
+    cr_assert_gt(newer, older);
+    vm_data_note_logged(mine, block);
+    uint64_t last = table->logged_last;
+    journal->sequence = older;
+    vm_data_note_logged(mine, alike);
+    journal->sequence = newer;
+    cr_assert_eq(table->logged[slot_of(block)], newer);
+    cr_assert_eq(table->logged_last, last);
+    cr_assert_eq(vm_images_settle(mine, block * BLOCK, 1), 0);
+    cr_assert_geq(journal->watermark, newer, "the image has retired");
 }

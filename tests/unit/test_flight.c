@@ -1,6 +1,8 @@
 /* test_flight.c -- what a running step took is nobody else's, although no bitmap says so yet */
 #include <criterion/criterion.h>
+#include <stddef.h>
 
+#include "base/hash.h"
 #include "base/util.h"
 #include "hazard_world.h"
 #include "inode/inode.h"
@@ -132,4 +134,38 @@ Test(flight, T1_spent_word)
         let_go(mine);
     }
     cr_assert(table->chunks[chunk].spent >> word & 1);
+}
+
+/* ---- the map of chunks ---- */
+
+static void map_forge(uint64_t map_block, uint64_t index, uint64_t block)
+{
+    uint64_t offset = map_block * VM_BLOCK_BYTES + offsetof(struct vm_map_media, entries) +
+                      index * sizeof(struct vm_map_entry_media);
+    struct vm_map_entry_media entry = {.block = vm_put64(block)};
+    entry.hash = vm_put32(vm_hash32(mine->region->hash_seed ^ offset, &entry, 12));
+    world_forge(&world, offset, &entry, sizeof entry);
+}
+
+/* Memory for chunks follows the region; a map that names blocks twice may claim more of them. */
+Test(flight, chunks_that_fit)
+{
+    const struct vm_region *region = mine->region;
+    uint64_t fit = region->blocks / region->chunk_blocks;
+    world_checkpoint(mine);
+    cr_assert_eq(mine->itable->chunk_max, fit);
+    cr_assert_gt(2 * VM_MAP_ENTRIES, fit);
+    cr_assert_eq(mine->itable->chunk_count, 1);
+    uint64_t chunk = mine->itable->chunks[0].block;
+    uint64_t below = vm_load64_home(region, region->map_block * VM_BLOCK_BYTES +
+                                                offsetof(struct vm_map_media, entries));
+    for (uint64_t index = 0; index < VM_MAP_ENTRIES; index++)
+        map_forge(below, index, chunk);
+    vm_table_fini(mine, mine->itable);
+    cr_assert_eq(vm_table_init(mine, &mine->itable), 0);
+    cr_assert_eq(mine->itable->chunk_count, VM_MAP_ENTRIES);
+    map_forge(region->map_block, 1, below);
+    vm_table_fini(mine, mine->itable);
+    cr_assert_eq(vm_table_init(mine, &mine->itable), -VMFS_R_INODE_MAP);
+    cr_assert_eq(mine->itable->chunk_count, 0);
 }

@@ -846,3 +846,30 @@ Test(index, rewrite_of_unsorted_slots)
     step_abort(store);
     store_free(store);
 }
+
+/* A head that counts fewer entries than it has: each found entry may go, but never more than are counted.
+ */
+Test(index, forged_count)
+{
+    struct store *store = store_new(8 * MIB, store_seed());
+    struct entry entries[3];
+    struct vm_named_hit hit;
+    for (uint32_t number = 0; number < 3; number++) {
+        entries[number] = entry_random(&store->seed, number, 24, 0);
+        step_begin(store);
+        entry_insert(store, &entries[number]);
+        step_commit(store);
+    }
+    struct vm_node_media head;
+    memcpy(&head, store->core.memory + store->map.root, sizeof head);
+    head.count = vm_put16(1);
+    memcpy(store->core.memory + store->map.root, &head, sizeof head);
+    node_reseal(store, store->map.root);
+    step_begin(store);
+    cr_assert_eq(entry_find(store, &entries[0], &hit), 1);
+    cr_assert_eq(vm_named_remove(&store->core.ctx, &store->map, &hit), 0);
+    cr_assert_eq(entry_find(store, &entries[1], &hit), 1);
+    cr_assert(is_damage(vm_named_remove(&store->core.ctx, &store->map, &hit)));
+    step_abort(store);
+    store_free(store);
+}
