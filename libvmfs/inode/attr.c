@@ -79,16 +79,24 @@ static int check_resizable(struct vm_ctx *ctx, const struct vm_inode *inode)
     return vm_inode_check_change(ctx, inode, false);
 }
 
+/* Cutting off what is beyond the end lets the stripe go: what was asked before may not hold any more. */
+static int load(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *attr, struct vm_inode *inode)
+{
+    int result = vm_open_load(ctx, id, inode);
+    if (result || !(attr->mask & VM_ATTR_SIZE) || !vm_inode_is_beyond(inode))
+        return result;
+    result = vm_data_trim_beyond(ctx, inode); /* D4 */
+    return result ? result : vm_open_load(ctx, id, inode);
+}
+
 static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *attr)
 {
     struct vm_inode inode;
-    int result = vm_open_load(ctx, id, &inode);
+    int result = load(ctx, id, attr, &inode);
     if (result == 0 && (attr->mask & VM_ATTR_SIZE))
         result = check_resizable(ctx, &inode);
     if (result == 0)
         result = check_changeable(ctx, &inode, attr);
-    if (result == 0 && (attr->mask & VM_ATTR_SIZE) && vm_inode_is_beyond(&inode))
-        result = vm_data_trim_beyond(ctx, &inode); /* D4 */
     if (result || !attr->mask) /* setting nothing is no change, of ctime neither */
         return result;
     set_fields(ctx, &inode, attr);

@@ -126,11 +126,13 @@ static int store_blocks(struct vm_ctx *ctx, struct vm_inode *inode,
     if (rest)
         vm_tx_payload_zero(ctx, offset + value->len_bytes, rest);
     vm_inode_add_blocks(inode, (int64_t)blocks);
+    /* Of what was stored: the caller's bytes may change meanwhile, and that is not damage. */
+    const uint8_t *stored = ctx->region->base + offset;
     *out = (struct vm_xattr_media){
         .block = vm_put64(block),
         .len_bytes = vm_put32((uint32_t)value->len_bytes),
         .blocks = vm_put32((uint32_t)blocks),
-        .check = vm_put64(value_check(ctx, block, value->bytes, value->len_bytes)),
+        .check = vm_put64(value_check(ctx, block, stored, value->len_bytes)),
     };
     return 0;
 }

@@ -9,10 +9,12 @@
 #include "check/fsck.h"
 #include "hazard_world.h"
 #include "inode/alloc.h"
+#include "inode/attr.h"
 #include "inode/data.h"
 #include "inode/reap.h"
 #include "inode/remap.h"
 #include "inode/shift.h"
+#include "inode/xattr.h"
 
 #define EXTENTS 600u
 #define BLOCKS  (2 * EXTENTS) /* every second one is a hole */
@@ -410,6 +412,31 @@ Test(longsteps, O2_truncate)
     cr_assert_geq(world.hits, records_all - 1);
 }
 
+static void make_immutable(struct world *at)
+{
+    const struct vm_attr attr = {.mask = VM_ATTR_FLAGS, .flags = VM_INODE_FLAG_IMMUTABLE};
+    if (at->hits == 0)
+        cr_assert_eq(vm_attr_set(&at->other, at->id, &attr), 0);
+    have_turn(at);
+}
+
+/* Who has a turn while an earlier life's rest is cut off may forbid what is to follow. */
+Test(longsteps, O2_immutable_meanwhile)
+{
+    const struct vm_attr attr = {.mask = VM_ATTR_SIZE, .size = SIZE};
+    prepare();
+    world.core.fences_left = 2;
+    if (setjmp(world.core.cut) == 0)
+        truncate_it();
+    world_crash(&world, NULL);
+    watch_turns();
+    world.core.journal.hooks.settled = settled;
+    world.at_wait = make_immutable;
+    cr_assert_eq(vm_attr_set(mine, world.id, &attr), -VMFS_R_IMMUTABLE);
+    cr_assert_gt(world.hits, 1);
+    cr_assert_eq(file_size(mine, world.id), 5);
+}
+
 /* Its new map is not built in one go either. */
 Test(longsteps, X3_collapse)
 {
@@ -505,4 +532,36 @@ Test(longsteps, X3_file_that_shrinks)
     expect_letters(0, 100, 0);
     expect_letters(101, 401, -1);
     cr_assert_eq(problems(), problems_before);
+}
+
+/* ---- bytes of the caller ---- */
+
+static uint8_t changing[VM_BLOCK_BYTES + 8];
+
+static void change_after_copy(struct world *at, uint64_t offset)
+{
+    (void)at;
+    if (offset % VM_BLOCK_BYTES == sizeof changing % VM_BLOCK_BYTES)
+        changing[5] = 1;
+}
+
+/* A value that changes while it is stored is one or the other, and no damage. */
+Test(longsteps, value_that_changes_meanwhile)
+{
+    uint64_t id = file_new(mine);
+    const struct vm_name name = {(const uint8_t *)"user.n", 6};
+    const struct vm_xattr_value value = {.bytes = changing, .len_bytes = sizeof changing};
+    struct vm_inode inode;
+    world_watch(&world);
+    world.at_store = change_after_copy;
+    world_begin(mine);
+    vm_lock_inodes(mine, &id, 1);
+    cr_assert_eq(vm_inode_load(mine, id, &inode), 0);
+    cr_assert_eq(vm_xattr_set(mine, &inode, name, &value), 0);
+    cr_assert_eq(vm_inode_store(mine, &inode), 0);
+    world_commit(mine);
+    vm_unlock_inodes(mine);
+    cr_assert_eq(changing[5], 1);
+    static uint8_t got[sizeof changing];
+    cr_assert_eq(vm_xattr_get(mine, &inode, name, got, sizeof got), (int64_t)sizeof got);
 }
