@@ -1,15 +1,8 @@
 /* check_names.c -- names, link counts, and the way to the root */
-#include <string.h>
-
 #include "check/state.h"
+#include "name/dir.h"
 
 #define TYPE_SHIFT 12u
-
-bool vm_name_is_allowed(const uint8_t *name, uint32_t len_bytes)
-{
-    bool is_dots = name[0] == '.' && (len_bytes == 1 || (len_bytes == 2 && name[1] == '.'));
-    return !is_dots && !memchr(name, '/', len_bytes) && !memchr(name, '\0', len_bytes);
-}
 
 static void check_subdirectory(struct vm_check *check, const struct vm_inode *dir,
                                const struct vm_inode *child)

@@ -336,7 +336,7 @@ static int dump_tree(struct vm_dump *dump, uint64_t id)
     void *memory;
     void *entered;
     int result = vm_inode_load(dump->ctx, id, &root);
-    if (result == 0 && !vm_inode_is_directory(&root))
+    if (result == -VMFS_R_INODE_STALE || (result == 0 && !vm_inode_is_directory(&root)))
         result = dump_bad_argument(dump, id);
     if (result == 0)
         result = vm_alloc(dump->ctx, sizeof(struct tree), &memory);

@@ -10,6 +10,7 @@
 #include "index/cell.h"
 #include "index/node.h"
 #include "inode/table.h"
+#include "name/dir.h"
 
 #define TYPE_SHIFT   12u
 #define XATTR_INLINE 0u

@@ -108,8 +108,6 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
 int vm_check_all(struct vm_check *check);
 void vm_check_free(struct vm_check *check);
 
-bool vm_name_is_allowed(const uint8_t *name, uint32_t len_bytes);
-
 /* Walks all that uses blocks, reports nothing, and hands out each run with its use; blocks that are used
  * twice to the first only. 0, or MEMORY. */
 int vm_check_uses(struct vm_ctx *ctx, vm_use_fn fn, void *arg);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "index/cell.h"
 #include "inode/atime.h"
 #include "inode/table.h"
 
@@ -35,6 +36,12 @@ int vm_dir_find(struct vm_ctx *ctx, const struct vm_inode *dir, struct vm_name n
 {
     struct vm_map map = vm_inode_data_map(dir);
     return vm_named_find(ctx, &map, name, hit);
+}
+
+bool vm_name_is_allowed(const uint8_t *name, uint32_t len_bytes)
+{
+    bool is_dots = name[0] == '.' && (len_bytes == 1 || (len_bytes == 2 && name[1] == '.'));
+    return !is_dots && !memchr(name, '/', len_bytes) && !memchr(name, '\0', len_bytes);
 }
 
 uint32_t vm_dir_hit_type(const struct vm_named_hit *hit)
@@ -153,6 +160,8 @@ static int64_t next_body(struct vm_ctx *ctx, void *arg)
     struct vm_map map = vm_inode_data_map(&next->dir);
     struct vm_named_hit hit;
     result = vm_named_next(ctx, &map, next->cookie, &hit, next->out->name);
+    if (result > 0 && !vm_name_is_allowed(next->out->name, hit.entry.name_bytes))
+        result = vm_entry_damaged(ctx, hit.leaf, hit.cell);
     if (result > 0) {
         next->out->id = hit.entry.value;
         next->out->cookie = hit.entry.key;

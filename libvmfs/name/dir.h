@@ -27,6 +27,9 @@ int vm_dir_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
 int vm_dir_find(struct vm_ctx *ctx, const struct vm_inode *dir, struct vm_name name,
                 struct vm_named_hit *hit);
 
+/* No caller can have given another name. */
+bool vm_name_is_allowed(const uint8_t *name, uint32_t len_bytes);
+
 /* The type that an entry remembers, as mode bits. */
 uint32_t vm_dir_hit_type(const struct vm_named_hit *hit);
 
@@ -43,7 +46,7 @@ int vm_dir_lookup(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint
                   uint32_t *mode_type_out);
 
 /* Without a lock: the entry behind a cookie: 1, 0 at the end, or a reason. A directory that was
- * removed is at its end. */
+ * removed is at its end. No name leads elsewhere: one with a '/' in it is damage. */
 int vm_dir_next(struct vm_ctx *ctx, uint64_t dir_id, uint64_t cookie, struct vm_dirent *out);
 
 #endif

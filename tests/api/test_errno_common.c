@@ -528,6 +528,7 @@ Test(errno_common, ebusy_of_repair)
 Test(errno_common, einval_of_looking)
 {
     CASE(vmfs_dump, EINVAL, vmfs_dump(fs, VMFS_DUMP_INODE, dead + 1000, take_line, NULL));
+    CASE(vmfs_dump, EINVAL, vmfs_dump(fs, VMFS_DUMP_TREE, dead, take_line, NULL));
     CASE(vmfs_dump, EINVAL, vmfs_dump(fs, (enum vmfs_dump_what)99, 0, take_line, NULL));
     CASE(vmfs_dump, EINVAL, vmfs_dump(fs, VMFS_DUMP_BLOCK, (uint64_t)1 << 60, take_line, NULL));
     CASE(vmfs_map, EINVAL, vmfs_map(fs, (uint64_t)1 << 60, take_range, NULL));

@@ -140,6 +140,23 @@ Test(fsck, each_damage_is_found_by_its_pass)
     expect_clean("mended");
 }
 
+/* A name that a caller takes for one and that leads elsewhere is not handed out. */
+static void expect_not_read(const char *path)
+{
+    struct vmfs_dir *dir;
+    struct vmfs_dirent entry;
+    int found = 1;
+    must(vmfs_dir_open(world.fs, path, &dir), path);
+    for (unsigned count = 0; found > 0; count++) {
+        found = vmfs_dir_read(dir, &entry);
+        cr_expect(found < 0 || !strchr(entry.name, '/'), "%s", entry.name);
+        cr_expect(found < 0 || strlen(entry.name) == entry.name_bytes, "%s", entry.name);
+        cr_expect(found < 0 || count < 2 || strspn(entry.name, ".") != strlen(entry.name));
+    }
+    cr_expect_eq(found, -EUCLEAN, "%s", path);
+    must(vmfs_dir_close(dir), path);
+}
+
 /* Names that no caller can give. */
 Test(fsck, names_that_no_name_may_be)
 {
@@ -155,6 +172,7 @@ Test(fsck, names_that_no_name_may_be)
         cr_expect_eq(findings.by_pass[VM_PASS_NAMES], index + 1, "name %u", index);
         cr_expect_eq(findings.result.problems, index + 1, "name %u", index);
     }
+    expect_not_read("/dir");
 }
 
 static void attribute_set(const char *path, struct vm_name name)
