@@ -320,6 +320,8 @@ static int stage_chunk(struct vm_ctx *sub, uint64_t chunk, uint64_t *block_out)
     } else {
         uint64_t block;
         result = map_step(sub, root, 1, chunk / VM_MAP_ENTRIES, &block);
+        if (result == 0)
+            result = map_damaged(sub, root);
         map_offset = block * VM_BLOCK_BYTES;
     }
     if (result < 0)

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/util.h"
+#include "media/super.h"
 
 #define PLACE_MASK (((uint64_t)1 << 48) - 1)
 
@@ -115,7 +116,8 @@ bool vm_record_is_valid(const uint8_t *bytes, uint64_t room, uint64_t nonce, uin
     if (vm_get64(header.nonce) != nonce)
         return false;
     uint32_t len_bytes = vm_get32(header.len_bytes);
-    if (len_bytes < sizeof header || len_bytes > room || len_bytes % 8)
+    if (len_bytes < sizeof header || len_bytes > room || len_bytes % 8 ||
+        vm_get64(header.sequence) > VM_SEQUENCE_MAX)
         return false;
     return vm_get64(header.check) == record_check(bytes, len_bytes, nonce, offset);
 }

@@ -130,7 +130,8 @@ int vm_watermark_load(struct vm_err *err, const void *base, struct vm_watermark 
     for (unsigned copy = 0; copy < 2; copy++) {
         struct vm_watermark_media media;
         memcpy(&media, (const uint8_t *)base + watermark_offset(copy), sizeof media);
-        if (vm_get64(media.check) != watermark_check(&media, copy) || vm_get64(media.era) == 0)
+        if (vm_get64(media.check) != watermark_check(&media, copy) || vm_get64(media.era) == 0 ||
+            vm_get64(media.watermark) > VM_SEQUENCE_MAX)
             continue;
         struct vm_watermark line = {
             .nonce = vm_get64(media.nonce),

@@ -33,6 +33,9 @@ int vm_super_publish(struct vm_io *io, struct vm_super_media *super);
 int vm_super_mend(struct vm_io *io, const struct vm_super_media *super);
 
 /* The decoded line. */
+/* No sequence number is higher: numbers go on above it, and must not begin again. */
+#define VM_SEQUENCE_MAX (UINT64_MAX / 2)
+
 struct vm_watermark {
     uint64_t nonce;
     uint64_t era;

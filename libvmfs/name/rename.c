@@ -1,5 +1,6 @@
 /* rename.c -- rename in all its forms */
 #include "base/check.h"
+#include "base/util.h"
 #include "inode/reap.h"
 #include "inode/table.h"
 #include "name/nsop.h"
@@ -42,10 +43,19 @@ static int64_t parent_body(struct vm_ctx *ctx, void *arg)
     return result;
 }
 
-/* No directory tree is deeper than it has directories; a longer way up is a cycle on the medium. */
+/* No directory tree is deeper than it has directories; a longer way up is a cycle on the medium. What the
+ * medium counts is believed no further than there are slots. */
+static uint64_t depth_max(const struct vm_ctx *ctx)
+{
+    const struct vm_itable *table = ctx->itable;
+    uint64_t slots =
+        atomic_load_explicit(&table->chunk_count, memory_order_acquire) * table->slots_per_chunk;
+    return vm_min(slots, (uint64_t)vm_journal_totals(ctx->journal).inodes_used);
+}
+
 static int is_above(struct vm_ctx *ctx, uint64_t upper, uint64_t lower)
 {
-    uint64_t left = (uint64_t)vm_journal_totals(ctx->journal).inodes_used + 1;
+    uint64_t left = depth_max(ctx) + 1;
     for (uint64_t id = lower; id != VM_ROOT_ID; left--) {
         if (id == upper || left == 0)
             return 1;

@@ -161,7 +161,9 @@ static int take_near(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_r
     return result > 0 ? vm_pool_take(ctx, pool, request, out) : result;
 }
 
-/* From the nearest place to the last resort. */
+/* From the nearest place to the last resort. H16: a step that failed gives its blocks back, but its record
+ * may be found after all: no bytes of another step may go into them, so the journal is looked at when they
+ * are taken. */
 static int take_some(struct vm_ctx *ctx, unsigned kind, const struct vm_request *request,
                      struct vm_run *out)
 {
@@ -171,9 +173,9 @@ static int take_some(struct vm_ctx *ctx, unsigned kind, const struct vm_request 
     vm_lock_release(&pool->lock, ctx->region->platform);
     if (result > 0)
         pool->goes_on = out->block + out->count;
-    if (result)
-        return result < 0 ? result : 0;
-    return take_scarce(ctx, pool, request, out); /* S4: without the pool's lock */
+    if (result == 0)
+        result = take_scarce(ctx, pool, request, out);  /* S4: without the pool's lock */
+    return result < 0 ? result : vm_journal_check(ctx); /* H16 */
 }
 
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out)
@@ -215,6 +217,7 @@ static int claim_large(struct vm_ctx *ctx, uint64_t group, uint64_t want, struct
     }
     if (result == 0) {
         vm_note_run(ctx, block, out->count, POOL_CLAIM);
+        result = vm_journal_check(ctx); /* H16 */
     }
     vm_chunks_unclaim(ctx, block, blocks);
     return result ? result : 1;

@@ -69,6 +69,24 @@ Test(flight, S3_blocks)
     vm_tx_end(other);
 }
 
+/* The record of a step whose fence failed may be found after all, and then its blocks are its own: no other
+ * step, although it has begun before, may store there. */
+Test(flight, H16_blocks_of_a_failed_step)
+{
+    uint64_t offset;
+    world_begin(other);
+    uint64_t first = take_block(mine);
+    world_watch(&world);
+    world.fence_failing = 1;
+    world.is_failing_fence_durable = true;
+    world_stage(mine, world.home, first);
+    cr_assert_lt(vm_tx_commit(mine), 0);
+    vm_tx_end(mine);
+    let_go(mine);
+    cr_assert_eq(vm_space_take_node(other, &offset), -VMFS_R_POISONED);
+    vm_tx_end(other);
+}
+
 Test(flight, T3_slots)
 {
     uint64_t mine_id;
