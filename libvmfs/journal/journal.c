@@ -57,31 +57,30 @@ void vm_journal_fini(struct vm_journal *journal)
     journal->lanes = NULL;
 }
 
-static uint32_t ring_count(const struct vm_lane *lane)
-{
-    return atomic_load_explicit(&lane->ring_head, memory_order_acquire) -
-           atomic_load_explicit(&lane->ring_tail, memory_order_acquire);
-}
-
-static const struct vm_ring_entry *ring_oldest(const struct vm_lane *lane)
+/* Where the oldest record lies: false if there is none. A checkpoint moves the tail at any moment, so it is
+ * read once: what lies at the head is an offset of long ago. */
+static bool ring_oldest(const struct vm_lane *lane, uint32_t *offset_out)
 {
     uint32_t tail = atomic_load_explicit(&lane->ring_tail, memory_order_acquire);
-    return &lane->ring[tail & (lane->ring_size - 1)];
+    if (tail == atomic_load_explicit(&lane->ring_head, memory_order_acquire))
+        return false;
+    *offset_out = lane->ring[tail & (lane->ring_size - 1)].offset;
+    return true;
 }
 
 uint32_t vm_lane_used(const struct vm_lane *lane, uint32_t lane_bytes)
 {
-    if (ring_count(lane) == 0)
+    uint32_t oldest;
+    if (!ring_oldest(lane, &oldest))
         return 0;
-    uint32_t oldest = ring_oldest(lane)->offset;
     return lane->write_at > oldest ? lane->write_at - oldest : lane_bytes - oldest + lane->write_at;
 }
 
 uint32_t vm_lane_place(const struct vm_lane *lane, uint32_t lane_bytes, uint32_t len_bytes)
 {
-    if (ring_count(lane) == 0)
+    uint32_t oldest;
+    if (!ring_oldest(lane, &oldest))
         return 0;
-    uint32_t oldest = ring_oldest(lane)->offset;
     if (lane->write_at > oldest)
         return lane_bytes - lane->write_at >= len_bytes ? lane->write_at : 0;
     return lane->write_at;
@@ -89,9 +88,9 @@ uint32_t vm_lane_place(const struct vm_lane *lane, uint32_t lane_bytes, uint32_t
 
 bool vm_lane_has_room(const struct vm_lane *lane, uint32_t lane_bytes, uint32_t len_bytes)
 {
-    if (ring_count(lane) == 0)
+    uint32_t oldest;
+    if (!ring_oldest(lane, &oldest))
         return true;
-    uint32_t oldest = ring_oldest(lane)->offset;
     if (lane->write_at > oldest)
         return lane_bytes - lane->write_at >= len_bytes || oldest >= len_bytes;
     return oldest - lane->write_at >= len_bytes;

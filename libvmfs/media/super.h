@@ -32,10 +32,10 @@ int vm_super_publish(struct vm_io *io, struct vm_super_media *super);
  * fence failed. */
 int vm_super_mend(struct vm_io *io, const struct vm_super_media *super);
 
-/* The decoded line. */
-/* No sequence number is higher: numbers go on above it, and must not begin again. */
+/* No sequence number is higher: those of records follow the watermark, and must not begin again. */
 #define VM_SEQUENCE_MAX (UINT64_MAX / 2)
 
+/* The decoded line. */
 struct vm_watermark {
     uint64_t nonce;
     uint64_t era;

@@ -13,6 +13,7 @@
  * threads: tests/api/stress_test.c. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -602,4 +603,39 @@ Test(journal, t1_generation)
         for (unsigned before = 0; before < round; before++)
             cr_expect_neq(ids[before], stat.ino);
     }
+}
+
+/* ---- a ring whose records another thread retires ---- */
+
+#define RING_LANE_BYTES 65536u
+#define RING_RECORD     4096u
+
+static void *retire(void *arg)
+{
+    struct vm_lane *lane = arg;
+    for (unsigned turn = 0; turn < 20000000 && atomic_load(&lane->mark); turn++)
+        atomic_store(&lane->ring_tail, 1 + turn % 2);
+    atomic_store(&lane->mark, 0);
+    return NULL;
+}
+
+/* At the head lies an offset of an earlier lap; a record may not be placed as if it were the oldest. */
+Test(journal, place_while_records_retire)
+{
+    static struct vm_lane lane;
+    struct vm_ring_entry ring[2] = {{.offset = RING_LANE_BYTES - 64}, {.offset = 64}};
+    pthread_t other;
+    lane.ring = ring;
+    lane.ring_size = 2;
+    lane.write_at = RING_LANE_BYTES - 128;
+    atomic_store(&lane.ring_head, 2);
+    atomic_store(&lane.ring_tail, 1);
+    atomic_store(&lane.mark, 1);
+    cr_assert_eq(pthread_create(&other, NULL, retire, &lane), 0);
+    unsigned wrong = 0;
+    while (wrong == 0 && atomic_load(&lane.mark))
+        wrong += vm_lane_place(&lane, RING_LANE_BYTES, RING_RECORD) != 0;
+    atomic_store(&lane.mark, 0);
+    cr_assert_eq(pthread_join(other, NULL), 0);
+    cr_assert_eq(wrong, 0, "a record would reach over the end of its lane");
 }
