@@ -2,7 +2,8 @@
  *
  * U1  An unwritten extent has blocks and reads as zero whatever they hold: it is a hole with a
  *     promise. A write makes written exactly the blocks that it touches, whole ones, which it has
- *     stored and fenced before (D1); what it shares a block with is zero from then on.
+ *     stored and fenced before (D1); what it shares a block with is zero from then on. On a region without
+ *     space for a node it makes more of the extent written, as zeros.
  * U2  Behind the end of a file lie no written extents (D4), but unwritten ones may: a size kept while
  *     blocks were reserved. A change of the size drops those beyond the new one.
  * U3  A step that makes blocks unwritten, or takes them out, is whole in its record: in between a

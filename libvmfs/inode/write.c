@@ -212,8 +212,11 @@ static int write_unwritten(struct vm_write *write, const struct vm_span *span, u
 int vm_write_blocks(struct vm_write *write, const struct vm_span *span, uint64_t stop)
 {
     write->is_step_whole = true;
-    if (write->runs == 0)
+    if (write->runs == 0) {
         write->hole_at = write->at;
+        write->hole_pieces = write->pieces;
+        write->hole_used = write->used;
+    }
     int result =
         span->kind == VM_SPAN_HOLE ? write_hole(write, stop) : write_unwritten(write, span, stop);
     if (result)
@@ -224,6 +227,74 @@ int vm_write_blocks(struct vm_write *write, const struct vm_span *span, uint64_t
     return 0;
 }
 
+/* Forgets what this step has staged: only what was stored in place stays of it. */
+static int drop_step(struct vm_write *write)
+{
+    struct vm_ctx *ctx = write->ctx;
+    int result = vm_tx_restart(ctx);
+    if (result == 0)
+        result = vm_inode_load(ctx, write->inode.id, &write->inode);
+    if (result == 0 && write->filled_block)
+        result = vm_data_fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
+    if (result)
+        return result;
+    write->at = write->hole_at;
+    write->runs = 0;
+    ctx->tx->has_payload = true; /* D1: what was stored in place is not fenced yet */
+    return 0;
+}
+
+/* All of an unwritten extent becomes written, up to the end: that needs no node. */
+static int write_whole(struct vm_write *write, uint64_t stop)
+{
+    struct vm_ctx *ctx = write->ctx;
+    struct vm_span span;
+    int result = vm_span_at(ctx, &write->inode, write->at, &span);
+    if (result)
+        return result;
+    const struct vm_extent *extent = &span.extent;
+    stop = vm_min(stop, span.end);
+    uint64_t end = vm_div_up(vm_max(stop, write->old_size), VM_BLOCK_BYTES); /* D4 */
+    const struct vm_part part = {extent->file_block,
+                                 vm_min(end - extent->file_block, extent->blocks)};
+    uint64_t from = extent->block * VM_BLOCK_BYTES;
+    uint64_t to = from + part.count * VM_BLOCK_BYTES;
+    result = vm_images_settle(ctx, from, to - from); /* U1 */
+    if (result)
+        return result;
+    write->is_step_whole = false;
+    if (span.region_offset > from)
+        vm_tx_payload_zero(ctx, from, span.region_offset - from);
+    vm_write_copy(write, span.region_offset, stop - write->at);
+    uint64_t rest = span.region_offset + (stop - write->at);
+    if (to > rest)
+        vm_tx_payload_zero(ctx, rest, to - rest);
+    ctx->tx->has_payload = true; /* D1 */
+    result = vm_file_mark(ctx, &write->inode, extent, &part, 0);
+    if (result)
+        return result;
+    write->at = stop;
+    write->is_step_whole = true;
+    write->is_changed = true;
+    write->runs++;
+    return 0;
+}
+
+/* Blocks that were reserved can be written whatever the space: a change that finds none for a node is tried
+ * again in a record of its own, and if it fails there, more of them become written than is needed. */
+static int write_reserved(struct vm_write *write, const struct vm_span *span, uint64_t stop)
+{
+    bool was_alone = write->runs == 0;
+    int result = vm_write_blocks(write, span, stop);
+    if (result != -VMFS_R_NO_SPACE || !write->can_repeat)
+        return result;
+    result = drop_step(write);
+    write->pieces = write->hole_pieces;
+    write->used = write->hole_used;
+    write->is_single = true;
+    return result || !was_alone ? result : write_whole(write, stop);
+}
+
 static int write_piece(struct vm_write *write, uint64_t stop)
 {
     struct vm_span span;
@@ -231,13 +302,15 @@ static int write_piece(struct vm_write *write, uint64_t stop)
     if (result)
         return result;
     bool is_data = span.kind == VM_SPAN_DATA;
-    bool is_full =
-        write->runs && (is_data || !vm_file_has_room(write->ctx, &write->inode)); /* W1 */
+    bool is_full = write->runs && (is_data || write->is_single ||
+                                   !vm_file_has_room(write->ctx, &write->inode)); /* W1 */
     if (is_full)
         result = vm_write_next_step(write);
     if (result)
         return result;
     stop = vm_min(stop, span.end);
+    if (span.kind == VM_SPAN_UNWRITTEN)
+        return write_reserved(write, &span, stop);
     return is_data ? write_in_place(write, &span, stop) : vm_write_blocks(write, &span, stop);
 }
 
@@ -252,21 +325,14 @@ int vm_write_to(struct vm_write *write, uint64_t stop)
 /* Space ran out. A step that is whole is kept, of half of one what was stored in place. */
 static int64_t write_cut_short(struct vm_write *write, int reason)
 {
-    struct vm_ctx *ctx = write->ctx;
     if (write->open)
         write->open->zero_end = 0;
     if (reason != -VMFS_R_NO_SPACE && reason != -VMFS_R_BACKING)
         return reason;
     if (!write->is_step_whole) {
-        int result = vm_tx_restart(ctx);
-        if (result == 0)
-            result = vm_inode_load(ctx, write->inode.id, &write->inode);
-        if (result == 0 && write->filled_block)
-            result = vm_data_fill_tail(ctx, &write->inode, write->offset, &write->filled_block);
+        int result = drop_step(write);
         if (result)
             return result;
-        write->at = write->hole_at;
-        ctx->tx->has_payload = true; /* D1: what was stored in place is not fenced yet */
     }
     if (write->at == write->offset)
         return reason;

@@ -27,10 +27,14 @@ struct vm_write {
     uint64_t end;
     uint64_t at;
     uint64_t old_size;
-    uint64_t hole_at;      /* where the first hole of this step began */
+    uint64_t hole_at;                     /* where the first hole of this step began */
+    const struct vmfs_iovec *hole_pieces; /* and the bytes for it */
+    uint64_t hole_used;
     uint64_t filled_block; /* whose tail was staged as zeros, or 0 */
     unsigned runs;
-    bool is_changed;    /* the inode must be stored */
+    bool can_repeat; /* the pieces are there until the write is over */
+    bool is_single;  /* a change a record: the region is so full that one may have to be dropped */
+    bool is_changed; /* the inode must be stored */
     bool is_step_whole; /* what is staged can be committed although more was wanted */
 };
 

@@ -203,6 +203,17 @@ static void apply(struct data_model *model, const struct step *step, const uint8
         model->size = end;
 }
 
+/* On a full region a write may make written what was reserved around it. */
+static void note_reserved(struct data_model *model, const struct step *step)
+{
+    bool is_reserving = step->op == DATA_RESERVE || step->op == DATA_RESERVE_KEEP ||
+                        step->op == DATA_ZERO || step->op == DATA_ZERO_KEEP;
+    uint64_t end = step->offset + step->length;
+    for (uint64_t block = step->offset / BLOCK; is_reserving && block * BLOCK < end; block++)
+        if (model->blocks[block] == DATA_NONE)
+            model->blocks[block] = DATA_UNKNOWN;
+}
+
 void data_step(struct data_model *model, struct seed *seed)
 {
     static uint8_t bytes[DATA_BYTES];
@@ -223,6 +234,8 @@ void data_step(struct data_model *model, struct seed *seed)
                        (long long)result);
     if (result >= 0)
         apply(model, &step, bytes, result);
+    if (model->is_full)
+        note_reserved(model, &step);
 }
 
 /* ---- comparison ---- */

@@ -259,6 +259,31 @@ Test(data, reserved_blocks_are_there_on_a_full_region)
     fixture_close(&fixture);
 }
 
+/* Also here and there, which splits extents, and what is reserved around stays zero. */
+Test(data, reserved_blocks_are_written_out_of_order)
+{
+    struct fixture fixture;
+    static uint8_t found[500];
+    fixture_open(&fixture, "scattered", 4 * REGION_MIB);
+    struct vmfs_file *file = fixture_file(&fixture, "/f", VMFS_O_CREAT | VMFS_O_RDWR);
+    expect_ok(vmfs_file_allocate(file, 0, 0, 200 * BLOCK));
+    fill_region(&fixture, 0);
+    for (unsigned i = 0; i < 200; i++)
+        if (i % 3)
+            put_pattern(file, 500, (i * 77 % 200) * BLOCK + 1000, i);
+    for (unsigned i = 0; i < 200; i++) {
+        uint64_t offset = (i * 77 % 200) * BLOCK;
+        static const uint8_t zeros[sizeof found];
+        cr_assert(i % 3 == 0 || has_pattern(file, 500, offset + 1000, i), "block %u", i);
+        expect_code(vmfs_file_pread(file, found, 500, offset + (i % 3 ? 500 : 1000)), 500);
+        cr_assert_arr_eq(found, zeros, sizeof found);
+        expect_code(vmfs_file_pread(file, found, 500, offset + 1500), 500);
+        cr_assert_arr_eq(found, zeros, sizeof found);
+    }
+    expect_ok(vmfs_file_close(file));
+    fixture_close(&fixture);
+}
+
 /* Zeroing needs a node to split extents with; without one it zeroes in place. */
 Test(data, zero_and_punch_on_a_full_region)
 {
