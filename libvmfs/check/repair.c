@@ -21,12 +21,18 @@ static int reload(struct vm_volume *volume, struct vm_ctx *ctx)
     int result = vm_journal_check(ctx); /* H16: a new journal would know nothing of it */
     if (result)
         return result;
-    vm_table_fini(ctx, volume->itable);
-    vm_space_fini(ctx, volume->space);
-    vm_journal_fini(&volume->journal);
+    struct vm_volume old = *volume;
     volume->itable = NULL;
     volume->space = NULL;
+    volume->journal.lanes = NULL;
     result = vm_volume_attach(volume, ctx, true);
+    if (result) { /* the handle can still be closed, but knows nothing of an era that may have begun */
+        vm_volume_fini(volume, ctx);
+        *volume = old;
+        VM_SHARED(&ctx->io, atomic_store(&volume->journal.is_poisoned, true));
+    } else {
+        vm_volume_fini(&old, ctx);
+    }
     vm_volume_bind(volume, ctx);
     return result;
 }

@@ -144,3 +144,42 @@ Test(repair, counts_and_bits_cost_no_file)
     cr_expect_eq(stat.blocks / 8, vm_inode_blocks(&inode) - 5);
     copy_free(&copy, true);
 }
+
+static unsigned allocations_left;
+static struct vm_platform real_platform;
+
+static void *alloc_limited(void *arg, size_t len_bytes)
+{
+    return allocations_left && allocations_left-- ? real_platform.alloc(arg, len_bytes) : NULL;
+}
+
+/* A repair that stops for want of memory leaves a handle that can be closed, and a region that can be
+ * repaired. */
+Test(repair, without_memory)
+{
+    int err = -ENOMEM;
+    unsigned limit = 0;
+    for (; err == -ENOMEM; limit += 1 + limit / 16) {
+        struct copy copy;
+        struct vmfs_check_result result;
+        struct vmfs_stat stat;
+        struct vm_inode inode = inode_of("/plain");
+        vm_inode_set_nlink(&inode, 9);
+        inode_put(&inode);
+        must(copy_make(&copy), "attach");
+        undo_all();
+        real_platform = copy.fs->platform;
+        allocations_left = limit;
+        copy.fs->platform.alloc = alloc_limited;
+        err = vmfs_repair(copy.fs, NULL, NULL, &result);
+        copy.fs->platform = real_platform;
+        must(vmfs_stat(copy.fs, "/plain", 0, &stat), "stat");
+        int closed = vmfs_close(copy.fs);
+        cr_expect(err || !closed, "limit %u: close returned %d", limit, closed);
+        must(copy_open(&copy), "open");
+        expect_mended(&copy, "without memory");
+        copy_free(&copy, true);
+    }
+    cr_expect_eq(err, 0);
+    cr_expect(limit > 20, "%u allocations failed", limit);
+}
