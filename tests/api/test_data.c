@@ -345,6 +345,32 @@ Test(data, vectors)
     fixture_close(&fixture);
 }
 
+/* A piece of no bytes may be null, wherever it stands: over data, over a hole and at the end. */
+Test(data, empty_pieces_touch_no_memory)
+{
+    struct fixture fixture;
+    char a[3];
+    char b[5];
+    fixture_open(&fixture, "empty-pieces", 16 * REGION_MIB);
+    struct vmfs_file *file = fixture_file(&fixture, "/f", VMFS_O_CREAT | VMFS_O_RDWR);
+    const struct vmfs_iovec in[] = {{NULL, 0}, {a, 3}, {NULL, 0}, {NULL, 0}, {b, 5}, {NULL, 0}};
+    const struct vmfs_iovec none[] = {{NULL, 0}, {NULL, 0}};
+    expect_code(vmfs_file_pwrite(file, "abcdefgh", 8, BLOCK), 8);
+    expect_code(vmfs_file_preadv(file, in, 6, BLOCK), 8);
+    cr_assert_arr_eq(a, "abc", 3);
+    cr_assert_arr_eq(b, "defgh", 5);
+    expect_code(vmfs_file_preadv(file, in, 6, BLOCK - 3), 8);
+    cr_assert_arr_eq(a, "\0\0\0", 3);
+    cr_assert_arr_eq(b, "abcde", 5);
+    expect_code(vmfs_file_preadv(file, in, 6, BLOCK + 5), 3);
+    cr_assert_arr_eq(a, "fgh", 3);
+    expect_code(vmfs_file_preadv(file, none, 2, 0), 0);
+    expect_code(vmfs_file_preadv(file, none, 2, BLOCK), 0);
+    expect_code(vmfs_file_readv(file, in, 1), 0);
+    expect_ok(vmfs_file_close(file));
+    fixture_close(&fixture);
+}
+
 /* ----------------------------------------------------------------------------------- copying */
 
 Test(data, copy_keeps_holes)
@@ -426,7 +452,6 @@ Test(data, atomic_writes_say_what_they_cannot_do)
     fixture_close(&fixture);
 }
 
-/* W4: nothing of a write that finds no room is left, neither bytes nor blocks. */
 /* It begins in the file's last block, a hole, and goes on in more pieces than a record holds until space is
  * gone: that block stays a hole (P3). */
 Test(data, failed_atomic_write_leaves_the_last_block)
@@ -451,6 +476,7 @@ Test(data, failed_atomic_write_leaves_the_last_block)
     fixture_close(&fixture);
 }
 
+/* W4: nothing of a write that finds no room is left, neither bytes nor blocks. */
 Test(data, atomic_write_on_a_full_region)
 {
     static uint8_t bytes[1 << 20];
@@ -475,6 +501,52 @@ Test(data, atomic_write_on_a_full_region)
     cr_assert(has_pattern(file, 100000, 5, 2));
     expect_ok(vmfs_file_close(file));
     fixture_close(&fixture);
+}
+
+/* W4: the same where the block of the end was reserved, and what finds room later is whole. What is free
+ * lies in so many pieces that the write needs several records. */
+static void append_in_pieces(const char *name, uint64_t reserved)
+{
+    static uint8_t bytes[70 * 4096];
+    struct fixture fixture;
+    fixture_open(&fixture, name, 2 * REGION_MIB);
+    struct vmfs_file *file =
+        fixture_file(&fixture, "/f", VMFS_O_CREAT | VMFS_O_RDWR | VMFS_O_ATOMIC);
+    struct vmfs_file *comb = fixture_file(&fixture, "/comb", VMFS_O_CREAT | VMFS_O_RDWR);
+    put_pattern(comb, 120 * BLOCK, 0, 1);
+    expect_ok(vmfs_file_truncate(file, 20));
+    if (reserved)
+        expect_ok(vmfs_file_allocate(file, VMFS_ALLOC_KEEP_SIZE, 0, reserved));
+    uint64_t blocks = blocks_of(file);
+    fill_region(&fixture, 2 * BLOCK);
+    for (unsigned i = 1; i < 120; i += 2)
+        expect_ok(
+            vmfs_file_allocate(comb, VMFS_ALLOC_PUNCH | VMFS_ALLOC_KEEP_SIZE, i * BLOCK, BLOCK));
+    expect_ok(vmfs_sync(fixture.fs));
+    expect_code(vmfs_file_pwrite(file, bytes, sizeof bytes, 25), -ENOSPC);
+    expect_code(vmfs_file_seek(file, 0, VMFS_SEEK_DATA), -ENXIO);
+    expect_blocks(file, blocks);
+    expect_code((int64_t)size_of(file), 20);
+    put_pattern(file, 30 * BLOCK, 25, 2);
+    cr_assert(has_pattern(file, 30 * BLOCK, 25, 2));
+    expect_code(vmfs_file_pread(file, bytes, 25, 0), 25);
+    for (unsigned i = 0; i < 25; i++)
+        cr_assert(bytes[i] == 0, "byte %u", i);
+    expect_code((int64_t)size_of(file), 30 * (int64_t)BLOCK + 25);
+    expect_ok(vmfs_file_close(comb));
+    expect_ok(vmfs_file_close(file));
+    expect_ok(region_check(fixture.fs));
+    fixture_close(&fixture);
+}
+
+Test(data, atomic_append_in_pieces)
+{
+    append_in_pieces("atomic-end", 0);
+}
+
+Test(data, atomic_append_in_pieces_over_reserved)
+{
+    append_in_pieces("atomic-end-kept", BLOCK);
 }
 
 Test(data, synchronous_writes)

@@ -211,7 +211,7 @@ MUTANTS = [
      "            vm_data_note_logged(write->ctx, blocks[index]); /* D3 */", "            (void)0;",
      [crash("atomic-logged")]),
     ("W2 blocks are replaced", "inode/atomic.c",
-     "write->offset < write->old_size ? write_over(write)", "0 ? write_over(write)",
+     "result ? write_over(write)", "0 ? write_over(write)",
      [crash("atomic-block")]),
     ("W3 fence behind the end", "inode/atomic.c",
      "    write->ctx->tx->has_payload = true; /* W3 */", "", [crash_all("atomic-append.z")]),

@@ -519,6 +519,17 @@ static int op_atomic_pieces(struct play *play)
     return put_atomic(play->fs, "/d1/b", 40000, 8000);
 }
 
+/* The end lies in a hole: its block comes with the size, after those behind it. */
+static int hole_end_before(struct play *play)
+{
+    return ALL(fragment(play), vmfs_truncate(play->fs, "/d1/b", 8300));
+}
+
+static int op_atomic_hole_end(struct play *play)
+{
+    return put_atomic(play->fs, "/d1/b", 60000, 8311);
+}
+
 /* The time of access becomes durable when it likes, and has scenarios of its own. */
 static int op_copy(struct play *play)
 {
@@ -871,6 +882,7 @@ const struct scenario scenarios[] = {
     {"atomic-hole", hole_before, op_atomic_hole, "", true, false},
     {"atomic-reserved", kept_before, op_atomic_append, "", false, false},
     {"atomic-pieces", fragment, op_atomic_pieces, "", false, true},
+    {"atomic-hole-end", hole_end_before, op_atomic_hole_end, "", false, true},
     {"copy", hole_before, op_copy, "/f", true, false},
     {"copy-hole-over", hole_and_shrunk_before, op_copy_hole, "/f", true, false},
     {"write-vector", NULL, op_write_vector, "/f", false, false},
