@@ -518,6 +518,31 @@ static int64_t tick(int64_t by_ns)
     return atomic_fetch_add(&clock_ns, by_ns) + by_ns;
 }
 
+/* Nothing is stored, logged or fenced, and no time moves. */
+Test(attr, setting_nothing_changes_nothing)
+{
+    const struct vmfs_attr none = {.mode = 0777, .uid = 7, .size = 9, .mtime_ns = VMFS_TIME_NOW};
+    const struct vmfs_at at = {fixture_stat(&fixture, "/").ino, "link", UINT32_MAX, UINT32_MAX};
+    struct vmfs_counters before;
+    struct vmfs_counters after;
+    struct vmfs_file *file = fixture_file(&fixture, "/file", VMFS_O_RDWR);
+    expect_code(vmfs_file_pwrite(file, "some", 4, 0), 4);
+    take_clock();
+    tick(SECOND_NS);
+    struct vmfs_stat old = fixture_stat(&fixture, "/file");
+    expect_ok(vmfs_counters(fs, VMFS_COUNTERS_THREAD, &before));
+    expect_ok(vmfs_setattr(fs, "/file", 0, &none));
+    expect_ok(vmfs_setattr_at(fs, at, 0, &none));
+    expect_ok(vmfs_setattr(fs, "/dir", 0, &none));
+    expect_ok(vmfs_file_setattr(file, &none));
+    expect_ok(vmfs_counters(fs, VMFS_COUNTERS_THREAD, &after));
+    cr_assert(after.fences == before.fences && after.lines == before.lines &&
+              after.bytes == before.bytes);
+    struct vmfs_stat new = fixture_stat(&fixture, "/file");
+    cr_assert(memcmp(&old, &new, sizeof old) == 0);
+    expect_ok(vmfs_file_close(file));
+}
+
 static int64_t atime_of(const char *path)
 {
     return fixture_stat(&fixture, path).atime_ns;

@@ -782,6 +782,21 @@ static enum op_kind draw_kind(struct generator *gen)
     return (enum op_kind)kind;
 }
 
+/* The file that most names of a directory are of, or any: what others bring there begins no new one. */
+static const struct model_entry *find_hub(const struct model_node *dir)
+{
+    const struct model_entry *any = NULL;
+    for (const struct model_entry *hub = dir->entries; hub != NULL; hub = hub->dir_next) {
+        if (model_type(hub->node) != VMFS_S_IFREG)
+            continue;
+        if (hub->node->nlink > dir->size / 2)
+            return hub;
+        if (any == NULL)
+            any = hub;
+    }
+    return any;
+}
+
 /* One of the many names of the one large directory. */
 static void draw_bulk(struct generator *gen)
 {
@@ -802,10 +817,8 @@ static void draw_bulk(struct generator *gen)
     op->kind = OP_MKNOD;
     op->mode |= VMFS_S_IFREG;
     memcpy(op->path, name, sizeof(name));
-    const struct model_entry *hub = big->node->entries;
-    while (hub != NULL && model_type(hub->node) != VMFS_S_IFREG)
-        hub = hub->dir_next;
-    if (!gen->profile->is_bulk_links || hub == NULL)
+    const struct model_entry *hub = gen->profile->is_bulk_links ? find_hub(big->node) : NULL;
+    if (hub == NULL)
         return;
     if (hub->node->flags != 0) {
         op->kind = OP_SETFLAGS;

@@ -420,7 +420,7 @@ static void choose_profile(struct model_test *test, struct seed *choices)
         .has_places = true,
     };
     if (number % 20 == 2 && (test->is_long || number == 2))
-        test->profile.bulk_names = test->is_long ? VMFS_LINK_MAX + 500 : 3000;
+        test->profile.bulk_names = test->is_long ? VMFS_LINK_MAX + 4000 : 3000;
     if (number % 20 == 2 && test->is_long && number != 2)
         test->profile.bulk_names = 50000;
     test->profile.is_bulk_links = number == 2;
