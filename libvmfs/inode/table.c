@@ -454,12 +454,14 @@ static int take_from(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t *i
     return 0;
 }
 
+/* No word is locked by this thread, so each can be waited for: a free one is not missed. */
 static int steal(struct vm_ctx *ctx, uint64_t *id_out, uint64_t *offset_out)
 {
     for (uint32_t lane = 0; lane < ctx->region->lane_count; lane++) {
         struct vm_slot_word *slots = &ctx->itable->words[lane];
-        if (lane == ctx->tx->lane || !VM_SHARED(&ctx->io, vm_lock_try(&slots->lock)))
+        if (lane == ctx->tx->lane)
             continue;
+        VM_SHARED(&ctx->io, vm_lock_take(&slots->lock, ctx->region->platform));
         int result = take_from(ctx, slots, id_out, offset_out);
         vm_lock_release(&slots->lock, ctx->region->platform);
         if (result)
