@@ -102,7 +102,7 @@ static unsigned flush_chunk(struct vm_ctx *ctx, uint64_t chunk, unsigned most)
 {
     _Atomic uint64_t *read = &ctx->itable->chunks[chunk].read;
     unsigned words = 0;
-    uint64_t bits = atomic_load_explicit(read, memory_order_relaxed);
+    uint64_t bits = atomic_load(read);
     for (; bits && words < most; bits &= bits - 1, words++) {
         unsigned word = (unsigned)__builtin_ctzll(bits);
         uint64_t others = ~((uint64_t)1 << word);
