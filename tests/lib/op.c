@@ -153,12 +153,6 @@ bool op_may_need_space(const struct op *op)
     case OP_ALLOCATE:
     case OP_COPY:
         return true;
-    case OP_TRUNCATE:
-    case OP_FTRUNCATE:
-        return op->length != 0;
-    case OP_SETATTR:
-    case OP_FSETATTR:
-        return (op->attr.mask & VMFS_ATTR_SIZE) != 0 && op->attr.size != 0;
     default:
         return false;
     }

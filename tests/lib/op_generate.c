@@ -120,12 +120,36 @@ static void repeat_dots(char *path)
         insert_at(path, 0, "/.");
 }
 
+/* Looks an object up, and makes or takes no name. */
+static bool is_looking(enum op_kind kind)
+{
+    return (kind >= OP_CHMOD && kind <= OP_XATTR_REMOVE) || kind == OP_STAT ||
+           kind == OP_XATTR_GET || kind == OP_XATTR_LIST || kind == OP_DIR_OPEN;
+}
+
+/* A path through a link that leads to itself. */
+static void make_looping(struct generator *gen, char *path)
+{
+    const struct model *model = gen->world->model;
+    for (unsigned i = 0; i < 300 && model->entry_count > 0; i++) {
+        const struct model_entry *entry = model->entries[seed_below(gen->seed, model->entry_count)];
+        const struct model_node *node = entry->node;
+        bool is_loop = model_type(node) == VMFS_S_IFLNK && node->size == entry->name_bytes &&
+                       memcmp(node->data, entry->name, entry->name_bytes) == 0;
+        if (!is_loop || !model_entry_path(entry, path))
+            continue;
+        if (strlen(path) < VMFS_PATH_MAX - 8)
+            insert_at(path, strlen(path), "/below");
+        return;
+    }
+}
+
 /* Makes a path odd but equal, or wrong. */
 static void make_messy(struct generator *gen, char *path)
 {
     const char *slash = strrchr(path, '/');
     size_t last = slash != NULL ? (size_t)(slash - path) : 0;
-    switch (seed_below(gen->seed, 10)) {
+    switch (seed_below(gen->seed, 13)) {
     case 0:
         insert_at(path, last, "/.");
         break;
@@ -155,6 +179,14 @@ static void make_messy(struct generator *gen, char *path)
         break;
     case 8:
         insert_at(path, strlen(path), seed_chance(gen->seed, 50) ? "/." : "/..");
+        break;
+    case 9:
+        if (is_looking(gen->op->kind))
+            insert_at(path, strlen(path), "/");
+        break;
+    case 10:
+    case 11:
+        make_looping(gen, path);
         break;
     default:
         path[seed_below(gen->seed, 2)] = '\0';
@@ -271,7 +303,7 @@ static void draw_symlink(struct generator *gen)
     if (gen->profile->messy > 0 && seed_chance(gen->seed, 2))
         op->other[0] = '\0';
     const char *last = strrchr(op->path, '/');
-    if (gen->profile->messy > 0 && last != NULL && last[1] != '\0' && seed_chance(gen->seed, 5))
+    if (gen->profile->messy > 0 && last != NULL && last[1] != '\0' && seed_chance(gen->seed, 15))
         snprintf(op->other, sizeof(op->other), "%.255s", last + 1);
 }
 
@@ -532,7 +564,7 @@ static void fill_attr(struct generator *gen)
     attr->atime_ns = draw_time(gen);
     attr->mtime_ns = draw_time(gen);
     attr->size = draw_size(gen);
-    attr->mask = 1 + (uint32_t)seed_below(gen->seed, 63);
+    attr->mask = (uint32_t)seed_below(gen->seed, 64);
 }
 
 static void draw_attr(struct generator *gen)
@@ -726,6 +758,10 @@ static void draw_ftruncate(struct generator *gen)
 static void draw_dir_open(struct generator *gen)
 {
     struct op *op = gen->op;
+    if (gen->profile->bulk_names > 0 && seed_chance(gen->seed, 50)) {
+        memcpy(op->path, "/big", sizeof("/big"));
+        return;
+    }
     pick_existing(gen, seed_chance(gen->seed, 90) ? WANT_DIR : WANT_ANY, op->path);
     draw_place(gen, &op->at, op->path, false);
 }

@@ -134,8 +134,6 @@ static int64_t other_errno(const struct op *op, int64_t code)
         return -ERANGE; /* no name behind the namespace */
     if (op->kind == OP_ALLOCATE && code == -EOPNOTSUPP)
         return -EINVAL; /* no such combination of modes */
-    if (op->kind <= OP_SETATTR && op->kind >= OP_TRUNCATE && code == -ENXIO)
-        return -EINVAL; /* a device without a driver is opened to set its size */
     bool has_size = op->kind == OP_FTRUNCATE || op->kind == OP_FSETATTR;
     if (has_size && code == -EINVAL)
         return -EBADF; /* of a file that was opened for reading */
@@ -260,8 +258,14 @@ static int set_flags(int fd, uint32_t flags)
     return ioctl(fd, FS_IOC_SETFLAGS, &linux_flags);
 }
 
+/* A special file is not opened: it might be a device of the machine. */
 static int64_t set_size(int dir, const char *name, uint64_t size)
 {
+    struct stat stat;
+    if (fstatat(dir, name, &stat, 0) == 0 && !S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode)) {
+        errno = EINVAL;
+        return -1;
+    }
     int fd = openat(dir, name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -1;
