@@ -132,7 +132,8 @@ suite_crash() {
 
 suite_mutants() {
     need python3 cc
-    python3 tests/crash/mutants.py
+    python3 tests/crash/mutants.py || exit 1
+    if [ "$long" = yes ]; then python3 tests/model/mutants.py; fi
 }
 
 suite_asan() {

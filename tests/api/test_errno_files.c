@@ -1,11 +1,14 @@
 /* test_errno_files.c -- what calls on files, extended attributes and regions can return beside the
  * common errors */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -300,6 +303,103 @@ Test(errno_files, opening_as_another_user)
         waitpid(pid, &status, 0);
         cr_assert(status == 0, "status 0x%x", (unsigned)status);
     }
+    unlink(path);
+}
+
+/* Opens the region at `path` by its name below `folder`, whose filesystem this process has made read-only in
+ * a mount namespace of its own. */
+static int open_below_read_only(const char *folder, const char *path)
+{
+    char inside[2 * REGION_PATH_MAX];
+    char around[REGION_PATH_MAX + 8];
+    const char *name = strrchr(path, '/');
+    snprintf(inside, sizeof(inside), "%s%s", folder, name);
+    snprintf(around, sizeof(around), "%.*s", (int)(name - path), path);
+    bool is_mounted = mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                      mount(around, folder, NULL, MS_BIND, NULL) == 0 &&
+                      mount(NULL, folder, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0;
+    return is_mounted ? open_with(inside, (struct vmfs_options){.flags = 0}) : 0;
+}
+
+Test(errno_files, opening_on_a_read_only_mount)
+{
+    char path[REGION_PATH_MAX + 8];
+    char folder[REGION_PATH_MAX + 8];
+    struct vmfs *second;
+    snprintf(path, sizeof(path), "%s-x", fixture.path);
+    snprintf(folder, sizeof(folder), "%s-mount", fixture.path);
+    expect_ok(region_format(path, 4 << 20, NULL, &second));
+    expect_ok(vmfs_close(second));
+    cr_assert(mkdir(folder, 0755) == 0);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) != 0)
+            _exit(77); /* not for this user */
+        _exit(open_below_read_only(folder, path) == -EROFS ? 0 : 2);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    bool is_forbidden = WIFEXITED(status) && WEXITSTATUS(status) == 77;
+    cr_assert(status == 0 || (is_forbidden && geteuid() != 0), "status 0x%x", (unsigned)status);
+    rmdir(folder);
+    unlink(path);
+}
+
+/* Takes the place of the system's: the library's calls come here. */
+static int msync_errno;
+
+int msync(void *address, size_t length, int flags)
+{
+    errno = msync_errno;
+    return msync_errno != 0 ? -1 : (int)syscall(SYS_msync, address, length, flags);
+}
+
+/* Takes the place of libpmem's. */
+static bool is_page_cache;
+int pmem_is_pmem(const void *address, size_t length);
+
+int pmem_is_pmem(const void *address, size_t length)
+{
+    (void)address;
+    (void)length;
+    return !is_page_cache;
+}
+
+/* A page cache cannot promise what needs persistent memory; the file is not made. */
+Test(errno_files, durability_that_cannot_be_given)
+{
+    char path[REGION_PATH_MAX + 8];
+    snprintf(path, sizeof(path), "%s-x", fixture.path);
+    struct vmfs_options options = {
+        .flags = VMFS_CREATE, .region_bytes = 4 << 20, .durability = VMFS_DURABILITY_POWER};
+    is_page_cache = true;
+    CASE(vmfs_open, EOPNOTSUPP, open_with(path, options));
+    cr_assert(access(path, F_OK) != 0);
+    is_page_cache = false;
+    expect_ok(open_with(path, options));
+    expect_ok(vmfs_close(out.fs));
+    unlink(path);
+}
+
+/* What the disk below a page cache says. Nothing is lost by it that was durable before. */
+Test(errno_files, syncing_a_page_cache)
+{
+    char path[REGION_PATH_MAX + 8];
+    snprintf(path, sizeof(path), "%s-x", fixture.path);
+    struct vmfs_options options = {
+        .flags = VMFS_CREATE, .region_bytes = 4 << 20, .durability = VMFS_DURABILITY_PROCESS};
+    expect_ok(open_with(path, options));
+    struct vmfs *second = out.fs;
+    expect_ok(vmfs_mkdir(second, "/kept", 0755));
+    expect_ok(vmfs_sync(second));
+    msync_errno = EIO;
+    CASE(vmfs_sync, EIO, vmfs_sync(second));
+    msync_errno = ENOSPC;
+    CASE(vmfs_sync, ENOSPC, vmfs_sync(second));
+    msync_errno = 0;
+    expect_ok(vmfs_sync(second));
+    expect_ok(vmfs_close(second));
     unlink(path);
 }
 

@@ -159,6 +159,9 @@ Test(errno_names, enotempty)
     CASE(vmfs_rmdir_at, ENOTEMPTY, vmfs_rmdir_at(fs, at("/dir")));
     CASE(vmfs_rename, ENOTEMPTY, vmfs_rename(fs, "/empty", "/dir", 0));
     CASE(vmfs_rename, ENOTEMPTY, vmfs_rename(fs, "/dir/sub", "/dir", 0));
+    expect_ok(vmfs_mknod(fs, "/dir/plain", VMFS_S_IFREG | 0644, 0));
+    CASE(vmfs_rename, ENOTEMPTY, vmfs_rename(fs, "/dir/plain", "/dir", 0));
+    expect_ok(vmfs_unlink(fs, "/dir/plain"));
     CASE(vmfs_rename_at, ENOTEMPTY, vmfs_rename_at(fs, at("/empty"), at("/dir"), 0));
 }
 

@@ -102,6 +102,48 @@ Test(repair, every_damage_is_mended)
     cr_expect(refused <= 14, "%u of %u could not be opened", refused, damage_count);
 }
 
+/* Leaves no block free, in a file that is to be removed again; false if the damage forbids it. */
+static bool fill(struct copy *copy)
+{
+    static const uint8_t much[1 << 20];
+    struct vmfs_file *file;
+    if (vmfs_file_open(copy->fs, "/filling", VMFS_O_CREAT | VMFS_O_RDWR, 0644, &file) != 0)
+        return false;
+    uint64_t end = 0;
+    uint64_t count = sizeof much;
+    while (count >= VM_BLOCK_BYTES) {
+        int64_t got = vmfs_file_pwrite(file, much, count, end);
+        end += got > 0 ? (uint64_t)got : 0;
+        count = got > 0 ? count : count / 2;
+    }
+    must(vmfs_file_close(file), "close");
+    return end > 0;
+}
+
+/* Where something must be written anew there is no room for, that is said, the region is no worse, and with
+ * room all is mended. */
+Test(repair, a_full_region_is_repaired_once_there_is_room)
+{
+    unsigned full = 0;
+    for (unsigned index = 0; index < damage_count; index++) {
+        struct copy copy;
+        struct vmfs_check_result result;
+        damages[index].make();
+        bool is_open = copy_make(&copy) == 0;
+        undo_all();
+        if (is_open && fill(&copy)) {
+            int err = vmfs_repair(copy.fs, NULL, NULL, &result);
+            cr_expect(err == 0 || err == -ENOSPC, "%s: repair returned %d", damages[index].name,
+                      err);
+            full += err == -ENOSPC;
+            if (err == -ENOSPC && vmfs_unlink(copy.fs, "/filling") == 0)
+                expect_mended(&copy, damages[index].name);
+        }
+        copy_free(&copy, is_open);
+    }
+    cr_expect(full > 0, "no repair of %u needed room", damage_count);
+}
+
 Test(repair, a_sound_region_stays_as_it_is)
 {
     struct copy copy;
