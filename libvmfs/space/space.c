@@ -233,15 +233,19 @@ static int take_large(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct v
         start = vm_region_bit(ctx->region, goal).group;
     for (;;) {
         uint64_t ready = atomic_load_explicit(&space->ready_seen, memory_order_acquire);
-        for (uint64_t probe = 0; probe < ready; probe++) {
+        bool is_ahead = start >= ready; /* the file goes on where no group is yet: none is searched */
+        for (uint64_t probe = 0; !is_ahead && probe < ready; probe++) {
             int result = claim_large(ctx, (start + probe) % ready, want, out);
             if (result)
                 return result;
         }
         int result = vm_group_init_next(ctx);
-        if (result <= 0)
+        if (result < 0 || (result == 0 && !is_ahead))
             return result;
-        start = ready;
+        if (result == 0)
+            start = 0;
+        else if (!is_ahead)
+            start = ready;
     }
 }
 
