@@ -228,6 +228,7 @@ static bool word_try(struct vm_ctx *ctx, struct vm_slot_word *slots, uint64_t ch
     }
     word_drop(ctx, slots);
     slots->is_valid = true;
+    slots->is_followed = false;
     slots->chunk = chunk;
     slots->word = word;
     slots->free = free_bits;
@@ -402,6 +403,47 @@ static int word_refill(struct vm_ctx *ctx, struct vm_slot_word *slots)
     drop_all_words(ctx, slots);
     int last_resort = search_chunks(ctx, slots, ctx->itable->chunk_max, 1);
     return last_resort ? last_resort : result;
+}
+
+/* Below this many free slots in a lane's word another word is made sure of. */
+#define SLOTS_AHEAD 8u
+
+/* A new group, the mark of a chunk's first use, the record of the chunk of inodes. */
+#define GROW_FENCES 3u
+
+static bool has_free_word(struct vm_ctx *ctx, uint64_t chunk)
+{
+    uint64_t block = atomic_load_explicit(&ctx->itable->chunks[chunk].block, memory_order_acquire);
+    uint64_t claimed =
+        atomic_load_explicit(&ctx->itable->chunks[chunk].claimed, memory_order_relaxed);
+    unsigned words = (unsigned)vm_div_up(ctx->itable->slots_per_chunk, 64);
+    for (unsigned word = 0; block && word < words; word++)
+        if (!(claimed >> word & 1) &&
+            vm_popcount64(word_bits(ctx, block * VM_BLOCK_BYTES, word)) >= WORD_FREE_MIN)
+            return true;
+    return false;
+}
+
+/* Under the word's lock. */
+static void grow_ahead(struct vm_ctx *ctx, struct vm_slot_word *slots)
+{
+    if (!slots->is_valid || slots->is_followed || vm_popcount64(slots->free) > SLOTS_AHEAD ||
+        !vm_tx_affords(ctx, GROW_FENCES))
+        return;
+    slots->is_followed = true;
+    uint64_t count = atomic_load_explicit(&ctx->itable->chunk_count, memory_order_acquire);
+    if (!is_roomy(ctx) && !has_free_word(ctx, count - 1) && vm_space_is_roomy(ctx))
+        (void)table_grow(ctx);
+}
+
+/* B1 */
+static void hook_ahead(struct vm_ctx *ctx)
+{
+    struct vm_slot_word *slots = &ctx->itable->words[ctx->tx->lane];
+    vm_space_ahead(ctx);
+    VM_OWN(vm_lock_take(&slots->lock, ctx->region->platform));
+    grow_ahead(ctx, slots);
+    vm_lock_release(&slots->lock, ctx->region->platform);
 }
 
 /* The id of the slot's next inode, or 0 if the slot is used up or cannot be trusted (T1). */
@@ -621,6 +663,7 @@ int vm_table_init(struct vm_ctx *ctx, struct vm_itable **out)
         return result;
     ctx->journal->hooks.settled_inode = hook_settled_inode;
     ctx->journal->hooks.flush_lazy = hook_flush_lazy;
+    ctx->journal->hooks.ahead = hook_ahead;
     bool has_orphans = vm_journal_totals(ctx->journal).orphans != 0;
     VM_OWN(atomic_store(&table->may_have_orphans, has_orphans));
     return count_chunks(ctx, table);

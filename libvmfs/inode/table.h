@@ -49,6 +49,7 @@ struct vm_chunk {
 struct vm_slot_word {
     _Alignas(64) struct vm_lock lock;
     bool is_valid;
+    bool is_followed; /* it has been looked after what comes behind it (B1) */
     uint64_t chunk;
     unsigned word;
     uint64_t free;
@@ -58,7 +59,7 @@ struct vm_itable {
     const struct vm_region *region;
     uint64_t slots_per_chunk;   /* usable ones */
     unsigned chunk_stride_log2; /* slots between the first slots of chunks */
-    uint64_t chunk_max; /* as many as the map and the region have room for */
+    uint64_t chunk_max;         /* as many as the map and the region have room for */
     _Atomic uint64_t chunk_count;
     _Atomic uint64_t cursor; /* chunk where free slots were found last */
     struct vm_chunk *chunks;

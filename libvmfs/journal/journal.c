@@ -117,7 +117,7 @@ struct vm_totals vm_journal_totals(const struct vm_journal *journal)
     return totals;
 }
 
-int vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
+void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
 {
     const struct vm_platform *platform = ctx->region->platform;
     struct vm_watermark line = {
@@ -127,7 +127,6 @@ int vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
     };
     vm_watermark_store(&ctx->io, 0, &line);
     vm_watermark_store(&ctx->io, 1, &line);
-    return vm_journal_fence(ctx);
 }
 
 /* Below every number whose homes are not all stored (H8). The counter is read before the marks. */

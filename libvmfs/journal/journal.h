@@ -59,6 +59,8 @@ struct vm_journal_hooks {
     /* Starts writing back some of what was stored without a record, for the checkpoint's fence: how
      * many lines, 0 if nothing is left. */
     uint64_t (*flush_lazy)(struct vm_ctx *ctx);
+    /* The lane is idle, its owner holds no other lock: what coming calls will need (B1). */
+    void (*ahead)(struct vm_ctx *ctx);
 };
 
 #define VM_DEDUPE_SLOTS 1024u
@@ -90,8 +92,9 @@ struct vm_journal {
 int vm_journal_init(struct vm_ctx *ctx, struct vm_journal *journal);
 void vm_journal_fini(struct vm_journal *journal);
 
-/* Writes both watermark copies of a region that is being formatted. */
-int vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free);
+/* Writes both watermark copies of a region that is being formatted: durable with the first fence behind it,
+ * before there is a superblock. */
+void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free);
 
 /* Applies what a crash left and begins a new era. With `may_replay` false a region that needs it is
  * refused. */

@@ -88,23 +88,40 @@ static void end_tx(struct vm_ctx *ctx, bool is_committed)
     tx_reset(tx);
 }
 
-/* Half a lane early, and by a call that had nothing else to do out of the ordinary: so no call pays for
- * a slice beside a split or a new group. The next one waits only if the lane is full. */
+bool vm_tx_affords(const struct vm_ctx *ctx, unsigned fences)
+{
+    return ctx->io.fences + fences <= VM_FENCES_AIM;
+}
+
+/* Half a lane early: so no call pays for a slice beside a split. The next one waits only if the lane is
+ * full. */
 static void checkpoint_ahead(struct vm_ctx *ctx, const struct vm_lane *lane)
 {
     const struct vm_journal *journal = ctx->journal;
-    bool is_supply = ctx->tx->lane < VM_LANES_SUPPLY;
-    if (is_supply || ctx->io.fences > 1 ||
+    if (!vm_tx_affords(ctx, 2) ||
         vm_lane_used(lane, journal->lane_bytes) <= journal->lane_bytes / 2)
         return;
     (void)vm_checkpoint(ctx, false); /* a failure poisons the journal: the next call meets it */
+}
+
+/* B1. What fails here is the business of the call that needs it. */
+static void work_ahead(struct vm_ctx *ctx, const struct vm_lane *lane)
+{
+    const struct vm_journal_hooks *hooks = &ctx->journal->hooks;
+    struct vm_err err = ctx->err;
+    if (ctx->tx->lane < VM_LANES_SUPPLY)
+        return;
+    checkpoint_ahead(ctx, lane);
+    if (hooks->ahead)
+        hooks->ahead(ctx);
+    ctx->err = err;
 }
 
 void vm_tx_end(struct vm_ctx *ctx)
 {
     struct vm_lane *lane = &ctx->journal->lanes[ctx->tx->lane];
     end_tx(ctx, false);
-    checkpoint_ahead(ctx, lane);
+    work_ahead(ctx, lane);
     ctx->tx = NULL;
     ctx->overlay = NULL;
     vm_lock_release(&lane->lock, ctx->region->platform);

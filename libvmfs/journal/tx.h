@@ -17,7 +17,11 @@
  *     poisons the journal.
  * H17 Between the number and the last home store nothing waits, allocates or takes a lock; every home
  *     was backed when its block was handed out.
- * H18 Every checksum lies in the same record as the bytes that it covers, under the same lock. */
+ * H18 Every checksum lies in the same record as the bytes that it covers, under the same lock.
+ * B1  A call that has fences to spare works ahead at its end, with its lane and no other lock held: a slice
+ *     of the checkpoint when its lane is half full, nodes and slots when they run low. So these do not
+ *     meet in one call, and a call of one record stays at VM_FENCES_AIM; but for the first ones of a
+ *     lane's life, when nobody has worked ahead, and in a region that is nearly full. */
 #ifndef VM_JOURNAL_TX_H
 #define VM_JOURNAL_TX_H
 
@@ -79,6 +83,10 @@ int vm_tx_renew(struct vm_ctx *ctx);
 
 /* Drops what is staged and goes on as vm_tx_renew(). */
 int vm_tx_restart(struct vm_ctx *ctx);
+
+/* May a call issue so many fences more for work ahead of need (B1)? */
+#define VM_FENCES_AIM 4u
+bool vm_tx_affords(const struct vm_ctx *ctx, unsigned fences);
 
 /* A step within a step: `sub` becomes a context of its own on a supply lane. The caller holds the
  * lock that serialises supply steps. vm_supply_end() adds what it cost to `ctx`. */

@@ -66,6 +66,14 @@ bool vm_pool_take(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_requ
     return true;
 }
 
+bool vm_pool_is_low(const struct vm_pool *pool, unsigned count)
+{
+    unsigned blocks = 0;
+    for (unsigned word = 0; word < VM_CHUNK_WORDS_FREE && blocks < count; word++)
+        blocks += vm_popcount64(pool->free[word]);
+    return blocks < count;
+}
+
 void vm_pool_drop(struct vm_ctx *ctx, struct vm_pool *pool)
 {
     if (pool->chunk == VM_CHUNK_NONE)

@@ -33,6 +33,9 @@ void vm_note_run(struct vm_ctx *ctx, uint64_t block, uint64_t count, uint32_t po
 bool vm_pool_take(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
                   struct vm_run *out);
 
+/* Has it fewer than `count` blocks? */
+bool vm_pool_is_low(const struct vm_pool *pool, unsigned count);
+
 void vm_pool_drop(struct vm_ctx *ctx, struct vm_pool *pool);
 
 /* Claims the first chunk from the pool's cursor on that has what is wanted: 1, 0 or a reason. */

@@ -268,6 +268,29 @@ int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t at_block, uint
     return take_some(ctx, request.is_long ? VM_POOL_LONG : VM_POOL_LITTLE, &request, out);
 }
 
+bool vm_space_is_roomy(const struct vm_ctx *ctx)
+{
+    return vm_journal_totals(ctx->journal).blocks_free > (int64_t)(ctx->region->blocks / 8);
+}
+
+/* Two leaves, and two nodes in place of an inner one. */
+#define NODES_AHEAD 4u
+
+/* A new group, and the mark of a chunk's first use. */
+#define REFILL_FENCES 2u
+
+void vm_space_ahead(struct vm_ctx *ctx)
+{
+    struct vm_pool *pool = own_pool(ctx, VM_POOL_NODES, NULL);
+    const struct vm_request nodes = {.least = NODES_AHEAD, .most = NODES_AHEAD};
+    VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
+    if (pool->chunk != VM_CHUNK_NONE && vm_pool_is_low(pool, NODES_AHEAD) &&
+        vm_tx_affords(ctx, REFILL_FENCES) && vm_space_is_roomy(ctx) &&
+        vm_pool_refill(ctx, pool, &nodes) <= 0)
+        vm_pool_drop(ctx, pool); /* not again at the end of each call */
+    vm_lock_release(&pool->lock, ctx->region->platform);
+}
+
 void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
 {
     vm_tx_blocks(ctx, block, count, false);

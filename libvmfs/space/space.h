@@ -51,6 +51,12 @@ static inline bool vm_space_owns(uint64_t base_epoch, uint64_t birth)
     return birth > base_epoch;
 }
 
+/* Is so much free that taking some ahead of need takes nothing from those who need it now? */
+bool vm_space_is_roomy(const struct vm_ctx *ctx);
+
+/* Refills the lane's pool for nodes if what it has may not do for the next split (B1). */
+void vm_space_ahead(struct vm_ctx *ctx);
+
 /* Allocates the volatile part and hooks it into the journal. */
 int vm_space_init(struct vm_ctx *ctx, struct vm_space **out);
 void vm_space_fini(struct vm_ctx *ctx, struct vm_space *space);
