@@ -411,14 +411,21 @@ static int word_refill(struct vm_ctx *ctx, struct vm_slot_word *slots)
 /* A new group, the mark of a chunk's first use, the record of the chunk of inodes. */
 #define GROW_FENCES 3u
 
-static bool has_free_word(struct vm_ctx *ctx, uint64_t chunk)
+/* Will the next refill find a word where it looks first? Slots that were freed in its own word since it
+ * claimed that count, too. */
+static bool has_free_word(struct vm_ctx *ctx, const struct vm_slot_word *slots)
 {
-    uint64_t block = atomic_load_explicit(&ctx->itable->chunks[chunk].block, memory_order_acquire);
-    uint64_t claimed =
-        atomic_load_explicit(&ctx->itable->chunks[chunk].claimed, memory_order_relaxed);
-    unsigned words = (unsigned)vm_div_up(ctx->itable->slots_per_chunk, 64);
+    const struct vm_itable *table = ctx->itable;
+    uint64_t count = atomic_load_explicit(&table->chunk_count, memory_order_acquire);
+    uint64_t chunk = atomic_load_explicit(&table->cursor, memory_order_relaxed) % count;
+    const struct vm_chunk *state = &table->chunks[chunk];
+    uint64_t block = atomic_load_explicit(&state->block, memory_order_acquire);
+    uint64_t taken = atomic_load_explicit(&state->claimed, memory_order_relaxed);
+    if (chunk == slots->chunk)
+        taken &= ~((uint64_t)1 << slots->word);
+    unsigned words = (unsigned)vm_div_up(table->slots_per_chunk, 64);
     for (unsigned word = 0; block && word < words; word++)
-        if (!(claimed >> word & 1) &&
+        if (!(taken >> word & 1) &&
             vm_popcount64(word_bits(ctx, block * VM_BLOCK_BYTES, word)) >= WORD_FREE_MIN)
             return true;
     return false;
@@ -431,8 +438,7 @@ static void grow_ahead(struct vm_ctx *ctx, struct vm_slot_word *slots)
         !vm_tx_affords(ctx, GROW_FENCES))
         return;
     slots->is_followed = true;
-    uint64_t count = atomic_load_explicit(&ctx->itable->chunk_count, memory_order_acquire);
-    if (!is_roomy(ctx) && !has_free_word(ctx, count - 1) && vm_space_is_roomy(ctx))
+    if (!is_roomy(ctx) && !has_free_word(ctx, slots) && vm_space_is_roomy(ctx))
         (void)table_grow(ctx);
 }
 

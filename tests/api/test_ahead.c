@@ -176,3 +176,18 @@ Test(ahead, only_with_fences_to_spare)
     cr_assert_neq(node_pool(own_lane())->chunk, chunk);
     fixture_close(&fixture);
 }
+
+/* A chunk of inodes is not added for slots that are taken and freed in turn. */
+Test(ahead, freed_slots_count)
+{
+    fixture_open(&fixture, "freed", 8 * REGION_MIB);
+    fs = fixture.fs;
+    create("", 0);
+    uint64_t chunks = fs->volume.itable->chunk_count;
+    for (unsigned round = 0; round < 500; round++) {
+        expect_ok(vmfs_unlink(fs, "/e-0"));
+        expect_ok(vmfs_mknod(fs, "/e-0", VMFS_S_IFREG | 0600, 0));
+    }
+    cr_assert_eq(fs->volume.itable->chunk_count, chunks);
+    fixture_close(&fixture);
+}
