@@ -67,10 +67,12 @@ static bool contains(const int errors[ENDINGS_MAX], int error)
     return false;
 }
 
-/* Any call that takes a path may end so, however seldom. */
+/* Any call that takes a path may end so, however seldom; a file of too many names is seldom open. */
 static bool is_of_paths(enum op_kind kind, int error)
 {
     static const int errors[ENDINGS_MAX] = {ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, ESTALE, EPERM};
+    if (kind == OP_FILE_LINK && error == EMLINK)
+        return true;
     return (!op_is_slot_kind(kind) || kind == OP_FILE_LINK) && contains(errors, error);
 }
 
