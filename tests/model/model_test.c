@@ -61,6 +61,7 @@ struct model_test {
     uint64_t library_seed;
     uint64_t lives;
     struct vmfs *fs;
+    struct region_log log; /* of `fs`, which writes to it as long as it is open */
     struct op_world library;
     struct op_world model;
     struct op_profile profile;
@@ -230,14 +231,13 @@ static bool verify_totals(struct model_test *test)
 static bool open_region(struct model_test *test)
 {
     char text[700];
-    struct region_log log;
     set_clock(test);
     world_set_random(seed_mix(test->library_seed, test->lives));
-    int err = region_open(test->region, 0, &log, &test->fs);
+    int err = region_open(test->region, 0, &test->log, &test->fs);
     test->library.fs = err == 0 ? test->fs : NULL;
     if (err == 0)
         return true;
-    snprintf(text, sizeof(text), "open returned %d: %s", err, log.text);
+    snprintf(text, sizeof(text), "open returned %d: %s", err, test->log.text);
     return fail(test, text);
 }
 
