@@ -15,12 +15,12 @@ enum wanted { WANT_ANY, WANT_FILE, WANT_DIR, WANT_LINK, WANT_NOT_DIR };
 
 /* Relative frequencies in a model that is half full. */
 static const unsigned weights[OP_KIND_COUNT] = {
-    [OP_MKDIR] = 5,        [OP_MKNOD] = 5,      [OP_OPEN] = 14,      [OP_TMPFILE] = 5,
+    [OP_MKDIR] = 5,        [OP_MKNOD] = 5,      [OP_OPEN] = 14,      [OP_TMPFILE] = 10,
     [OP_SYMLINK] = 4,      [OP_LINK] = 5,       [OP_UNLINK] = 9,     [OP_RMDIR] = 4,
     [OP_RENAME] = 14,      [OP_CHMOD] = 3,      [OP_CHOWN] = 3,      [OP_UTIMENS] = 3,
     [OP_TRUNCATE] = 4,     [OP_SETATTR] = 3,    [OP_SETFLAGS] = 3,   [OP_XATTR_SET] = 6,
     [OP_XATTR_REMOVE] = 3, [OP_WRITE] = 22,     [OP_WRITE_HERE] = 6, [OP_ALLOCATE] = 10,
-    [OP_COPY] = 4,         [OP_FTRUNCATE] = 4,  [OP_FSETATTR] = 2,   [OP_FILE_LINK] = 3,
+    [OP_COPY] = 4,         [OP_FTRUNCATE] = 4,  [OP_FSETATTR] = 2,   [OP_FILE_LINK] = 8,
     [OP_SYNC] = 1,         [OP_READ] = 8,       [OP_READ_HERE] = 4,  [OP_SEEK] = 6,
     [OP_FSTAT] = 3,        [OP_CLOSE] = 8,      [OP_STAT] = 6,       [OP_READLINK] = 2,
     [OP_XATTR_GET] = 4,    [OP_XATTR_LIST] = 2, [OP_DIR_OPEN] = 3,   [OP_DIR_READ] = 2,
@@ -340,12 +340,46 @@ static void draw_rename(struct generator *gen)
     draw_second_place(gen);
 }
 
+/* The file that most names of a directory are of, or any: what others bring there begins no new one. */
+static const struct model_entry *find_hub(const struct model_node *dir)
+{
+    const struct model_entry *any = NULL;
+    for (const struct model_entry *hub = dir->entries; hub != NULL; hub = hub->dir_next) {
+        if (model_type(hub->node) != VMFS_S_IFREG)
+            continue;
+        if (hub->node->nlink > dir->size / 2)
+            return hub;
+        if (any == NULL)
+            any = hub;
+    }
+    return any;
+}
+
+static const struct model_entry *find_big(const struct generator *gen)
+{
+    struct model *model = gen->world->model;
+    const struct model_entry *big = model_lookup(model, model->root, "big");
+    return big != NULL && model_is_dir(big->node) ? big : NULL;
+}
+
+/* In a session of many links mostly the file that has them, so that its handle is linked as well. */
+static bool pick_hub(struct generator *gen, char *path)
+{
+    if (!gen->profile->is_bulk_links || !seed_chance(gen->seed, 50))
+        return false;
+    const struct model_entry *big = find_big(gen);
+    const struct model_entry *hub = big != NULL ? find_hub(big->node) : NULL;
+    return hub != NULL && model_entry_path(hub, path);
+}
+
 static void draw_open(struct generator *gen)
 {
     struct op *op = gen->op;
     static const uint32_t modes[] = {VMFS_O_WRONLY, VMFS_O_RDONLY, VMFS_O_RDWR};
     uint64_t number = seed_below(gen->seed, 12);
     op->flags = modes[number < 2 ? number : 2];
+    if (pick_hub(gen, op->path))
+        return;
     bool is_new = seed_chance(gen->seed, 60);
     if (is_new) {
         op->flags |= VMFS_O_CREAT;
@@ -818,21 +852,6 @@ static enum op_kind draw_kind(struct generator *gen)
     return (enum op_kind)kind;
 }
 
-/* The file that most names of a directory are of, or any: what others bring there begins no new one. */
-static const struct model_entry *find_hub(const struct model_node *dir)
-{
-    const struct model_entry *any = NULL;
-    for (const struct model_entry *hub = dir->entries; hub != NULL; hub = hub->dir_next) {
-        if (model_type(hub->node) != VMFS_S_IFREG)
-            continue;
-        if (hub->node->nlink > dir->size / 2)
-            return hub;
-        if (any == NULL)
-            any = hub;
-    }
-    return any;
-}
-
 /* One of the many names of the one large directory. */
 static void draw_bulk(struct generator *gen)
 {
@@ -884,6 +903,13 @@ static void fit_kind(struct op *op, const struct op_world *world)
         op->kind = OP_DIR_OPEN;
 }
 
+/* Once the many links are refused there is time for others. */
+static unsigned bulk_percent(const struct generator *gen)
+{
+    const struct model_entry *big = gen->profile->is_bulk_links ? find_big(gen) : NULL;
+    return big != NULL && big->node->size >= VMFS_LINK_MAX ? 50 : 97;
+}
+
 void op_generate(struct op *op, const struct op_world *world, struct seed *seed,
                  const struct op_profile *profile)
 {
@@ -896,7 +922,7 @@ void op_generate(struct op *op, const struct op_world *world, struct seed *seed,
     fit_kind(op, world);
     op->mode = (uint32_t)seed_below(seed, 01000);
     op->pattern = seed_next(seed);
-    if (world->model->entry_count < profile->bulk_names && seed_chance(seed, 97)) {
+    if (world->model->entry_count < profile->bulk_names && seed_chance(seed, bulk_percent(&gen))) {
         draw_bulk(&gen);
         return;
     }
