@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 FIGURES = TOP / "docs" / "figures.md"
@@ -175,8 +176,25 @@ def crashes(runs):
         ["SIGKILL of four threads doing everything", "`kill_test --kills 40`", kill]])
 
 
+def model(runs):
+    seed = datetime.date.today().strftime("%Y%m%d")
+    start = time.monotonic()
+    lines = run([runs.build / "tests/model/model_test", "--long", "--seed", seed]).splitlines()
+    seconds = round(time.monotonic() - start)
+    heads = ("largest directory", "times without", "operations succeeded", "ops=")
+    results = [line for line in lines if any(head in line for head in heads)]
+    return model_table(seed, seconds, results)
+
+
+def model_table(seed, seconds, results):
+    rows = [["operations on library, model and tmpfs", results[2]], ["large directory", results[0]],
+            ["full region", results[1]], ["end", results[3] + f" ({seconds} s)"]]
+    return table([f"`model_test --long --seed {seed}`", "result"], rows)
+
+
 TABLES = {"machine": machine, "cost": cost, "targets": targets, "floors": floors, "opening": opening,
-          "threads": threads, "names": names, "space": space, "crashes": crashes}
+          "threads": threads, "names": names, "space": space, "model": model,
+          "crashes": crashes}
 
 
 def replace(text, name, body):
