@@ -50,7 +50,7 @@ static void mark_blocks(struct model_node *node, uint64_t start, uint64_t end,
     if (start >= end)
         return;
     extend_blocks(node, last);
-    memset(node->blocks + first, state, last - first);
+    memset(node->blocks + first, (int)state, last - first);
 }
 
 /* The part of the range that has a state, in whole blocks, becomes holes. */
