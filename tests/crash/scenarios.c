@@ -352,7 +352,7 @@ static int fragment(struct play *play)
 
 static int op_write_pieces(struct play *play)
 {
-    return put(play->fs, "/d1/c", 60000, 0, 32);
+    return put(play->fs, "/d1/c", 40000, 0, 32);
 }
 
 static int op_truncate_pieces(struct play *play)
