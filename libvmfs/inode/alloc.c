@@ -34,7 +34,7 @@ struct alloc {
 static int commit(struct alloc *alloc, bool is_last)
 {
     struct vm_ctx *ctx = alloc->ctx;
-    if (alloc->is_changed)
+    if (alloc->is_changed && is_last)
         vm_inode_touch(ctx, &alloc->inode);
     int result = alloc->is_changed ? vm_inode_store(ctx, &alloc->inode) : 0;
     ctx->is_window_kept = alloc->is_seen && !is_last;

@@ -104,9 +104,13 @@ int scenario_fill_leaf(struct vmfs *fs, bool is_split)
     return err;
 }
 
+/* No chunk is made ahead of need meanwhile (B1), or there would always be a next one. */
 int scenario_fill_inodes(struct vmfs *fs)
 {
     struct vmfs_statfs statfs;
+    struct vm_journal_hooks *hooks = &fs->volume.journal.hooks;
+    const struct vm_journal_hooks all = *hooks;
+    hooks->ahead = NULL;
     int err = vmfs_mkdir(fs, "/many", 0700);
     for (unsigned index = 0; err == 0; index++) {
         const struct vm_itable *table = fs->volume.itable;
@@ -118,6 +122,7 @@ int scenario_fill_inodes(struct vmfs *fs)
         snprintf(path, sizeof path, "/many/%u", index);
         err = make(fs, path);
     }
+    *hooks = all;
     return err;
 }
 
@@ -352,7 +357,7 @@ static int fragment(struct play *play)
 
 static int op_write_pieces(struct play *play)
 {
-    return put(play->fs, "/d1/c", 40000, 0, 32);
+    return put(play->fs, "/d1/c", 60000, 0, 32);
 }
 
 static int op_truncate_pieces(struct play *play)
