@@ -740,9 +740,20 @@ static void draw_link(struct generator *gen)
         op->flags = VMFS_FOLLOW;
 }
 
+/* A slot with the file that has as many links as it may, if there is one. */
+static void prefer_full_hub(struct generator *gen)
+{
+    for (unsigned slot = 0; gen->profile->is_bulk_links && slot < OP_SLOTS; slot++) {
+        const struct op_slot *open = &gen->world->slots[slot];
+        if (open->is_open && open->node->nlink >= VMFS_LINK_MAX)
+            gen->op->slot = slot;
+    }
+}
+
 static void draw_file_link(struct generator *gen)
 {
     struct op *op = gen->op;
+    prefer_full_hub(gen);
     pick_new(gen, op->path);
     draw_place(gen, &op->at, op->path, false);
     if (op->at.base == OP_BASE_NONE && op->path[0] == '\0')
