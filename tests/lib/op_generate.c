@@ -863,6 +863,29 @@ static enum op_kind draw_kind(struct generator *gen)
     return (enum op_kind)kind;
 }
 
+/* Now and then the file of too many names is opened, or linked by a handle: it is refused there, too. */
+static bool draw_full_hub(struct generator *gen, const struct model_entry *hub)
+{
+    struct op *op = gen->op;
+    const struct op_slot *slots = gen->world->slots;
+    if (!seed_chance(gen->seed, 10))
+        return false;
+    for (op->slot = 0; op->slot < OP_SLOTS; op->slot++)
+        if (slots[op->slot].is_open && slots[op->slot].node == hub->node) {
+            op->kind = OP_FILE_LINK;
+            return true;
+        }
+    for (op->slot = 0; op->slot < OP_SLOTS; op->slot++)
+        if (!slots[op->slot].is_open) {
+            op->kind = OP_OPEN;
+            op->flags = VMFS_O_RDONLY;
+            snprintf(op->path, sizeof(op->path), "/big/%s", hub->name);
+            return true;
+        }
+    op->slot = 0;
+    return false;
+}
+
 /* One of the many names of the one large directory. */
 static void draw_bulk(struct generator *gen)
 {
@@ -891,6 +914,8 @@ static void draw_bulk(struct generator *gen)
         snprintf(op->path, sizeof(op->path), "/big/%s", hub->name);
         return;
     }
+    if (hub->node->nlink >= VMFS_LINK_MAX && draw_full_hub(gen, hub))
+        return;
     op->kind = OP_LINK;
     memcpy(op->other, name, sizeof(name));
     snprintf(op->path, sizeof(op->path), "/big/%s", hub->name);
