@@ -38,7 +38,7 @@ struct vmfs {
     uint32_t owner_gid;
     bool is_read_only;
     bool leaves_atime; /* reading leaves access times: for those who look on */
-    bool is_peek; /* VMFS_PEEK: another process may be storing */
+    bool is_peek;      /* VMFS_PEEK: another process may be storing */
     _Atomic bool is_damaged;
     uint32_t durability;
     _Atomic uint32_t thread_count; /* slots ever claimed */

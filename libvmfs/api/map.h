@@ -6,8 +6,9 @@
 
 /* What vm_map_open() has found out about a file. */
 struct vm_backing {
-    const char *created; /* its path if it was made, to be removed again if the open fails; or null */
-    bool is_zeroed;      /* the bytes are known to read as zero */
+    const char
+        *created;   /* its path if it was made, to be removed again if the open fails; or null */
+    bool is_zeroed; /* the bytes are known to read as zero */
 };
 
 /* Opens and maps what the options say into fs->fd, map, map_bytes and is_page_cache. 0 or a negative

@@ -233,7 +233,8 @@ static int take_large(struct vm_ctx *ctx, uint64_t goal, uint64_t want, struct v
         start = vm_region_bit(ctx->region, goal).group;
     for (;;) {
         uint64_t ready = atomic_load_explicit(&space->ready_seen, memory_order_acquire);
-        bool is_ahead = start >= ready; /* the file goes on where no group is yet: none is searched */
+        /* The file goes on where no group is yet: none is searched. */
+        bool is_ahead = start >= ready;
         for (uint64_t probe = 0; !is_ahead && probe < ready; probe++) {
             int result = claim_large(ctx, (start + probe) % ready, want, out);
             if (result)

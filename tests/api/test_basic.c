@@ -73,7 +73,8 @@ Test(basic, the_root)
     struct vmfs_stat stat = fixture_stat(&fixture, "/");
     cr_assert((stat.mode & VMFS_S_IFMT) == VMFS_S_IFDIR);
     cr_assert(stat.nlink == 2 && stat.size == 0);
-    cr_assert(stat.btime_ns > 0 && stat.atime_ns == stat.btime_ns && stat.mtime_ns == stat.btime_ns);
+    cr_assert(stat.btime_ns > 0 && stat.atime_ns == stat.btime_ns &&
+              stat.mtime_ns == stat.btime_ns);
     struct vmfs_stat same = fixture_stat(&fixture, "/..");
     cr_assert(same.ino == stat.ino);
     expect_ok(vmfs_mkdir(fs, "relative", 0755));
