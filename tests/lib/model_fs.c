@@ -212,15 +212,12 @@ void model_destroy(struct model *model)
 {
     while (model->entry_count > 0) {
         struct model_entry *entry = model->entries[model->entry_count - 1];
+        while (model_is_dir(entry->node) && entry->node->entries != NULL)
+            entry = entry->node->entries;
         struct model_node *node = entry->node;
-        bool is_dir = model_is_dir(node);
         model_remove_entry(model, entry);
-        node->nlink = is_dir ? 0 : node->nlink - 1;
+        node->nlink = model_is_dir(node) ? 0 : node->nlink - 1;
         node->open_count = 0;
-        if (is_dir && node->entries != NULL) {
-            node->nlink = 1;
-            continue;
-        }
         release_node(node);
     }
     model_node_clear(model->root);
