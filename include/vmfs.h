@@ -799,7 +799,8 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
  * inode and names that lead to nothing are cut off; what is sound in a damaged map is kept; what lives
  * without a name gets one in /lost+found. Whatever is done is told, as a problem with `is_mended`; what
  * cannot be kept is never cut off silently. *out is what is left: no problems, where all could be
- * mended. A crash inside leaves a region that can be repaired again.
+ * mended. Each change is a step of its own, so that a region in which it was cut short can be repaired
+ * again; this was tried by killing it, not yet by power cuts.
  * A region so damaged that it cannot be opened cannot be repaired.
  * Exclusive, and without open files or directories on the handle. A handle that damage had made
  * read-only can be written to again once nothing is wrong.
