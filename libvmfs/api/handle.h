@@ -31,6 +31,7 @@ struct vmfs {
     struct vm_volume volume;
     struct vm_platform platform;
     const struct vm_persist_ops *ops;
+    void *ops_arg;
     const char *backend; /* what a writer's ops are called here */
     vmfs_log_fn log;
     void *log_arg;
@@ -45,13 +46,15 @@ struct vmfs {
     struct vmfs_counters open_cost;
     const uint32_t *fork_guard; /* a page that reads as zero in a forked child */
     struct vm_thread_slot *slots;
-    uint8_t *map; /* the region's bytes */
+    uint8_t *map;    /* the region's bytes */
+    uint8_t *stores; /* the same where they are stored to; differs from `map` on a stage only */
     uint64_t map_bytes;
     uint64_t file_offset;   /* of the region in the file */
     int map_flags;          /* of the mapping, but MAP_FIXED */
     int map_protection;     /* the same, PROT_... */
     int fd;                 /* -1: memory of the caller */
     bool is_page_cache;     /* msync is what reaches the medium */
+    bool is_staged;         /* vm_stage_attach(): the system is left alone */
     struct vm_guard *guard; /* null: SIGBUS is the caller's matter */
 };
 

@@ -249,6 +249,7 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
     if (end < span)
         munmap(reserved + end, span - end);
     fs->map = map;
+    fs->stores = map;
     return 0;
 }
 

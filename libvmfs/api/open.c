@@ -9,6 +9,7 @@
 #include "api/guard.h"
 #include "api/map.h"
 #include "api/platform.h"
+#include "api/stage.h"
 
 /* The caller's options with defaults behind the size that it was compiled with. */
 static bool options_load(const struct vmfs_options *options, struct vmfs_options *out)
@@ -30,20 +31,31 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
 
 static void handle_free(struct vmfs *fs)
 {
-    if (fs->fork_guard)
+    if (fs->fork_guard && !fs->is_staged)
         vm_fork_guard_destroy(fs->fork_guard);
     if (fs->slots)
         fs->platform.free(fs->platform.arg, fs->slots, VM_THREAD_SLOTS * sizeof *fs->slots);
     free(fs);
 }
 
-static struct vmfs *handle_new(const struct vmfs_options *options)
+/* On a stage nobody forks. */
+static const uint32_t *guard_of_stage(void)
+{
+    static const uint32_t guard = 1;
+    return &guard;
+}
+
+static struct vmfs *handle_new(const struct vmfs_options *options, const struct vm_stage *stage)
 {
     struct vmfs *fs = aligned_alloc(64, (sizeof *fs + 63) / 64 * 64);
     if (!fs)
         return NULL;
     memset(fs, 0, sizeof *fs);
-    vm_platform_init(fs);
+    fs->is_staged = stage;
+    if (stage)
+        fs->platform = stage->platform;
+    else
+        vm_platform_init(fs);
     fs->volume.region.platform = &fs->platform;
     fs->fd = -1;
     fs->log = options->log;
@@ -52,7 +64,7 @@ static struct vmfs *handle_new(const struct vmfs_options *options)
     fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
     fs->is_read_only = options->flags & VMFS_RDONLY;
     fs->is_peek = options->flags & VMFS_PEEK;
-    fs->fork_guard = vm_fork_guard_create();
+    fs->fork_guard = stage ? guard_of_stage() : vm_fork_guard_create();
     fs->slots = fs->platform.alloc(fs->platform.arg, VM_THREAD_SLOTS * sizeof *fs->slots);
     if (fs->fork_guard && fs->slots)
         return fs;
@@ -86,7 +98,8 @@ static int64_t attach_steps(struct vmfs *fs, struct vm_ctx *ctx, bool is_format,
         reason = vm_volume_probe(&fs->volume, ctx, fs->map, fs->map_bytes, fs->is_read_only);
     if (reason)
         return vm_errno(reason);
-    int64_t result = fs->is_read_only ? 0 : vm_owner_claim(fs, ctx);
+    bool is_owner = !fs->is_read_only && !fs->is_staged;
+    int64_t result = is_owner ? vm_owner_claim(fs, ctx) : 0;
     if (result)
         return result;
     if (is_format)
@@ -95,7 +108,7 @@ static int64_t attach_steps(struct vmfs *fs, struct vm_ctx *ctx, bool is_format,
         reason = vm_volume_watch(&fs->volume, ctx);
     else
         reason = vm_volume_attach(&fs->volume, ctx, !fs->is_read_only || fs->fd >= 0);
-    if (reason && !fs->is_read_only)
+    if (reason && is_owner)
         vm_owner_release(fs, ctx);
     return vm_errno(reason);
 }
@@ -107,7 +120,7 @@ static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx,
     int64_t result = attach_steps(fs, ctx, options->flags & VMFS_CREATE, is_zeroed);
     if (result)
         return result;
-    if (!fs->is_read_only)
+    if (!fs->is_read_only && !fs->is_staged)
         populate_lanes(fs);
     fs->open_cost = (struct vmfs_counters){.ops = 1,
                                            .fences = ctx->io.fences,
@@ -145,7 +158,7 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
     struct vmfs_options opts;
     if (!path || !out || !options_load(options, &opts) || (opts.flags & VMFS_ZEROED))
         return (int)vm_bad_argument();
-    struct vmfs *fs = handle_new(&opts);
+    struct vmfs *fs = handle_new(&opts, NULL);
     if (!fs)
         return -ENOMEM;
     struct vm_err err = {.log = opts.log, .log_arg = opts.log_arg};
@@ -154,8 +167,9 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
     return (int)finish_open(fs, result, &opts, backing, out);
 }
 
-static int64_t attach_memory(struct vmfs *fs, void *address, size_t length,
-                             const struct vmfs_options *options)
+/* Where the memory may be put to use: sets map and map_bytes. */
+static int64_t check_memory(struct vmfs *fs, void *address, size_t length,
+                            const struct vmfs_options *options)
 {
     struct vm_err err = {.log = fs->log, .log_arg = fs->log_arg};
     uint64_t bytes = options->region_bytes ? options->region_bytes : length;
@@ -163,7 +177,18 @@ static int64_t attach_memory(struct vmfs *fs, void *address, size_t length,
         bytes % VM_BLOCK_BYTES || bytes < VMFS_REGION_MIN)
         return vm_errno(vm_raise(&err, VMFS_R_MEMORY_SIZE, length));
     fs->map = address;
+    fs->stores = address;
     fs->map_bytes = options->flags & VMFS_CREATE ? bytes : length;
+    return 0;
+}
+
+static int64_t attach_memory(struct vmfs *fs, void *address, size_t length,
+                             const struct vmfs_options *options)
+{
+    struct vm_err err = {.log = fs->log, .log_arg = fs->log_arg};
+    int64_t result = check_memory(fs, address, length, options);
+    if (result)
+        return result;
     bool is_pmem = pmem_is_pmem(address, length);
     uint32_t level = options->durability;
     if (level == VMFS_DURABILITY_AUTO)
@@ -186,20 +211,49 @@ static int64_t check_overwrite(struct vmfs *fs, const struct vmfs_options *optio
     return vm_errno(vm_raise(&err, VMFS_R_MEMORY_FORMATTED, 0));
 }
 
+static bool attach_options_load(const struct vmfs_options *options, struct vmfs_options *out)
+{
+    return options_load(options, out) && !out->offset_bytes && !out->length_bytes &&
+           !(out->flags & (VMFS_GUARD | VMFS_PEEK));
+}
+
+static int finish_attach(struct vmfs *fs, int64_t result, const struct vmfs_options *options,
+                         struct vmfs **out)
+{
+    if (result == 0)
+        result = check_overwrite(fs, options);
+    const struct vm_backing backing = {.is_zeroed = options->flags & VMFS_ZEROED};
+    return (int)finish_open(fs, result, options, backing, out);
+}
+
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options, struct vmfs **out)
 {
     struct vmfs_options opts;
-    if (!address || !out || !options_load(options, &opts) || opts.offset_bytes ||
-        opts.length_bytes || (opts.flags & (VMFS_GUARD | VMFS_PEEK)))
+    if (!address || !out || !attach_options_load(options, &opts))
         return (int)vm_bad_argument();
-    struct vmfs *fs = handle_new(&opts);
+    struct vmfs *fs = handle_new(&opts, NULL);
     if (!fs)
         return -ENOMEM;
     int64_t result = attach_memory(fs, address, length, &opts);
-    if (result == 0)
-        result = check_overwrite(fs, &opts);
-    const struct vm_backing backing = {.is_zeroed = opts.flags & VMFS_ZEROED};
-    return (int)finish_open(fs, result, &opts, backing, out);
+    return finish_attach(fs, result, &opts, out);
+}
+
+int vm_stage_attach(const struct vm_stage *stage, const struct vmfs_options *options,
+                    struct vmfs **out)
+{
+    struct vmfs_options opts;
+    if (!attach_options_load(options, &opts))
+        return (int)vm_bad_argument();
+    struct vmfs *fs = handle_new(&opts, stage);
+    if (!fs)
+        return -ENOMEM;
+    int64_t result = check_memory(fs, (void *)(uintptr_t)stage->loads, (size_t)stage->bytes, &opts);
+    fs->stores = stage->stores;
+    fs->ops = stage->ops;
+    fs->ops_arg = stage->ops_arg;
+    fs->backend = stage->ops->name;
+    fs->durability = VMFS_DURABILITY_POWER;
+    return finish_attach(fs, result, &opts, out);
 }
 
 static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
@@ -209,7 +263,8 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
     int64_t result = 0;
     if (!atomic_load(&fs->is_damaged))
         result = vm_errno(vm_volume_settle(ctx));
-    vm_owner_release(fs, ctx);
+    if (!fs->is_staged)
+        vm_owner_release(fs, ctx);
     return result;
 }
 

@@ -7,18 +7,12 @@
 #include <sys/mman.h>
 
 #include "api/handle.h"
-#include "api/map.h"
-#include "api/platform.h"
 #include "base/hash.h"
 #include "seed.h"
 #include "space/group.h"
 
 #define LARGE_BYTES ((size_t)256 << 10)
 #define POOL_SLOTS  16u
-
-void __wrap_vm_platform_init(struct vmfs *fs);
-int64_t __wrap_vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx);
-void __wrap_vm_owner_release(struct vmfs *fs, struct vm_ctx *ctx);
 
 /* ---- the platform ---- */
 
@@ -43,7 +37,7 @@ static void *world_alloc(void *arg, size_t len_bytes)
         if (pool[slot].memory && pool[slot].len_bytes == len_bytes) {
             void *memory = pool[slot].memory;
             pool[slot].memory = NULL;
-            return memory;
+            return memset(memory, 0, len_bytes);
         }
     return medium_pages(len_bytes);
 }
@@ -57,7 +51,6 @@ static void world_free(void *arg, void *memory, size_t len_bytes)
     }
     for (unsigned slot = 0; slot < POOL_SLOTS; slot++)
         if (!pool[slot].memory) {
-            madvise(memory, len_bytes, MADV_DONTNEED);
             pool[slot].memory = memory;
             pool[slot].len_bytes = len_bytes;
             return;
@@ -88,21 +81,20 @@ static void world_yield(void *arg)
 
 static int64_t world_now(void *arg)
 {
-    (void)arg;
-    return medium_current()->now_ns;
+    const struct medium *medium = arg;
+    return medium->now_ns;
 }
 
 static uint64_t world_random(void *arg)
 {
-    (void)arg;
-    struct medium *medium = medium_current();
+    struct medium *medium = arg;
     return seed_mix(medium->random_seed, ++medium->random_count);
 }
 
 static uintptr_t world_hint(void *arg)
 {
-    (void)arg;
-    return medium_current()->thread + 1;
+    const struct medium *medium = arg;
+    return medium->thread + 1;
 }
 
 static int world_back(void *arg, uint64_t offset, uint64_t len_bytes)
@@ -119,10 +111,14 @@ void world_watch_backing(world_back_fn watch, void *arg)
     back_arg = arg;
 }
 
-void __wrap_vm_platform_init(struct vmfs *fs)
+int world_attach(struct medium *medium, uint32_t flags, struct vmfs **out)
 {
-    fs->platform = (struct vm_platform){
-        .arg = fs,
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.flags = flags;
+    options.owner_uid = 7;
+    options.owner_gid = 8;
+    medium->stage.platform = (struct vm_platform){
+        .arg = medium,
         .alloc = world_alloc,
         .free = world_free,
         .wait = world_wait,
@@ -133,29 +129,7 @@ void __wrap_vm_platform_init(struct vmfs *fs)
         .hint = world_hint,
         .back = world_back,
     };
-}
-
-/* A crash leaves the owner line of a process that is dead; this one lives on. */
-int64_t __wrap_vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx)
-{
-    (void)fs;
-    (void)ctx;
-    return 0;
-}
-
-void __wrap_vm_owner_release(struct vmfs *fs, struct vm_ctx *ctx)
-{
-    (void)fs;
-    (void)ctx;
-}
-
-int world_attach(struct medium *medium, uint32_t flags, struct vmfs **out)
-{
-    struct vmfs_options options = VMFS_OPTIONS_INIT;
-    options.flags = flags;
-    options.owner_uid = 7;
-    options.owner_gid = 8;
-    return vmfs_attach(medium->memory, medium->bytes, &options, out);
+    return vm_stage_attach(&medium->stage, &options, out);
 }
 
 /* ---- looking ---- */

@@ -9,13 +9,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "recorder.h"
+#include "engine/medium.h"
 #include "vmfs.h"
 
 #define WORLD_DIRS_MAX   12u
 #define WORLD_TARGET_MAX (1u << 17)
 
-/* Attaches the medium in use. */
+/* Attaches what is on the medium. */
 int world_attach(struct medium *medium, uint32_t flags, struct vmfs **out);
 
 /* What is visible: one digest of everything, and the content of one file apart from it. */

@@ -47,7 +47,6 @@ static void attach(uint32_t flags)
 static void start(void)
 {
     medium_init(&medium, REGION_BYTES);
-    medium_use(&medium);
     medium.now_ns = 1000;
     attach(VMFS_CREATE);
     struct vm_bit bit = vm_region_bit(&fs->volume.region, HOME_BLOCK);
@@ -397,7 +396,7 @@ static void tear_mending(unsigned block)
     set_word(LANE_A, HOME_X, 2);
     set_word(LANE_B, HOME_Y, 3);
     crash(NULL);
-    memset(medium.memory + block * 4096 + 100, 0xff, 8);
+    memset(medium.stores + block * 4096 + 100, 0xff, 8);
     memcpy(medium.durable, medium.memory, REGION_BYTES);
     medium.before_fence = tear;
     attach(0);
@@ -423,7 +422,7 @@ Test(journal, h15_place)
     start();
     set_word(LANE_A, HOME_X, 1);
     crash(NULL);
-    memcpy(medium.memory + lane_offset(LANE_B), medium.memory + lane_offset(LANE_A), 128);
+    memcpy(medium.stores + lane_offset(LANE_B), medium.memory + lane_offset(LANE_A), 128);
     attach(0);
     cr_expect_eq(get_word(HOME_X), 1);
 }
@@ -442,7 +441,7 @@ Test(journal, h15_target)
                      atomic_load(&journal->watermark), &totals);
     vm_record_seal(bytes, lane_offset(LANE_A));
     crash(NULL);
-    memcpy(medium.memory + lane_offset(LANE_A), bytes, writer.used);
+    memcpy(medium.stores + lane_offset(LANE_A), bytes, writer.used);
     cr_expect_eq(world_attach(&medium, 0, &fs), -EUCLEAN);
 }
 
@@ -519,7 +518,6 @@ Test(journal, h17_use)
     static const uint8_t bytes[9000];
     world_watch_backing(note_backed, NULL);
     medium_init(&medium, REGION_BYTES);
-    medium_use(&medium);
     medium.at_store = check_backed;
     attach(VMFS_CREATE);
     struct vmfs_file *file;

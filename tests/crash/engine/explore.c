@@ -4,20 +4,19 @@
  * the same for crashes in the recovery of a state. So a state costs what it changes, not a copy. */
 #include "explore.h"
 
-#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "seed.h"
 
-#define SEEN_SLOTS      ((uint64_t)1 << 18)
-#define STRAY_INTERVAL  256u
-#define REPORTS_MAX     20u
-#define JUDGE_NOW_NS    ((int64_t)4000000000000000000)
-#define USE_UP_INTERVAL 4u
-#define HANG_SECONDS    20u
+#define SEEN_SLOTS     ((uint64_t)1 << 18)
+#define STRAY_INTERVAL 256u
+#define REPORTS_MAX    20u
+#define JUDGE_NOW_NS   ((int64_t)4000000000000000000)
+#define HANG_SECONDS   20u
 
 void explore_init(struct explorer *explorer, uint64_t bytes)
 {
@@ -28,9 +27,8 @@ void explore_init(struct explorer *explorer, uint64_t bytes)
     explorer->inner.is_tracking = false;
     states_init(&explorer->states, explorer->work.unit_room);
     states_init(&explorer->inner_states, explorer->work.unit_room);
-    explorer->dump = calloc(1, sizeof *explorer->dump);
     explorer->seen = calloc(SEEN_SLOTS, sizeof *explorer->seen);
-    if (!explorer->dump || !explorer->seen)
+    if (!explorer->seen)
         abort();
 }
 
@@ -40,31 +38,31 @@ void explore_fini(struct explorer *explorer)
     medium_fini(&explorer->inner);
     states_fini(&explorer->states);
     states_fini(&explorer->inner_states);
-    free(explorer->dump);
     free(explorer->seen);
 }
 
-void explore_start(struct explorer *explorer, struct medium *live, const char *label)
+void explore_start(struct explorer *explorer, struct medium *live, const char *label,
+                   const struct judge *judge)
 {
     explorer->label = label;
+    explorer->judge = judge;
     explorer->point = 0;
     explorer->seen_count = 0;
     memset(explorer->seen, 0, SEEN_SLOTS * sizeof *explorer->seen);
     medium_load(&explorer->work, live->durable);
     medium_load(&explorer->inner, live->durable);
-    live->mirrors[0] = explorer->work.memory;
+    live->mirrors[0] = explorer->work.stores;
     live->mirrors[1] = explorer->work.durable;
-    live->mirrors[2] = explorer->inner.memory;
+    live->mirrors[2] = explorer->inner.stores;
     live->mirror_count = 3;
-    explorer->work.mirrors[0] = explorer->inner.memory;
+    explorer->work.mirrors[0] = explorer->inner.stores;
     explorer->work.mirror_count = 1;
 }
 
 /* Has this image been judged under the same rules? Remembers it. */
 static bool is_seen(struct explorer *explorer, uint64_t image)
 {
-    uint64_t rules = explorer->allowed * 2 + explorer->is_exact;
-    uint64_t key = seed_mix(image, rules) | 1;
+    uint64_t key = seed_mix(image, explorer->judge->rules(explorer->judge->arg)) | 1;
     uint64_t slot = key % SEEN_SLOTS;
     while (explorer->seen[slot]) {
         if (explorer->seen[slot] == key)
@@ -78,78 +76,7 @@ static bool is_seen(struct explorer *explorer, uint64_t image)
     return false;
 }
 
-/* ---- the oracle ---- */
-
-static uint64_t word_at(const struct dump *dump, uint64_t at, uint64_t end)
-{
-    uint64_t value = 0;
-    uint64_t stop = dump->target_bytes < end ? dump->target_bytes : end;
-    if (at < stop)
-        memcpy(&value, dump->content + at, stop - at < 8 ? stop - at : 8);
-    return value;
-}
-
-/* Each aligned 8 bytes as one of the allowed dumps has them, zero behind its end. */
-static bool words_are_allowed(const struct explorer *explorer, const struct dump *dump)
-{
-    for (uint64_t at = 0; at < dump->target_bytes; at += 8) {
-        uint64_t end = dump->target_bytes;
-        uint64_t value = word_at(dump, at, end);
-        bool is_known = false;
-        for (unsigned index = 0; index < EXPLORE_DUMPS; index++)
-            is_known = is_known ||
-                       ((explorer->allowed >> index & 1) && explorer->dumps[index]->has_target &&
-                        word_at(explorer->dumps[index], at, end) == value);
-        if (!is_known)
-            return false;
-    }
-    return true;
-}
-
-static bool is_same_target(const struct dump *dump, const struct dump *other)
-{
-    return dump->has_target == other->has_target && dump->target_bytes == other->target_bytes &&
-           memcmp(dump->content, other->content, dump->has_target ? dump->target_bytes : 0) == 0;
-}
-
-static const char *compare_dump(const struct explorer *explorer, const struct dump *dump)
-{
-    const char *reason = "the tree is neither the one before nor the one after";
-    if (dump->error)
-        return "reading the tree fails";
-    for (unsigned index = 0; index < EXPLORE_DUMPS; index++) {
-        const struct dump *allowed = explorer->dumps[index];
-        if (!(explorer->allowed >> index & 1) || dump->digest != allowed->digest)
-            continue;
-        if (is_same_target(dump, allowed))
-            return NULL;
-        reason = "a word of the file is neither old nor new";
-        bool is_torn_right = dump->has_target && dump->target_bytes == allowed->target_bytes &&
-                             words_are_allowed(explorer, dump);
-        if (!explorer->is_exact && is_torn_right)
-            return NULL;
-    }
-    return reason;
-}
-
-static const char *judge_attached(struct explorer *explorer, struct vmfs *fs)
-{
-    struct dump *dump = explorer->dump;
-    FILE *out = explorer->replay ? stderr : NULL;
-    if (!world_is_sound(fs, out))
-        return "vmfs_check finds problems";
-    dump->target = explorer->dumps[0]->target;
-    dump->out = out;
-    world_dump(fs, dump);
-    if (out && dump->error)
-        fprintf(out, "    error %d at %s\n", dump->error, dump->error_path);
-    const char *reason = compare_dump(explorer, dump);
-    if (explorer->is_full)
-        dump->dir_count = 0;
-    if (!reason && (explorer->replay || explorer->state_count % USE_UP_INTERVAL == 0))
-        reason = world_use_up(fs, dump, explorer->empty_blocks);
-    return reason;
-}
+/* ---- one state ---- */
 
 static const struct explorer *alarmed;
 
@@ -181,35 +108,27 @@ static void watch_signals(const struct explorer *explorer)
         signal(signals[index], end_with_token);
 }
 
-/* Attaches `medium` and asks everything of it; stores that recovery makes are recorded if the
- * medium is tracking. */
-static const char *judge(struct explorer *explorer, struct medium *medium, uint64_t image)
+/* Recovers what is on `medium` and asks everything of it; stores that recovery makes are recorded if
+ * the medium is tracking. */
+static const char *judge_image(struct explorer *explorer, struct medium *medium, uint64_t image)
 {
-    struct medium *before = medium_use(medium);
+    const struct judge *judge = explorer->judge;
+    FILE *details = explorer->replay ? stderr : NULL;
     medium->thread = 0;
     medium->random_seed = image;
     medium->random_count = 0;
     medium->now_ns = JUDGE_NOW_NS;
-    struct vmfs *fs;
-    int err = world_attach(medium, 0, &fs);
+    struct vmfs *fs = NULL;
+    int err = judge->recover(judge->arg, medium, &fs);
     medium->is_tracking = false;
-    const char *reason = NULL;
-    bool is_unformatted =
-        explorer->is_format && !explorer->is_exact && (err == -EMEDIUMTYPE || err == -EUCLEAN);
-    if (explorer->replay)
-        fprintf(stderr, "    attach: %d\n", err);
-    if (err && !is_unformatted)
-        reason = "attach fails";
-    if (err == 0) {
-        reason = judge_attached(explorer, fs);
-        if (vmfs_close(fs) && !reason)
-            reason = "close fails";
-    }
-    medium_use(before);
-    return reason;
+    if (details)
+        fprintf(details, "    recovery: %d\n", err);
+    if (err)
+        return judge->excuses && judge->excuses(judge->arg, err) ? NULL : "recovery fails";
+    return judge->examine(judge->arg, fs, details);
 }
 
-static void report(struct explorer *explorer, const char *reason)
+void explore_report(struct explorer *explorer, const char *reason)
 {
     if (!reason)
         return;
@@ -246,7 +165,7 @@ static void try_inner(struct explorer *explorer, const struct medium *work, enum
             image ^= medium_put(inner, work->units[at].word, work->units[at].value);
     if (!is_seen(explorer, image) || explorer->replay) {
         explorer->state_count++;
-        report(explorer, judge(explorer, inner, image));
+        explore_report(explorer, judge_image(explorer, inner, image));
     }
     medium_restore(inner, work->durable);
 }
@@ -276,7 +195,7 @@ static void explore_recovery(struct medium *work, void *arg)
 static void put_durable(struct explorer *explorer, const struct unit *unit)
 {
     memcpy(explorer->work.durable + (uint64_t)unit->word * 8, &unit->value, 8);
-    memcpy(explorer->inner.memory + (uint64_t)unit->word * 8, &unit->value, 8);
+    memcpy(explorer->inner.stores + (uint64_t)unit->word * 8, &unit->value, 8);
 }
 
 static void take_back(struct explorer *explorer, const struct medium *live, bool is_nested)
@@ -285,14 +204,14 @@ static void take_back(struct explorer *explorer, const struct medium *live, bool
     for (uint64_t index = 0; is_nested && index < work->dirty_count; index++) {
         uint64_t at = (uint64_t)work->dirty_lines[index] * MEDIUM_LINE_BYTES;
         memcpy(work->durable + at, live->durable + at, MEDIUM_LINE_BYTES);
-        memcpy(explorer->inner.memory + at, live->durable + at, MEDIUM_LINE_BYTES);
+        memcpy(explorer->inner.stores + at, live->durable + at, MEDIUM_LINE_BYTES);
     }
     work->unit_count = 0;
     work->durable_hash = 0;
     medium_restore(work, live->durable);
     if (explorer->state_count % STRAY_INTERVAL == 0 &&
         memcmp(work->memory, live->durable, work->bytes) != 0)
-        report(explorer, "a store went past the persist layer");
+        explore_report(explorer, "a store went past the persist layer");
 }
 
 static void try_state(struct explorer *explorer, const struct medium *live, enum state_kind kind,
@@ -315,7 +234,7 @@ static void try_state(struct explorer *explorer, const struct medium *live, enum
                 put_durable(explorer, &live->units[at]);
         }
     if (kind == STATE_FULL && memcmp(work->memory, live->memory, work->bytes) != 0)
-        report(explorer, "a store of the operation went past the persist layer");
+        explore_report(explorer, "a store of the operation went past the persist layer");
     if (!is_seen(explorer, image) || replay) {
         explorer->state_count++;
         alarm(HANG_SECONDS);
@@ -323,10 +242,10 @@ static void try_state(struct explorer *explorer, const struct medium *live, enum
         work->durable_hash = image;
         work->before_fence = explore_recovery;
         work->hook_arg = explorer;
-        const char *reason = judge(explorer, work, image);
+        const char *reason = judge_image(explorer, work, image);
         explorer->now.inner_point = 0;
         if (!replay || !is_nested)
-            report(explorer, reason);
+            explore_report(explorer, reason);
     }
     take_back(explorer, live, is_nested);
 }

@@ -1,8 +1,8 @@
 /* states.h -- which of the stores in flight a crash may leave, as numbered choices */
-#ifndef TESTS_CRASH_STATES_H
-#define TESTS_CRASH_STATES_H
+#ifndef TESTS_CRASH_ENGINE_STATES_H
+#define TESTS_CRASH_ENGINE_STATES_H
 
-#include "recorder.h"
+#include "medium.h"
 
 /* x(NAME, letter in tokens) */
 #define STATE_KINDS(x)                                                                             \
