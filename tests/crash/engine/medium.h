@@ -28,7 +28,7 @@
 #define MEDIUM_PAGE_BYTES   4096u
 #define MEDIUM_MIRRORS_MAX  3u
 #define MEDIUM_WINDOWS_MAX  8u
-#define MEDIUM_CALLERS      8u
+#define MEDIUM_CALLERS      24u
 
 enum medium_model { MEDIUM_LINE, MEDIUM_WORD, MEDIUM_PAGE };
 
