@@ -127,13 +127,13 @@ suite_kill() {
 }
 
 suite_crash() {
-    run_suites gcc crash
+    tests/crash/run.sh --quick "$build/gcc"
 }
 
 suite_mutants() {
     need python3 cc
-    python3 tests/crash/mutants.py || exit 1
-    if [ "$long" = yes ]; then python3 tests/model/mutants.py; fi
+    python3 tests/crash/mutants.py "$build/gcc" || exit 1
+    if [ "$long" = yes ]; then python3 tests/model/mutants.py "$build/gcc"; fi
 }
 
 suite_asan() {

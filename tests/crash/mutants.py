@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """mutants.py -- takes one thing of the library away at a time and asks the tests to notice
 
-    mutants.py [--list | --mutant ID | --replay TOKEN] [--only PATTERN] [--jobs N] [--all] [--learn]
-               [--json FILE] [BUILD]
+    mutants.py [--only PATTERN] [--jobs N] [--all] [--learn] [--json FILE] [BUILD]
 
 BUILD is a folder that meson has set up (default: build). The mutants are those of sites.py and of rules.py.
 killers.txt names for each the tests that are asked first; if they notice nothing, or none is named, all
@@ -11,6 +10,7 @@ the reason. A mutant that only a time limit of ours ends counts as one that noth
 
 --all       asks about those of redundant.txt as well: whoever is noticed does not belong there
 --learn     writes what noticed a mutant into killers.txt
+--near      asks only the tests of the folder and a few others
 """
 import argparse
 import concurrent.futures
@@ -29,13 +29,21 @@ import sites
 
 KILLERS = HERE / "killers.txt"
 REDUNDANT = HERE / "redundant.txt"
-TIMEOUT_S = 120
+TIMEOUT_S = 60
+WHOLE_S = 400  # of a test that is asked as a whole
 CRITERION_S = 40  # after that a test says itself that it has failed
 CRASH = "tests/crash/crash_test"
-# Asked when the named tests notice nothing.
-OTHERS = ["crash *", "unit-journal *", "unit-hazards *", "unit-index *", "unit-file-rules *", "unit-fsck *",
-          "unit-damaged *", "unit-repair *", "unit-long *", "api-basic *", "api-data *", "api-names *",
-          "api-badinput *", "api-ahead *", "api-floors *", "tools-command *", "golden *"]
+# Asked when the named tests notice nothing: first those of the folder, then all.
+NEAR = {
+    "check": ["unit-fsck *", "unit-repair *", "unit-damaged *", "tools-command *", "golden *"],
+    "api": ["api-basic *", "api-guard *", "api-errors *", "api-badinput *"],
+    "persist": ["crash create.", "crash overwrite"],
+    "index": ["crash create.", "unit-index *", "unit-damaged *"],
+    "inode": ["crash create.", "crash read", "unit-damaged *", "unit-hazards *"],
+}
+FIRST = ["crash create.", "crash format", "unit-journal *", "unit-hazards *", "unit-damaged *"]
+LAST = ["crash *", "unit-index *", "unit-file-rules *", "unit-fsck *", "unit-repair *", "unit-long *", "api-basic *",
+        "api-data *", "api-names *", "api-badinput *", "tools-command *", "golden *"]
 
 
 # ---- tests ----
@@ -96,7 +104,7 @@ def ask(shop, mutant, test):
     """A verdict if the test notices the mutant, what is odd, or None."""
     target, command = command_of(test)
     command = [str(shop.build) if word == "@BUILD@" else word for word in command]
-    outcome = shop.run_program(target, command, mutant, TIMEOUT_S)
+    outcome = shop.run_program(target, command, mutant, WHOLE_S if test.endswith("*") else TIMEOUT_S)
     if outcome is None:
         return None
     return complaint(test, outcome)
@@ -125,10 +133,11 @@ def token_of(mutant, part):
     return f"{mutant.id}+{part.replace(' ', '+')}"
 
 
-def judge(shop, mutant, named, is_redundant):
+def judge(shop, mutant, named, is_redundant, is_near=False):
     start = time.monotonic()
     verdict = Verdict(mutant, "redundant" if is_redundant else "SURVIVED")
-    for test in [*named, *(other for other in OTHERS if other not in named)]:
+    near = NEAR.get(mutant.file.split("/")[0], [])
+    for test in dict.fromkeys([*named, *near, *FIRST, *([] if is_near else LAST)]):
         try:
             noticed = ask(shop, mutant, test)
         except mutation.Broken as error:
@@ -155,7 +164,7 @@ def all_mutants():
 
 def find(mutants, id):
     if id not in mutants:
-        sys.exit(f"mutants.py: there is no mutant {id}: see --list")
+        sys.exit(f"there is no mutant {id}: see run.sh --list-mutants")
     return mutants[id]
 
 
@@ -176,7 +185,8 @@ def judge_all(shop, mutants, options):
                                  for mutant in same})
                 continue
             named = [test for mutant in same for test in killers.get(mutant.id, [])]
-            runs[pool.submit(judge, shop, same[0], list(dict.fromkeys(named)), any(excused))] = same
+            runs[pool.submit(judge, shop, same[0], list(dict.fromkeys(named)), any(excused),
+                             options.near)] = same
         for done in concurrent.futures.as_completed(runs):
             first = done.result()
             for mutant in runs[done]:
@@ -234,19 +244,23 @@ def run_all(options):
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in ("killed", "redundant")}
     survivors = len(verdicts) - sum(counts.values()) + len(stale)
     seconds = time.monotonic() - start
+    figures = {"mutants": len(verdicts), "survivors": survivors, **counts, "stale": stale,
+               "seconds": round(seconds, 1), "verdicts": [verdict.data() for verdict in verdicts]}
     if options.json:
-        pathlib.Path(options.json).write_text(json.dumps({
-            "mutants": len(verdicts), "survivors": survivors, **counts, "stale": stale,
-            "seconds": round(seconds, 1), "verdicts": [verdict.data() for verdict in verdicts]}, indent=1) + "\n")
+        pathlib.Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")
     print(f"mutants={len(verdicts)} killed={counts['killed']} redundant={counts['redundant']} "
           f"survivors={survivors} seconds={seconds:.0f}")
-    return survivors != 0
+    return figures
 
 
-def run_one(options):
-    mutants, _ = all_mutants()
-    mutant = find(mutants, options.mutant)
-    verdict = judge(mutation.Workshop(options.build), mutant, read_table(KILLERS).get(mutant.id, []), False)
+def run_one(build, id):
+    """1 and a token if a test notices the mutant."""
+    mutant = find(all_mutants()[0], id)
+    redundant = read_table(REDUNDANT)
+    if id in redundant:
+        print(Verdict(mutant, "redundant", redundant[id][0]))
+        return 0
+    verdict = judge(mutation.Workshop(build), mutant, read_table(KILLERS).get(id, []), False)
     print(verdict)
     if verdict.word == "killed":
         print(f"TOKEN {verdict.token}")
@@ -254,17 +268,17 @@ def run_one(options):
     return 2 if verdict.word == "BROKEN" else 0
 
 
-def replay(options):
-    """The token of a state, or of a mutant and a state or test."""
-    words = options.replay.split("+", 1)
-    mutant, test = None, f"state {words[0]}"
-    if len(words) > 1:
-        mutants, _ = all_mutants()
-        mutant, test = find(mutants, words[0]), words[1].replace("+", " ", 1)
-    shop = mutation.Workshop(options.build)
+def replay(build, token):
+    """The token of a state, or of a mutant and a state or test, alone or with what is printed around it."""
+    word = re.sub(r"^(?:token|TOKEN)=", "", token.split()[-1]).rstrip(":")
+    first, _, rest = word.partition("+")
+    mutant, test = None, f"state {first}"
+    if rest:
+        mutant, test = find(all_mutants()[0], first), rest.replace("+", " ", 1)
+    shop = mutation.Workshop(build)
     target, command = command_of(test)
     command = [str(shop.build) if word == "@BUILD@" else word for word in command]
-    outcome = shop.run_program(target, command, mutant, TIMEOUT_S)
+    outcome = shop.run_program(target, command, mutant, WHOLE_S)
     if outcome is None:
         sys.exit("mutants.py: the mutant is no part of that test")
     print(outcome.output, end="")
@@ -280,23 +294,20 @@ def list_all():
     return len(stale) != 0
 
 
-def main():
+def options_of(words):
     parser = argparse.ArgumentParser()
     parser.add_argument("build", nargs="?", default=str(mutation.TOP / "build"))
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--mutant")
-    parser.add_argument("--replay")
     parser.add_argument("--only", default="")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count()))
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--learn", action="store_true")
+    parser.add_argument("--near", action="store_true")
     parser.add_argument("--json")
-    options = parser.parse_args()
-    if options.list:
-        return list_all()
-    if options.mutant:
-        return run_one(options)
-    return replay(options) if options.replay else run_all(options)
+    return parser.parse_args(words)
+
+
+def main():
+    return run_all(options_of(sys.argv[1:]))["survivors"] != 0
 
 
 if __name__ == "__main__":

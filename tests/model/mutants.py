@@ -1,25 +1,23 @@
 #!/usr/bin/env python3
 """mutants.py -- takes one rule of POSIX at a time out of the library and asks the model test to notice
 
-    mutants.py [--only PATTERN] [--jobs N] [--ops N] [--seed S]
+    mutants.py [--only PATTERN] [--jobs N] [--ops N] [--seed S] [BUILD]
 
-The library and the model test are compiled once into a folder of their own; a mutant replaces one text,
-which must be there exactly once, and costs one compilation, one link and one run of the model test. A mutant
-that the run does not notice is a survivor, and a failure."""
+BUILD is a folder that meson has set up (default: build). A mutant replaces one text, which must be there
+exactly once, and costs one compilation, one link and one run of the model test. A mutant that the run does
+not notice is a survivor, and a failure."""
 import argparse
 import concurrent.futures
 import os
 import pathlib
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-FLAGS = "-std=c11 -D_GNU_SOURCE -O1 -w -Iinclude -Ilibvmfs -Itests/lib -Itests/model".split()
-LINK = ["-Wl,--wrap=vm_platform_init", "-lpmem", "-lpthread"]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import mutation
+
+PROGRAM = "tests/model/model_test"
 TIMEOUT_S = 300
 
 # (id, file, text, replacement)
@@ -142,113 +140,51 @@ MUTANTS = [
 ]
 
 
-def run(command, cwd):
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-
-
-def compile_one(tree, objects, source):
-    target = objects / (str(source).replace("/", "_") + ".o")
-    done = run(["gcc", *FLAGS, "-c", str(source), "-o", str(target)], tree)
-    if done.returncode:
-        sys.exit(f"mutants.py: {source} does not compile:\n{done.stderr}")
-
-
-def link(objects):
-    target = objects / "model_test"
-    done = run(["gcc", "-o", str(target), *map(str, sorted(objects.glob("*.o"))), *LINK], objects)
-    if done.returncode:
-        sys.exit(f"mutants.py: the model test does not link:\n{done.stderr}")
-
-
-def sources_of(tree):
-    found = [*(tree / "libvmfs").glob("*/*.c"), *(tree / "tests/model").glob("*.c"),
-             *(tree / "tests/lib").glob("*.c")]
-    others = ("core_fixture.c",)
-    return sorted(path.relative_to(tree) for path in found if path.name not in others)
-
-
-def build(work, jobs):
-    tree = work / "tree"
-    for folder in ("include", "libvmfs", "tests/lib", "tests/model"):
-        shutil.copytree(TOP / folder, tree / folder)
-    objects = work / "objects"
-    objects.mkdir()
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda source: compile_one(tree, objects, source), sources_of(tree)))
-    link(objects)
-    return tree, objects
-
-
-def remove(folder):
-    """A run that failed leaves files with flags, which cannot be removed."""
-    run(["chattr", "-R", "-f", "-i", "-a", folder], "/")
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def run_test(objects, options):
-    """What is wrong, or None."""
-    command = [str(objects / "model_test"), "--ops", options.ops, "--seed", options.seed]
-    folder = tempfile.mkdtemp(prefix="vmfs-mutant-", dir="/dev/shm")
-    environment = dict(os.environ, PMEM_IS_PMEM_FORCE="1", VMFS_TEST_DIR=folder)
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False,
-                              timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        return "it does not end"
-    finally:
-        remove(folder)
-    if done.returncode == 0:
+def ask(shop, mutant, options):
+    """What the model test finds wrong, or None."""
+    command = ["@PROGRAM@", "--ops", options.ops, "--seed", options.seed]
+    outcome = shop.run_program(PROGRAM, command, mutant, TIMEOUT_S)
+    if outcome.status == 0:
         return None
-    lines = [line for line in done.stdout.splitlines()
-             if line.startswith(("model_test: after", "matrix:")) and "that owned the region" not in line]
-    return (lines + (done.stderr + done.stdout).splitlines() + [f"exit {done.returncode}"])[0]
+    if outcome.status is None:
+        return "it does not end"
+    lines = outcome.output.splitlines()
+    told = [line for line in lines
+            if line.startswith(("model_test: after", "matrix:")) and "that owned the region" not in line]
+    return (told + lines + [f"exit {outcome.status}"])[0]
 
 
-def try_mutant(work, tree, objects, number, mutant, options):
-    name, file, text, replacement = mutant
-    original = (tree / "libvmfs" / file).read_text()
-    if original.count(text) != 1:
-        return f"STALE     {name}: its text is {original.count(text)} times in {file}"
-    mine = work / f"mutant{number}"
-    shutil.copytree(objects, mine, copy_function=os.link)
-    mutated = mine / "mutated.c"
-    mutated.write_text(original.replace(text, replacement))
-    target = mine / (f"libvmfs/{file}".replace("/", "_") + ".o")
-    target.unlink()
-    folder = f"-Ilibvmfs/{pathlib.Path(file).parent}"
-    done = run(["gcc", *FLAGS, folder, "-c", str(mutated), "-o", str(target)], tree)
-    if done.returncode:
-        return f"BROKEN    {name}: {done.stderr.splitlines()[0]}"
-    (mine / "model_test").unlink()
-    link(mine)
-    why = run_test(mine, options)
-    shutil.rmtree(mine)
-    verdict = f"killed    {name}: {why[:150]}" if why else f"SURVIVED  {name}"
+def judge(shop, item, options):
+    name, file, text, replacement = item
+    mutant = mutation.locate(name, "rule", file, text, replacement)
+    if isinstance(mutant, int):
+        verdict = f"STALE     {name}: its text is {mutant} times in {file}"
+    else:
+        try:
+            why = ask(shop, mutant, options)
+            verdict = f"killed    {name}: {why[:150]}" if why else f"SURVIVED  {name}"
+        except mutation.Broken as error:
+            verdict = f"BROKEN    {name}: {error}"
     print(verdict, flush=True)
     return verdict
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("build", nargs="?", default=str(mutation.TOP / "build"))
     parser.add_argument("--only", default="")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--ops", default="50000")
     parser.add_argument("--seed", default="2")
     options = parser.parse_args()
     start = time.monotonic()
-    wanted = [(number, mutant) for number, mutant in enumerate(MUTANTS) if re.search(options.only, mutant[0])]
-    with tempfile.TemporaryDirectory(prefix="vmfs-mutants-") as folder:
-        work = pathlib.Path(folder)
-        tree, objects = build(work, options.jobs)
-        why = run_test(objects, options)
-        if why:
-            sys.exit(f"mutants.py: the model test fails without a mutant: {why}")
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            verdicts = list(pool.map(
-                lambda item: try_mutant(work, tree, objects, *item, options), wanted))
-    for verdict in verdicts:
-        if verdict.startswith(("STALE", "BROKEN")):
-            print(verdict)
+    wanted = [item for item in MUTANTS if re.search(options.only, item[0])]
+    shop = mutation.Workshop(options.build)
+    why = ask(shop, None, options)
+    if why:
+        sys.exit(f"mutants.py: the model test fails without a mutant: {why}")
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        verdicts = list(pool.map(lambda item: judge(shop, item, options), wanted))
     failed = sum(not verdict.startswith("killed") for verdict in verdicts)
     print(f"mutants={len(verdicts)} not_killed={failed} seconds={time.monotonic() - start:.0f}")
     return failed != 0
