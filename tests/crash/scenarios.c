@@ -483,6 +483,12 @@ static int op_atomic_small(struct play *play)
     return put_atomic(play->fs, "/f", 300, 4001);
 }
 
+/* On an aligned pair of words, which no processor promises to store at once. */
+static int op_atomic_two_words(struct play *play)
+{
+    return put_atomic(play->fs, "/f", 16, 4016);
+}
+
 static int op_atomic_small_gap(struct play *play)
 {
     return put_atomic(play->fs, "/f", 100, 9103);
@@ -879,6 +885,7 @@ const struct scenario scenarios[] = {
     {"zero-shrunk", shrink_before, op_zero_longer, "/f", true, false},
     {"zero-pieces", interleave, op_zero_pieces, "/d2/one", false, true},
     {"atomic-small", NULL, op_atomic_small, "", false, false},
+    {"atomic-two-words", NULL, op_atomic_two_words, "", false, false},
     {"atomic-small-gap", shrink_before, op_atomic_small_gap, "", true, false},
     {"atomic-logged", logged_before, op_overwrite_image, "/f", true, false},
     {"atomic-block", NULL, op_atomic_block, "", false, false},
