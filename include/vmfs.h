@@ -35,6 +35,11 @@
  * "Durable" means what the region can give, and vmfs_info() says which of the two it is: at
  * VMFS_DURABILITY_POWER the bytes outlive the loss of power, at VMFS_DURABILITY_PROCESS they outlive
  * the process (SIGKILL included) and reach the medium with vmfs_sync() or vmfs_file_sync().
+ * POWER costs no system call on persistent memory. On any other file, and on a block device, it must
+ * be asked for: then each fence is an msync() of the pages that the call has changed, shared by all
+ * threads that wait for one at that moment. If it fails, whoever waits for it gets -EIO, no change is
+ * accepted any more (-EUCLEAN), and vmfs_close() lets the system forget what it has not written, so
+ * that the next open finds what the medium has.
  * Below, "durable at return" is not repeated for each function; where something is not, it says so.
  *
  * Errors
@@ -242,8 +247,9 @@ const char *vmfs_version(void);
 
 /* What a return from a changing call means. */
 enum vmfs_durability {
-    VMFS_DURABILITY_AUTO = 0,  /* POWER where that costs no system call, else PROCESS */
-    VMFS_DURABILITY_POWER = 1, /* survives loss of power */
+    VMFS_DURABILITY_AUTO = 0, /* POWER where that costs no system call, else PROCESS */
+    VMFS_DURABILITY_POWER =
+        1, /* survives loss of power, as far as the medium keeps what it has taken */
     VMFS_DURABILITY_PROCESS =
         2, /* survives the death of the process; sync calls reach the medium */
 };
@@ -297,7 +303,7 @@ struct vmfs_options {
  *   -EMEDIUMTYPE      not a vmfs region
  *   -EPROTONOSUPPORT  made by a newer version with features unknown here
  *   -EUCLEAN          truncated, or damaged beyond opening
- *   -EOPNOTSUPP       the durability asked for cannot be given here
+ *   -EOPNOTSUPP       VMFS_GUARD on what is not a regular file
  *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists
  *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN
  *   -EIO              VMFS_GUARD, and the file was cut off meanwhile
@@ -308,7 +314,9 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
 /* The same over `length` bytes at `address`, mapped by the caller, who keeps them mapped and unmaps
  * them after vmfs_close(). `address` and `length` are multiples of VMFS_BLOCK_SIZE. A read-only
  * attach of a region with an unreplayed journal is -EROFS, as there is nowhere to replay to.
- * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory. Errors as vmfs_open(). */
+ * VMFS_DURABILITY_AUTO asks libpmem whether the range is persistent memory; where it is not,
+ * VMFS_DURABILITY_POWER is -EOPNOTSUPP, as nothing tells what an msync of it would mean. Other errors as
+ * vmfs_open(). */
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
                 struct vmfs **out);
 
@@ -335,8 +343,10 @@ struct vmfs_info {
     uint64_t orphans;            /* unlinked but open, or not yet freed */
     uint32_t durability;         /* enum vmfs_durability: what a writer's return means here */
     uint32_t is_read_only;       /* asked for, or after damage */
-    char backend[16];            /* how stores become durable: "pmem" or "none" */
+    char backend[16];            /* how stores become durable: "pmem", "sync" or "none" */
     char meaning[128];           /* the durability in one line for a person */
+    uint64_t sync_rounds; /* backend "sync": group commits by this handle, each of all fences */
+    uint64_t sync_calls;  /*   that had gathered, and the calls of msync that they took */
 };
 
 /* Fills `info`. Any thread. */
@@ -812,9 +822,10 @@ int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_ch
 enum vmfs_dump_what {
     VMFS_DUMP_SUPER = 1,   /* superblocks, watermark and owner lines, zones, groups, inode map */
     VMFS_DUMP_JOURNAL = 2, /* each record of this era, with its entries */
-    VMFS_DUMP_INODE = 3,   /* the inode in the slot of the id `where`, with its nodes and attributes */
-    VMFS_DUMP_BLOCK = 4,   /* whatever lies in the block at the byte `where` of the region */
-    VMFS_DUMP_TREE = 5,    /* the directory with the id `where`, 0 the root, with all below it */
+    VMFS_DUMP_INODE =
+        3, /* the inode in the slot of the id `where`, with its nodes and attributes */
+    VMFS_DUMP_BLOCK = 4, /* whatever lies in the block at the byte `where` of the region */
+    VMFS_DUMP_TREE = 5,  /* the directory with the id `where`, 0 the root, with all below it */
 };
 
 /* Called for each line: no newline, alive until it returns. */
@@ -833,9 +844,9 @@ enum vmfs_map_kind {
     VMFS_MAP_LOST = 1, /* not free, but nothing leads there: damage, or freed above the watermark */
     VMFS_MAP_SUPERBLOCK = 2,
     VMFS_MAP_WATERMARK = 3,
-    VMFS_MAP_OWNER = 4,       /* who has the region open */
-    VMFS_MAP_LANE = 5,        /* of the journal; `owner` is its number */
-    VMFS_MAP_ZONE_HEAD = 6,   /* `owner` is the number of the zone */
+    VMFS_MAP_OWNER = 4,     /* who has the region open */
+    VMFS_MAP_LANE = 5,      /* of the journal; `owner` is its number */
+    VMFS_MAP_ZONE_HEAD = 6, /* `owner` is the number of the zone */
     VMFS_MAP_INODE_MAP = 7,
     VMFS_MAP_INODE_CHUNK = 8, /* `owner` is the slot of its first inode */
     VMFS_MAP_NODE = 9,        /* names or extents of the inode `owner` */

@@ -40,6 +40,10 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->err =
         (struct vm_err){.log = fs->log, .log_arg = fs->log_arg, .is_speculative = fs->is_peek};
     ctx->io = (struct vm_io){.ops = fs->ops, .arg = fs->ops_arg, .base = fs->stores};
+    if (fs->sync) {
+        vm_unsynced_init(&ctx->unsynced, fs->sync);
+        ctx->io.arg = &ctx->unsynced;
+    }
     vm_volume_bind(&fs->volume, ctx);
     ctx->overlay = NULL;
     ctx->tx = NULL;

@@ -8,6 +8,7 @@
 
 #include "media/ctx.h"
 #include "name/volume.h"
+#include "persist/persist_sync.h"
 #include "vmfs.h"
 
 #define VM_THREAD_SLOTS 256u
@@ -49,11 +50,14 @@ struct vmfs {
     uint8_t *map;    /* the region's bytes */
     uint8_t *stores; /* the same where they are stored to; differs from `map` on a stage only */
     uint64_t map_bytes;
-    uint64_t file_offset;   /* of the region in the file */
-    int map_flags;          /* of the mapping, but MAP_FIXED */
-    int map_protection;     /* the same, PROT_... */
-    int fd;                 /* -1: memory of the caller */
-    bool is_page_cache;     /* msync is what reaches the medium */
+    uint64_t file_offset; /* of the region in the file */
+    int map_flags;        /* of the mapping, but MAP_FIXED */
+    int map_protection;   /* the same, PROT_... */
+    int fd;               /* -1: memory of the caller */
+    bool is_page_cache;   /* an msync of the whole is what reaches the medium */
+    struct vm_sync *sync; /* of the sync backend; null: another one */
+    struct vm_sync sync_state;
+    bool is_in_memory;      /* a file of tmpfs and the like, which no msync makes durable */
     bool is_staged;         /* vm_stage_attach(): the system is left alone */
     struct vm_guard *guard; /* null: SIGBUS is the caller's matter */
 };

@@ -13,7 +13,14 @@ const char *vmfs_version(void)
 
 const char *vm_durability_text(const struct vmfs *fs)
 {
-    if (fs->durability == VMFS_DURABILITY_POWER)
+    bool is_power = fs->durability == VMFS_DURABILITY_POWER;
+    bool is_sync = strcmp(fs->backend, vm_persist_sync()->name) == 0;
+    if (is_power && is_sync && fs->is_in_memory)
+        return "power: msync at each fence, but the file is in memory (tmpfs) and goes with it";
+    if (is_power && is_sync)
+        return "power: what has returned survives loss of power: an msync to the device at each "
+               "fence";
+    if (is_power)
         return "power: what has returned survives loss of power, as far as the memory does";
     return "process: what has returned survives the process; sync calls reach the medium";
 }
@@ -38,6 +45,11 @@ static void fill_info(struct vmfs *fs, struct vmfs_info *info)
     info->inodes_used = (uint64_t)totals.inodes_used;
     info->orphans = (uint64_t)totals.orphans;
     info->durability = fs->durability;
+    if (fs->sync) {
+        struct vm_sync_counts counts = vm_sync_counts(fs->sync);
+        info->sync_rounds = counts.rounds;
+        info->sync_calls = counts.calls;
+    }
     info->is_read_only = fs->is_read_only || atomic_load(&fs->is_damaged);
     strncpy(info->backend, fs->backend, sizeof info->backend - 1);
     strncpy(info->meaning, vm_durability_text(fs), sizeof info->meaning - 1);

@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpmem.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "api/guard.h"
@@ -50,6 +54,23 @@ static bool wants(const struct mapping *mapping, uint32_t flag)
     return mapping->options->flags & flag;
 }
 
+/* Opened again, this time exclusively: the kernel refuses a device that is mounted or part of another. The
+ * file that is open is meant, whatever the path has come to lead to. */
+static int64_t claim_device(struct mapping *mapping, int flags)
+{
+    struct vmfs *fs = mapping->fs;
+    char path[40];
+    if (!S_ISBLK(mapping->st.st_mode) || fs->is_read_only)
+        return 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fs->fd);
+    int fd = open(path, flags | O_EXCL);
+    if (fd < 0)
+        return system_error(mapping->err, "the device cannot be had alone, errno ");
+    close(fs->fd);
+    fs->fd = fd;
+    return 0;
+}
+
 static int64_t open_file(struct mapping *mapping)
 {
     struct vmfs *fs = mapping->fs;
@@ -71,7 +92,7 @@ static int64_t open_file(struct mapping *mapping)
     /* A device's pages are larger than those that the guard puts in their place. */
     if (wants(mapping, VMFS_GUARD) && !S_ISREG(mapping->st.st_mode))
         return vm_errno(vm_raise(mapping->err, VMFS_R_GUARD_PLACE, 0));
-    return 0;
+    return claim_device(mapping, flags);
 }
 
 static int64_t busy(struct vm_err *err, uint64_t pid)
@@ -101,11 +122,11 @@ static int64_t lock_range(struct mapping *mapping)
     return busy(mapping->err, vm_get64(owner.pid));
 }
 
-/* A device's size is what sysfs says. */
-static uint64_t device_bytes(const struct stat *st)
+/* A DAX device's size is what sysfs says. */
+static uint64_t dax_bytes(dev_t device)
 {
     char path[64];
-    snprintf(path, sizeof path, "/sys/dev/char/%u:%u/size", major(st->st_rdev), minor(st->st_rdev));
+    snprintf(path, sizeof path, "/sys/dev/char/%u:%u/size", major(device), minor(device));
     FILE *file = fopen(path, "re");
     unsigned long long bytes = 0;
     if (file) {
@@ -114,6 +135,16 @@ static uint64_t device_bytes(const struct stat *st)
         fclose(file);
     }
     return bytes;
+}
+
+static uint64_t file_bytes(const struct mapping *mapping)
+{
+    uint64_t bytes = 0;
+    if (S_ISCHR(mapping->st.st_mode))
+        return dax_bytes(mapping->st.st_rdev);
+    if (!S_ISBLK(mapping->st.st_mode))
+        return (uint64_t)mapping->st.st_size;
+    return ioctl(mapping->fs->fd, BLKGETSIZE64, &bytes) == 0 ? bytes : 0;
 }
 
 static bool sizes_file(const struct mapping *mapping)
@@ -178,8 +209,7 @@ static int64_t find_bytes(struct mapping *mapping)
 {
     const struct vmfs_options *options = mapping->options;
     struct vmfs *fs = mapping->fs;
-    mapping->file_bytes =
-        S_ISCHR(mapping->st.st_mode) ? device_bytes(&mapping->st) : (uint64_t)mapping->st.st_size;
+    mapping->file_bytes = file_bytes(mapping);
     int64_t result = grow_for_format(mapping);
     if (result)
         return result;
@@ -253,6 +283,13 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
     return 0;
 }
 
+static bool is_memory_file(int fd)
+{
+    struct statfs at;
+    return fstatfs(fd, &at) == 0 &&
+           (at.f_type == TMPFS_MAGIC || at.f_type == RAMFS_MAGIC || at.f_type == HUGETLBFS_MAGIC);
+}
+
 static int64_t choose_durability(struct mapping *mapping, bool is_dax)
 {
     struct vmfs *fs = mapping->fs;
@@ -261,17 +298,35 @@ static int64_t choose_durability(struct mapping *mapping, bool is_dax)
     uint32_t level = mapping->options->durability;
     if (level == VMFS_DURABILITY_AUTO)
         level = is_pmem ? VMFS_DURABILITY_POWER : VMFS_DURABILITY_PROCESS;
+    fs->is_in_memory = !is_pmem && is_memory_file(fs->fd);
     return vm_choose_backend(fs, mapping->err, level, is_pmem, !is_device);
 }
 
+static const struct vm_persist_ops *backend_for(const struct vmfs *fs, uint32_t level, bool is_pmem,
+                                                bool is_file)
+{
+    if (level == VMFS_DURABILITY_PROCESS && is_file)
+        return vm_persist_none();
+    if (is_pmem)
+        return vm_persist_pmem();
+    return level == VMFS_DURABILITY_POWER && fs->fd >= 0 ? vm_persist_sync() : vm_persist_none();
+}
+
+static void start_sync(struct vmfs *fs)
+{
+    vm_sync_init(&fs->sync_state, (uint64_t)sysconf(_SC_PAGESIZE));
+    fs->sync = &fs->sync_state;
+}
+
+/* Memory that the caller has mapped cannot be asked what an msync of it would mean. */
 int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, bool is_pmem,
                           bool is_file)
 {
-    if (level == VMFS_DURABILITY_POWER && !is_pmem && !fs->is_read_only)
+    const struct vm_persist_ops *ops = backend_for(fs, level, is_pmem, is_file);
+    if (level == VMFS_DURABILITY_POWER && ops == vm_persist_none() && !fs->is_read_only)
         return vm_errno(vm_raise(err, VMFS_R_DURABILITY, level));
-    bool is_volatile = level == VMFS_DURABILITY_PROCESS && is_file;
-    const struct vm_persist_ops *ops =
-        is_pmem && !is_volatile ? vm_persist_pmem() : vm_persist_none();
+    if (ops == vm_persist_sync() && !fs->is_read_only)
+        start_sync(fs);
     fs->backend = ops->name;
     fs->ops = fs->is_read_only ? vm_persist_none() : ops; /* a private view needs no more */
     fs->durability = level;
@@ -311,14 +366,27 @@ int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
     return result;
 }
 
+/* After a failed msync the page cache holds what the medium does not have, and calls it clean: without this
+ * the next open would find and build on it (Y5). */
+static void drop_unwritten(const struct vmfs *fs)
+{
+    (void)posix_fadvise(fs->fd, (off_t)fs->file_offset, (off_t)fs->map_bytes, POSIX_FADV_DONTNEED);
+}
+
 void vm_map_close(struct vmfs *fs)
 {
+    bool is_forked = vm_is_forked(fs);
     vm_guard_stop(fs);
     if (fs->fd < 0)
         return;
     if (fs->map)
         munmap(fs->map, fs->map_bytes);
-    if (!vm_is_forked(fs)) {
+    if (fs->sync && !is_forked) {
+        if (vm_sync_counts(fs->sync).has_failed)
+            drop_unwritten(fs);
+        vm_sync_fini(fs->sync);
+    }
+    if (!is_forked) {
         struct flock unlock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
         (void)fcntl(fs->fd, F_OFD_SETLK, &unlock);
     }

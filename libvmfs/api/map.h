@@ -11,12 +11,12 @@ struct vm_backing {
     bool is_zeroed; /* the bytes are known to read as zero */
 };
 
-/* Opens and maps what the options say into fs->fd, map, map_bytes and is_page_cache. 0 or a negative
+/* Opens and maps what the options say into fs->fd, map, map_bytes and the rest of it. 0 or a negative
  * errno, with the reason raised; then what was in the file is as it was. */
 int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
                     const struct vmfs_options *options, struct vm_backing *out);
 
-/* Chooses the backend for a level that is POWER or PROCESS; sets durability and is_page_cache. */
+/* Chooses the backend for a level that is POWER or PROCESS; sets durability, is_page_cache and sync. */
 int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, bool is_pmem,
                           bool is_file);
 

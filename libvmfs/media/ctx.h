@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "media/overlay.h"
 #include "media/region.h"
+#include "persist/pages.h"
 #include "persist/persist.h"
 
 struct vm_journal;
@@ -21,6 +22,7 @@ struct vm_itable;
 struct vm_ctx {
     struct vm_err err;
     struct vm_io io;
+    struct vm_unsynced unsynced; /* what io.arg is where the fence must be told; else not set */
     const struct vm_region *region;
     struct vm_overlay *overlay; /* of the running transaction, or null */
     struct vm_journal *journal;

@@ -13,7 +13,7 @@
 
 struct vm_persist_ops {
     const char *name;
-    /* Stores past the cache where the machine can; durable after the caller's next fence. */
+    /* Stores past the cache where the machine can; durable after the operation's next fence. */
     void (*copy)(void *arg, void *dst, const void *src, size_t len_bytes);
     void (*set)(void *arg, void *dst, int byte, size_t len_bytes);
     /* Plain stores, not durable until flushed and fenced. Word by word, each a release store where
@@ -22,10 +22,10 @@ struct vm_persist_ops {
     /* *word = (*word & ~mask) | value, and *word = max(*word, value), atomically. */
     void (*mask)(void *arg, uint64_t *word, uint64_t mask, uint64_t value);
     void (*max)(void *arg, uint64_t *word, uint64_t value);
-    /* Starts writing back the lines of a range; done at the caller's next fence. */
+    /* Starts writing back the lines of a range; done at the operation's next fence. */
     void (*flush)(void *arg, const void *addr, size_t len_bytes);
-    /* Everything that this thread copied, set or flushed is durable. 0, or not 0 where the medium
-     * refused: then nothing is known about what was flushed. */
+    /* Everything that this thread copied, set or flushed in the same operation is durable. 0, or not 0
+     * where the medium refused: then nothing is known about what was flushed. */
     int (*fence)(void *arg);
 };
 

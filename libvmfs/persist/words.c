@@ -19,6 +19,19 @@ void vm_words_store(void *arg, void *dst, const void *src, size_t len_bytes)
     }
 }
 
+void vm_words_set(void *dst, int byte, size_t len_bytes)
+{
+    if (((uintptr_t)dst | len_bytes) % 8 != 0) {
+        memset(dst, byte, len_bytes);
+        return;
+    }
+    uint64_t *to = dst;
+    uint64_t word;
+    memset(&word, byte, sizeof word);
+    for (size_t done = 0; done < len_bytes; done += 8)
+        __atomic_store_n(to++, word, __ATOMIC_RELEASE);
+}
+
 void vm_words_mask(void *arg, uint64_t *word, uint64_t mask, uint64_t value)
 {
     (void)arg;

@@ -366,20 +366,22 @@ int pmem_is_pmem(const void *address, size_t length)
     return !is_page_cache;
 }
 
-/* A page cache cannot promise what needs persistent memory; the file is not made. */
-Test(errno_files, durability_that_cannot_be_given)
+/* Memory of the caller that is not persistent cannot promise to be; a guard needs a regular file. */
+Test(errno_files, what_a_place_cannot_give)
 {
-    char path[REGION_PATH_MAX + 8];
-    snprintf(path, sizeof(path), "%s-x", fixture.path);
-    struct vmfs_options options = {
-        .flags = VMFS_CREATE, .region_bytes = 4 << 20, .durability = VMFS_DURABILITY_POWER};
+    const size_t bytes = 4 << 20;
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.flags = VMFS_CREATE;
+    options.durability = VMFS_DURABILITY_POWER;
+    uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert(memory != MAP_FAILED);
     is_page_cache = true;
-    CASE(vmfs_open, EOPNOTSUPP, open_with(path, options));
-    cr_assert(access(path, F_OK) != 0);
+    CASE(vmfs_attach, EOPNOTSUPP, vmfs_attach(memory, bytes, &options, &out.fs));
     is_page_cache = false;
-    expect_ok(open_with(path, options));
+    expect_ok(vmfs_attach(memory, bytes, &options, &out.fs));
     expect_ok(vmfs_close(out.fs));
-    unlink(path);
+    munmap(memory, bytes);
+    CASE(vmfs_open, EOPNOTSUPP, open_with("/dev/null", (struct vmfs_options){.flags = VMFS_GUARD}));
 }
 
 /* What the disk below a page cache says. Nothing is lost by it that was durable before. */

@@ -47,11 +47,20 @@ static void set_log(struct vmfs_options *options, struct region_log *log)
     options->log_arg = log;
 }
 
+/* Any test runs with each fence as an msync under PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power. */
+static void set_durability(struct vmfs_options *options)
+{
+    const char *level = getenv("VMFS_TEST_DURABILITY");
+    if (level != NULL && strcmp(level, "power") == 0)
+        options->durability = VMFS_DURABILITY_POWER;
+}
+
 int region_format(const char *path, uint64_t bytes, struct region_log *log, struct vmfs **out)
 {
     struct vmfs_options options = VMFS_OPTIONS_INIT;
     options.flags = VMFS_CREATE | VMFS_FORCE;
     options.region_bytes = bytes;
+    set_durability(&options);
     set_log(&options, log);
     return vmfs_open(path, &options, out);
 }
@@ -60,6 +69,7 @@ int region_open(const char *path, uint32_t flags, struct region_log *log, struct
 {
     struct vmfs_options options = VMFS_OPTIONS_INIT;
     options.flags = flags;
+    set_durability(&options);
     set_log(&options, log);
     return vmfs_open(path, &options, out);
 }
