@@ -213,7 +213,10 @@ struct vmfs_dir;
     x(DUMP_WHERE,          EINVAL,     105, "there is nothing to dump there")                      \
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
-    x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")
+    x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")                            \
+    x(REPAIR_FIRST,        EUCLEAN,    120, "opened for repair, which has not been done yet")      \
+    x(SUPER_LOST,          EUCLEAN,    121, "both superblocks are damaged, and neither what they still say " \
+                                            "nor the region's size leads to a zone or a group")
 // clang-format on
 
 enum vmfs_reason {
@@ -273,6 +276,13 @@ enum vmfs_durability {
  * from a loss. Installs one SIGBUS handler for the process, from the first guarded open to the last
  * close; it passes on what is not its own, and a handler installed later must pass on to it. */
 #define VMFS_GUARD 0x20
+
+/* Opens a region for vmfs_repair(), also one that is so damaged that it cannot be opened otherwise: a
+ * superblock that is whole is enough, or two that are not where geometry and seeds are left in one of
+ * them. Stores nothing but who has the region open. Until vmfs_repair() has returned 0 all other calls
+ * but vmfs_close() return -EUCLEAN; then the handle is as any other. Not with VMFS_RDONLY or
+ * VMFS_CREATE. */
+#define VMFS_REPAIR 0x40
 
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
  * size that the caller was compiled with and take their defaults. */
@@ -810,8 +820,7 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
  * without a name gets one in /lost+found. Whatever is done is told, as a problem with `is_mended`; what
  * cannot be kept is never cut off silently. *out is what is left: no problems, where all could be
  * mended. Each change is a step of its own, so that a region in which it was cut short can be repaired
- * again; this was tried by killing it, not yet by power cuts.
- * A region so damaged that it cannot be opened cannot be repaired.
+ * again. What cannot be opened otherwise is opened with VMFS_REPAIR.
  * Exclusive, and without open files or directories on the handle. A handle that damage had made
  * read-only can be written to again once nothing is wrong.
  *   -EBUSY   files or directories are open

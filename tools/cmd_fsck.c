@@ -154,12 +154,11 @@ static void region_check(struct findings *findings)
         conclude(findings, &result);
 }
 
-/* Opening replays the journal, which is a part of the work. */
 static void fsck_repair(struct findings *findings)
 {
     struct tool *tool = findings->tool;
     struct vmfs_check_result result;
-    int err = tool_open(tool, 0);
+    int err = tool_open(tool, VMFS_REPAIR);
 
     findings->wanted = 0;
     if (err) {

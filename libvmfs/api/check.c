@@ -3,6 +3,7 @@
 #include "check/fsck.h"
 #include "check/map.h"
 #include "check/repair.h"
+#include "check/state.h"
 
 #include "api/guard.h"
 
@@ -17,9 +18,19 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
     return (int)vm_leave(fs, &ctx, vm_check_run(&ctx, report, arg, out));
 }
 
+/* Damage is no reason not to, nor that nothing else may be done yet. */
+static int repair_enter(struct vmfs *fs, struct vm_ctx *ctx)
+{
+    bool needs_repair = fs->needs_repair;
+    fs->needs_repair = false;
+    int reason = vm_enter(fs, ctx, fs->is_read_only);
+    fs->needs_repair = needs_repair;
+    return reason;
+}
+
 static int repair_begin(struct vmfs *fs, struct vm_ctx *ctx)
 {
-    int reason = vm_enter(fs, ctx, fs->is_read_only); /* damage is no reason not to */
+    int reason = repair_enter(fs, ctx);
     if (reason)
         return reason;
     ctx->now_ns = fs->platform.now(fs->platform.arg);
@@ -38,9 +49,16 @@ int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_ch
     int reason = repair_begin(fs, &ctx);
     if (reason)
         return (int)vm_errno(reason);
-    int result = vm_repair_run(&fs->volume, &ctx, report, arg, out);
-    if (result == 0 && out->problems == 0 && !vm_guard_check(fs, &ctx))
-        atomic_store(&fs->is_damaged, false);
+    const struct vm_check model = {
+        .ctx = &ctx, .region = &fs->volume.region, .report = report, .arg = arg, .is_repair = true};
+    struct vmfs_check_result left = {.problems = 1};
+    int result = vm_repair_run(&fs->volume, &ctx, &model, &left);
+    bool is_sound = result == 0 && left.problems == 0 && !vm_guard_check(fs, &ctx);
+    if (result == 0)
+        *out = left;
+    if (is_sound || fs->needs_repair)
+        atomic_store(&fs->is_damaged, !is_sound);
+    fs->needs_repair = fs->needs_repair && !fs->volume.itable;
     return (int)vm_leave(fs, &ctx, result);
 }
 

@@ -65,6 +65,10 @@ int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
         return vm_raise(&err, VMFS_R_FORKED, 0);
     }
     vm_ctx_init(fs, ctx);
+    if (fs->needs_repair) {
+        ctx->err.is_speculative = false;
+        return vm_raise(&ctx->err, VMFS_R_REPAIR_FIRST, 0);
+    }
     ctx->hint = slot_of_thread(fs);
     ctx->lane_hint = fs->slots[ctx->hint].lane_hint;
     bool is_read_only =

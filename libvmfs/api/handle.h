@@ -41,6 +41,7 @@ struct vmfs {
     bool is_read_only;
     bool leaves_atime; /* reading leaves access times: for those who look on */
     bool is_peek;      /* VMFS_PEEK: another process may be storing */
+    bool needs_repair; /* VMFS_REPAIR: probed, and not attached before vmfs_repair() does it */
     _Atomic bool is_damaged;
     uint32_t durability;
     _Atomic uint32_t thread_count; /* slots ever claimed */

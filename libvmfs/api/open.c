@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "check/repair.h"
+
 #include "api/guard.h"
 #include "api/map.h"
 #include "api/platform.h"
@@ -22,8 +24,10 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
     size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
     memcpy(out, options, known);
     const uint32_t flags =
-        VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD | VMFS_PEEK;
-    bool is_both = (out->flags & VMFS_RDONLY) && (out->flags & VMFS_CREATE);
+        VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD | VMFS_PEEK | VMFS_REPAIR;
+    bool is_both = ((out->flags & VMFS_RDONLY) != 0) + ((out->flags & VMFS_CREATE) != 0) +
+                       ((out->flags & VMFS_REPAIR) != 0) >
+                   1;
     bool is_peek = out->flags & VMFS_PEEK;
     return !(out->flags & ~flags) && !is_both && (!is_peek || (out->flags & VMFS_RDONLY)) &&
            out->durability <= VMFS_DURABILITY_PROCESS;
@@ -64,6 +68,7 @@ static struct vmfs *handle_new(const struct vmfs_options *options, const struct 
     fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
     fs->is_read_only = options->flags & VMFS_RDONLY;
     fs->is_peek = options->flags & VMFS_PEEK;
+    fs->needs_repair = options->flags & VMFS_REPAIR;
     fs->fork_guard = stage ? guard_of_stage() : vm_fork_guard_create();
     fs->slots = fs->platform.alloc(fs->platform.arg, VM_THREAD_SLOTS * sizeof *fs->slots);
     if (fs->fork_guard && fs->slots)
@@ -94,13 +99,15 @@ static void say_opened(struct vmfs *fs, const struct vm_ctx *ctx)
 static int64_t attach_steps(struct vmfs *fs, struct vm_ctx *ctx, bool is_format, bool is_zeroed)
 {
     int reason = 0;
-    if (!is_format)
+    if (fs->needs_repair)
+        reason = vm_repair_probe(&fs->volume, ctx, fs->map, fs->map_bytes);
+    else if (!is_format)
         reason = vm_volume_probe(&fs->volume, ctx, fs->map, fs->map_bytes, fs->is_read_only);
     if (reason)
         return vm_errno(reason);
     bool is_owner = !fs->is_read_only && !fs->is_staged;
     int64_t result = is_owner ? vm_owner_claim(fs, ctx) : 0;
-    if (result)
+    if (result || fs->needs_repair)
         return result;
     if (is_format)
         reason = vm_volume_format(&fs->volume, ctx, fs->map, fs->map_bytes, is_zeroed);
@@ -127,7 +134,8 @@ static int64_t attach_region(struct vmfs *fs, struct vm_ctx *ctx,
                                            .lines = ctx->io.lines,
                                            .bytes = ctx->io.bytes,
                                            .shared = ctx->io.shared};
-    say_opened(fs, ctx);
+    if (!fs->needs_repair)
+        say_opened(fs, ctx);
     return 0;
 }
 
@@ -261,7 +269,7 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
     if (fs->is_read_only)
         return 0;
     int64_t result = 0;
-    if (!atomic_load(&fs->is_damaged))
+    if (!atomic_load(&fs->is_damaged) && !fs->needs_repair)
         result = vm_errno(vm_volume_settle(ctx));
     if (!fs->is_staged)
         vm_owner_release(fs, ctx);

@@ -169,9 +169,10 @@ static void compare_word(struct vm_check *check, struct difference *difference, 
     }
 }
 
-static void compare_group(struct vm_check *check, const struct vm_zone *zone, uint64_t index,
-                          bool is_ready)
+static void compare_group(struct vm_check *check, uint32_t number, uint32_t index)
 {
+    const struct vm_zone *zone = &check->region->zones[number];
+    bool is_ready = index < check->ready[number];
     struct vm_group_place place = vm_region_group(check->region, zone->first_group + index);
     struct difference difference = {.count = 0};
     uint64_t used = is_ready ? 0 : reserved_blocks(zone, &place);
@@ -179,8 +180,11 @@ static void compare_group(struct vm_check *check, const struct vm_zone *zone, ui
         uint64_t valid = valid_bits(&place, word);
         uint64_t stored = is_ready ? bitmap_word(check, &place, word) & valid : 0;
         uint64_t block = place.first_block + word * 64;
+        uint64_t met = met_word(check, block) & valid;
         used += vm_popcount64(stored);
-        compare_word(check, &difference, block, stored, (met_word(check, block) & valid) ^ stored);
+        if (met)
+            check->wanted[number] = index + 1;
+        compare_word(check, &difference, block, stored, met ^ stored);
     }
     difference_report(check, &difference);
     check->counted.blocks_free += place.block_count - used;
@@ -191,6 +195,6 @@ int vm_check_blocks(struct vm_check *check)
     const struct vm_region *region = check->region;
     for (uint32_t number = 0; number < region->zone_count; number++)
         for (uint32_t index = 0; index < region->zones[number].group_count; index++)
-            compare_group(check, &region->zones[number], index, index < check->ready[number]);
+            compare_group(check, number, index);
     return 0;
 }

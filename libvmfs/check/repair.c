@@ -6,17 +6,79 @@
 
 #define ROUNDS_MAX 40u
 
-int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
+int vm_repair_step(struct vm_ctx *ctx)
 {
-    if (vm_tx_has_room(ctx, entries, lines))
-        return 0;
     int result = vm_tx_commit(ctx);
     return result ? result : vm_tx_renew(ctx);
 }
 
+int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
+{
+    return vm_tx_has_room(ctx, entries, lines) ? 0 : vm_repair_step(ctx);
+}
+
+/* What recovery went on in spite of. */
+static void salvage_told(void *arg, enum vm_salvage_note note, uint64_t where)
+{
+    struct vm_check *check = arg;
+    switch (note) {
+    case VM_SALVAGE_LINE:
+        vm_mended(check, WATERMARK, "the line in block %b failed its check and is written again",
+                  where);
+        break;
+    case VM_SALVAGE_ERA:
+        vm_mended(check, WATERMARK, "era and watermark, %n, are those that the journal tells",
+                  where);
+        break;
+    case VM_SALVAGE_WATERMARK:
+        vm_mended(check, WATERMARK, "the watermark is %n, as the journal tells", where);
+        break;
+    case VM_SALVAGE_TORN:
+        vm_mended(check, JOURNAL, "the record at offset %o is not whole and was left out", where);
+        break;
+    case VM_SALVAGE_UNFIT:
+        vm_mended(check, JOURNAL, "the record at offset %o cannot be applied and was left out",
+                  where);
+        break;
+    }
+}
+
+static int attach(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_check *model)
+{
+    struct vm_check told = *model;
+    const struct vm_salvage salvage = {salvage_told, &told};
+    int result = vm_volume_salvage(volume, ctx, &salvage);
+    vm_volume_bind(volume, ctx);
+    return result;
+}
+
+/* The first time. */
+static int attach_damaged(struct vm_volume *volume, struct vm_ctx *ctx,
+                          const struct vm_check *model)
+{
+    struct vm_check told = *model;
+    vm_volume_bind(volume, ctx);
+    if (volume->choice.is_rebuilt) {
+        vm_mended(&told, SUPERBLOCKS,
+                  "both superblocks are lost and made anew, region of %n blocks",
+                  volume->region.blocks);
+        if (vm_super_publish(&ctx->io, &volume->super))
+            return vm_journal_poison(ctx);
+        volume->choice.is_rebuilt = false;
+    }
+    int result = attach(volume, ctx, model);
+    if (result) {
+        vm_volume_fini(volume, ctx);
+        volume->itable = NULL;
+        volume->space = NULL;
+        vm_volume_bind(volume, ctx);
+    }
+    return result;
+}
+
 /* The volatile part is made again from what the medium now says, and a new era begins: no record of the
  * old one counts any more. */
-static int reload(struct vm_volume *volume, struct vm_ctx *ctx)
+static int reload(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_check *model)
 {
     int result = vm_journal_check(ctx); /* H16: a new journal would know nothing of it */
     if (result)
@@ -25,7 +87,7 @@ static int reload(struct vm_volume *volume, struct vm_ctx *ctx)
     volume->itable = NULL;
     volume->space = NULL;
     volume->journal.lanes = NULL;
-    result = vm_volume_attach(volume, ctx, true);
+    result = attach(volume, ctx, model);
     if (result) { /* the handle can still be closed, but knows nothing of an era that may have begun */
         vm_volume_fini(volume, ctx);
         *volume = old;
@@ -57,6 +119,15 @@ static bool has_unmarked(const struct vm_check *check)
     return check->missing_blocks > 0;
 }
 
+/* Are blocks used of groups that were never begun? */
+static bool has_unready(const struct vm_check *check)
+{
+    bool is_unready = false;
+    for (uint32_t number = 0; number < check->region->zone_count; number++)
+        is_unready = is_unready || check->wanted[number] > check->ready[number];
+    return is_unready;
+}
+
 /* A chunk that the map names but that cannot be looked at, as somebody else has its blocks. */
 static bool has_lost_chunk(const struct vm_check *check)
 {
@@ -72,7 +143,7 @@ static enum step choose(const struct vm_check *check)
     const unsigned *found = check->lines;
     if (found[VM_PASS_SUPERBLOCKS])
         return STEP_SUPERS;
-    if (found[VM_PASS_GROUPS])
+    if (found[VM_PASS_GROUPS] || has_unready(check))
         return STEP_GROUPS;
     if (has_unmarked(check))
         return STEP_MARK;
@@ -129,7 +200,7 @@ static int in_tx(struct vm_check *check, enum step step)
     return result;
 }
 
-static int mend(struct vm_check *check, struct vm_volume *volume)
+static int mend(struct vm_check *check, struct vm_volume *volume, const struct vm_check *model)
 {
     struct vm_ctx *ctx = check->ctx;
     enum step step = choose(check);
@@ -146,27 +217,27 @@ static int mend(struct vm_check *check, struct vm_volume *volume)
         result = vm_checkpoint_all(ctx);
     if (result == 0 && step == STEP_TOTALS)
         result = vm_repair_totals(check);
-    return result ? result : reload(volume, ctx);
+    return result ? result : reload(volume, ctx, model);
 }
 
 /* One check, with what it found kept for the step. */
-static int round_run(struct vm_check *check, struct vm_volume *volume)
+static int round_run(struct vm_check *check, struct vm_volume *volume, const struct vm_check *model)
 {
     int result = vm_check_all(check);
     if (result == 0 && check->result.problems)
-        result = mend(check, volume);
+        result = mend(check, volume, model);
     vm_check_free(check);
     return result;
 }
 
-static int rounds(struct vm_volume *volume, struct vm_ctx *ctx, struct vm_check *model,
+static int rounds(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_check *model,
                   struct vmfs_check_result *out)
 {
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         struct vm_check check = *model;
         check.is_quiet =
             round > 0; /* what follows from the rest is told by what is done about it */
-        int result = round_run(&check, volume);
+        int result = round_run(&check, volume, model);
         if (result)
             return result;
         *out = check.result;
@@ -182,15 +253,15 @@ static int rounds(struct vm_volume *volume, struct vm_ctx *ctx, struct vm_check 
     return result;
 }
 
-int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
+int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_check *model,
                   struct vmfs_check_result *out)
 {
-    struct vm_check model = {
-        .ctx = ctx, .region = ctx->region, .report = report, .arg = arg, .is_repair = true};
     struct vmfs_check_result result = {.problems = 0};
     bool was_speculative = ctx->err.is_speculative;
     ctx->err.is_speculative = true; /* damage is what this is about: no call is to stop at it */
-    int code = rounds(volume, ctx, &model, &result);
+    int code = volume->itable ? 0 : attach_damaged(volume, ctx, model);
+    if (code == 0)
+        code = rounds(volume, ctx, model, &result);
     ctx->err.is_speculative = was_speculative;
     if (code == 0)
         *out = result;

@@ -13,8 +13,14 @@
 #include "check/state.h"
 #include "name/volume.h"
 
-/* As vmfs_repair(). */
-int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, vmfs_check_fn report, void *arg,
+/* As vm_volume_probe() for a writer, but where no superblock is whole the geometry is looked for in what is
+ * left. Stores nothing. */
+int vm_repair_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *base,
+                    uint64_t len_bytes);
+
+/* As vmfs_repair(). The volume was attached, or only probed as above; at the end it is attached, but where
+ * this fails. */
+int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_check *model,
                   struct vmfs_check_result *out);
 
 /* ---- the steps; each is given what one check has found. 0 or a reason ---- */
@@ -44,6 +50,9 @@ void vm_mended_report(struct vm_check *check, enum vm_check_pass pass, const cha
 
 /* Commits what is staged if there is no room for more. */
 int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines);
+
+/* Commits what is staged, and goes on with the next. */
+int vm_repair_step(struct vm_ctx *ctx);
 
 /* Stages an inode, both hashes new whatever the home holds. */
 void vm_repair_store(struct vm_ctx *ctx, struct vm_inode *inode);

@@ -94,19 +94,35 @@ static int lost_directory(struct vm_ctx *ctx, uint64_t *id_out)
     return -VMFS_R_EXISTS;
 }
 
+/* "#ID", or "#ID.N" where that is taken: 1 and where it would lie, or a reason. */
+static int lost_name(struct vm_ctx *ctx, const struct vm_inode *lost, uint64_t id,
+                     struct vm_text *text, struct vm_named_hit *hit)
+{
+    for (uint64_t number = 1;; number++) {
+        *text = vm_text_init(text->bytes, text->size);
+        vm_text_str(text, "#");
+        vm_text_u64(text, id);
+        if (number > 1)
+            vm_text_str(text, ".");
+        if (number > 1)
+            vm_text_u64(text, number);
+        int result = vm_dir_find(ctx, lost, text_name(text), hit);
+        if (result <= 0)
+            return result ? result : 1;
+    }
+}
+
 static int name_lost(struct vm_ctx *ctx, uint64_t lost_id, struct vm_inode *child)
 {
-    char bytes[32];
+    char bytes[64];
     struct vm_named_hit hit;
     struct vm_inode lost;
     struct vm_text text = vm_text_init(bytes, sizeof bytes);
-    vm_text_str(&text, "#");
-    vm_text_u64(&text, child->id);
     int result = vm_dir_load(ctx, lost_id, &lost);
     if (result == 0)
-        result = vm_dir_find(ctx, &lost, text_name(&text), &hit);
-    if (result)
-        return result < 0 ? result : 0;
+        result = lost_name(ctx, &lost, child->id, &text, &hit);
+    if (result < 0)
+        return result;
     result = vm_dir_add(ctx, &lost, text_name(&text), &hit, child);
     if (result)
         return result;
@@ -133,7 +149,8 @@ static int find_home(struct vm_check *check, uint64_t lost_id, uint64_t slot)
     if (result == 0)
         result = vm_tx_commit(ctx);
     vm_tx_end(ctx);
-    vm_mended(check, REACH, "inode %i is in /lost+found", child.id);
+    if (result == 0)
+        vm_mended(check, REACH, "inode %i, which had no way to it, is in /lost+found", child.id);
     return result;
 }
 

@@ -21,13 +21,22 @@ int vm_repair_supers(struct vm_check *check, struct vm_volume *volume)
 
 /* ---- groups ---- */
 
-static void zone_mend(struct vm_check *check, const struct vm_zone *zone, uint32_t ready)
+/* A zone has at least as many groups ready as something uses. */
+static uint32_t ready_wanted(const struct vm_check *check, uint32_t number)
+{
+    return (uint32_t)vm_max(check->ready[number], check->wanted[number]);
+}
+
+static void zone_mend(struct vm_check *check, uint32_t number)
 {
     struct vm_ctx *ctx = check->ctx;
+    const struct vm_zone *zone = &check->region->zones[number];
+    uint32_t ready = ready_wanted(check, number);
     struct vm_zone_state_media state;
     uint64_t offset = zone->head_block * VM_BLOCK_BYTES;
     if (vm_read(ctx, offset, &state, sizeof state) == 0 &&
-        vm_zone_state_validate(check->region, zone, &state))
+        vm_zone_state_validate(check->region, zone, &state) &&
+        vm_get32(state.groups_ready) == ready)
         return;
     state = (struct vm_zone_state_media){.magic = vm_put32(VM_MAGIC_ZONE),
                                          .self = vm_put64(offset),
@@ -35,7 +44,8 @@ static void zone_mend(struct vm_check *check, const struct vm_zone *zone, uint32
     uint64_t seed = check->region->hash_seed ^ offset;
     state.hash = vm_put32(vm_hash32(seed, &state.self, VM_HEAD_HASHED));
     vm_tx_write(ctx, offset, &state, sizeof state);
-    vm_mended(check, GROUPS, "the zone state in block %b is written again", zone->head_block);
+    vm_mended(check, GROUPS, "the zone state in block %b is written again, %n groups are ready",
+              zone->head_block, ready);
 }
 
 static void descriptor_mend(struct vm_check *check, const struct vm_group_place *place)
@@ -85,18 +95,43 @@ static int words_mend(struct vm_check *check, const struct vm_group_place *place
     return vm_repair_room(ctx, 8, 8);
 }
 
+/* The bitmap of a group that was not begun, but is in use; what is used is marked next (F5). */
+static int bitmap_begin(struct vm_check *check, const struct vm_group_place *place)
+{
+    struct vm_ctx *ctx = check->ctx;
+    uint64_t descriptor_block = vm_align_down(place->descriptor_offset, VM_BLOCK_BYTES);
+    int result = vm_repair_room(ctx, 2, 0);
+    if (result == 0)
+        result = vm_back(ctx, descriptor_block, VM_BLOCK_BYTES); /* H17 */
+    if (result == 0)
+        result = vm_back(ctx, place->bitmap_offset, VM_BLOCK_BYTES);
+    if (result == 0)
+        vm_tx_fill(ctx, place->bitmap_offset, VM_BLOCK_BYTES, 0);
+    return result ? result : vm_repair_step(ctx);
+}
+
+static int group_mend(struct vm_check *check, uint32_t number, uint32_t index)
+{
+    struct vm_group_place place =
+        vm_region_group(check->region, check->region->zones[number].first_group + index);
+    int result = 0;
+    if (index >= check->ready[number])
+        result = bitmap_begin(check, &place);
+    if (result == 0)
+        descriptor_mend(check, &place);
+    return result ? result : words_mend(check, &place);
+}
+
 int vm_repair_groups(struct vm_check *check)
 {
     const struct vm_region *region = check->region;
     int result = 0;
     for (uint32_t number = 0; result == 0 && number < region->zone_count; number++) {
-        const struct vm_zone *zone = &region->zones[number];
-        zone_mend(check, zone, check->ready[number]);
-        for (uint32_t index = 0; result == 0 && index < check->ready[number]; index++) {
-            struct vm_group_place place = vm_region_group(region, zone->first_group + index);
-            descriptor_mend(check, &place);
-            result = words_mend(check, &place);
-        }
+        uint32_t ready = ready_wanted(check, number);
+        for (uint32_t index = 0; result == 0 && index < ready; index++)
+            result = group_mend(check, number, index);
+        if (result == 0)
+            zone_mend(check, number);
     }
     return result;
 }

@@ -12,7 +12,11 @@
  *     is set before its number is taken.
  * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are released.
  * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied.
- * H22 Whoever attaches stores nothing else before the new watermark and era are durable. */
+ * H22 Whoever attaches stores nothing else before the new watermark and era are durable.
+ * S5  Where a watermark line is damaged, the highest watermark that any record of the era names counts, if it
+ *     is above that of the line that is left: what was overwritten was at or below it, as what overwrites
+ *     names it. All above is applied, which is all of it or, if power failed within the very first record
+ *     behind a watermark that only the lost line had, all but what that record had begun to overwrite. */
 #ifndef VM_JOURNAL_JOURNAL_H
 #define VM_JOURNAL_JOURNAL_H
 
@@ -99,6 +103,28 @@ void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free);
 /* Applies what a crash left and begins a new era. With `may_replay` false a region that needs it is
  * refused. */
 int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay);
+
+/* What recovery for repair met, and went on in spite of. */
+enum vm_salvage_note {
+    VM_SALVAGE_LINE, /* a watermark line fails its check; where: its block */
+    VM_SALVAGE_ERA,  /* both do: era and watermark are those of the records; where: watermark */
+    VM_SALVAGE_WATERMARK, /* records name a newer watermark than the line that is left; where: it */
+    VM_SALVAGE_TORN,      /* a record above the watermark fails its check; where: its offset */
+    VM_SALVAGE_UNFIT,     /* a record is malformed, changes no home, or has another's number */
+};
+
+struct vm_salvage {
+    void (*told)(void *arg, enum vm_salvage_note note, uint64_t where);
+    void *arg;
+};
+
+/* As vm_journal_recover() with replay, but damage does not stop it: records that are not sound are left
+ * out (S5), and totals may be wrong afterwards. Fails for want of memory or backing, or if a fence failed. */
+int vm_journal_salvage(struct vm_ctx *ctx, struct vm_journal *journal,
+                       const struct vm_salvage *salvage);
+
+/* The line of an era of which both copies are lost, as records of it tell (S5). */
+void vm_salvage_line(struct vm_ctx *ctx, struct vm_watermark *out);
 
 /* In the place of recovery, for a region that may be in use: learns sequence, totals and use of the
  * journal from whatever is there at the moment. Damage leaves them zero; stores nothing. */

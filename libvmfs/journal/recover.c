@@ -23,6 +23,7 @@ struct found {
 
 struct recovery {
     struct vm_ctx *ctx;
+    const struct vm_salvage *salvage; /* null: damage ends it */
     struct vm_watermark line;
     uint64_t highest_watermark; /* named by any record of this era */
     struct found *found;
@@ -80,6 +81,73 @@ static void sort_found(struct found *found, uint64_t count)
         found[last] = swapped;
         sift_down(found, last, 0);
     }
+}
+
+/* ---- in spite of damage ---- */
+
+static void tell(const struct recovery *recovery, enum vm_salvage_note note, uint64_t where)
+{
+    recovery->salvage->told(recovery->salvage->arg, note, where);
+}
+
+static void salvage_watermark(struct recovery *recovery)
+{
+    const void *base = recovery->ctx->region->base;
+    struct vm_watermark line;
+    bool is_a_lost = !vm_watermark_read(base, 0, &line);
+    bool is_b_lost = !vm_watermark_read(base, 1, &line);
+    if (is_a_lost)
+        tell(recovery, VM_SALVAGE_LINE, VM_WATERMARK_A_BLOCK);
+    if (is_b_lost)
+        tell(recovery, VM_SALVAGE_LINE, VM_WATERMARK_B_BLOCK);
+    if (!is_a_lost || !is_b_lost)
+        return;
+    vm_salvage_line(recovery->ctx, &recovery->line);
+    tell(recovery, VM_SALVAGE_ERA, recovery->line.watermark);
+}
+
+/* S5: what any record names as durable was durable. */
+static void salvage_named(struct recovery *recovery)
+{
+    if (recovery->highest_watermark <= recovery->line.watermark)
+        return;
+    recovery->line.watermark = recovery->highest_watermark;
+    tell(recovery, VM_SALVAGE_WATERMARK, recovery->line.watermark);
+}
+
+static void tell_torn(const struct recovery *recovery)
+{
+    const struct vm_region *region = recovery->ctx->region;
+    uint64_t end = region->lane_offset + (uint64_t)region->lane_count * region->lane_bytes;
+    for (uint64_t at = region->lane_offset; at < end; at += 64) {
+        const struct vm_record_media *record = record_at(recovery, at);
+        uint64_t sequence = vm_get64(record->sequence);
+        uint64_t room = region->lane_bytes - (at - region->lane_offset) % region->lane_bytes;
+        bool is_ours =
+            vm_get64(record->nonce) == recovery->line.nonce && sequence <= VM_SEQUENCE_MAX;
+        if (is_ours && sequence > recovery->line.watermark &&
+            !vm_record_is_valid((const uint8_t *)record, room, recovery->line.nonce, at))
+            tell(recovery, VM_SALVAGE_TORN, at);
+    }
+}
+
+/* Leaves out what cannot be applied. */
+static void salvage_found(struct recovery *recovery)
+{
+    struct vm_ctx *ctx = recovery->ctx;
+    uint64_t kept = 0;
+    for (uint64_t index = 0; index < recovery->found_count; index++) {
+        const struct found found = recovery->found[index];
+        bool is_again = kept > 0 && recovery->found[kept - 1].sequence == found.sequence;
+        if (found.sequence <= recovery->line.watermark) /* H1 */
+            continue;
+        if (is_again ||
+            vm_record_validate(&ctx->err, ctx->region, record_at(recovery, found.offset)))
+            tell(recovery, VM_SALVAGE_UNFIT, found.offset);
+        else
+            recovery->found[kept++] = found;
+    }
+    recovery->found_count = kept;
 }
 
 /* Sequence numbers are unique, and records of one era never lie over each other. */
@@ -201,7 +269,9 @@ static int recover(struct recovery *recovery, struct vm_journal *journal, bool m
     struct vm_ctx *ctx = recovery->ctx;
     unsigned copy = 0;
     int result = vm_watermark_load(&ctx->err, ctx->region->base, &recovery->line, &copy);
-    if (result)
+    if (recovery->salvage)
+        salvage_watermark(recovery);
+    else if (result)
         return result;
     const struct vm_region *region = ctx->region;
     for (uint32_t lane = 0; lane < region->lane_count; lane++)
@@ -210,6 +280,11 @@ static int recover(struct recovery *recovery, struct vm_journal *journal, bool m
     if (recovery->found_count && !may_replay)
         return vm_raise(&ctx->err, VMFS_R_NEEDS_REPLAY, recovery->found_count);
     sort_found(recovery->found, recovery->found_count);
+    if (recovery->salvage) {
+        salvage_named(recovery);
+        salvage_found(recovery);
+        tell_torn(recovery);
+    }
     result = check_found(recovery);
     if (result == 0 && may_replay) {
         memset(journal->flushed, 0xff, sizeof journal->flushed);
@@ -222,12 +297,14 @@ static int recover(struct recovery *recovery, struct vm_journal *journal, bool m
     return result;
 }
 
-int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay)
+static int recover_with(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay,
+                        const struct vm_salvage *salvage)
 {
     const struct vm_region *region = ctx->region;
     const struct vm_platform *platform = region->platform;
     struct recovery recovery = {
         .ctx = ctx,
+        .salvage = salvage,
         .found_max = (uint64_t)region->lane_count * region->lane_bytes / 64,
     };
     uint64_t len_bytes = recovery.found_max * sizeof *recovery.found;
@@ -239,4 +316,15 @@ int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_
     result = recover(&recovery, journal, may_replay);
     platform->free(platform->arg, recovery.found, len_bytes);
     return result;
+}
+
+int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay)
+{
+    return recover_with(ctx, journal, may_replay, NULL);
+}
+
+int vm_journal_salvage(struct vm_ctx *ctx, struct vm_journal *journal,
+                       const struct vm_salvage *salvage)
+{
+    return recover_with(ctx, journal, true, salvage);
 }

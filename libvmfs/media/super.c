@@ -46,7 +46,7 @@ static void super_pick(const uint8_t *base, uint64_t len_bytes, struct pick *pic
     }
 }
 
-static bool super_is_newer(const struct vm_super_media *super, bool is_read_only)
+bool vm_super_is_newer(const struct vm_super_media *super, bool is_read_only)
 {
     return vm_get32(super->version) > VM_FORMAT_VERSION ||
            (vm_get64(super->incompat) & ~(uint64_t)VM_FEATURES_INCOMPAT) ||
@@ -63,7 +63,7 @@ int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes,
         return vm_raise(err, VMFS_R_SUPER_DAMAGED, 0);
     if (!pick.valid)
         return vm_raise(err, VMFS_R_REGION_FOREIGN, 0);
-    if (super_is_newer(&pick.newest, choice->is_read_only))
+    if (vm_super_is_newer(&pick.newest, choice->is_read_only))
         return vm_raise(err, VMFS_R_REGION_NEWER, vm_get64(pick.newest.incompat));
     choice->is_single = pick.valid == 1 || !pick.is_same;
     *out = pick.newest;
@@ -122,26 +122,31 @@ static bool watermark_is_newer(const struct vm_watermark *a, const struct vm_wat
     return a->era != b->era ? a->era > b->era : a->watermark > b->watermark;
 }
 
+bool vm_watermark_read(const void *base, unsigned copy, struct vm_watermark *out)
+{
+    struct vm_watermark_media media;
+    memcpy(&media, (const uint8_t *)base + watermark_offset(copy), sizeof media);
+    *out = (struct vm_watermark){
+        .nonce = vm_get64(media.nonce),
+        .era = vm_get64(media.era),
+        .watermark = vm_get64(media.watermark),
+        .blocks_free = vm_get64(media.blocks_free),
+        .inodes_used = vm_get64(media.inodes_used),
+        .orphans = vm_get64(media.orphans),
+    };
+    return vm_get64(media.check) == watermark_check(&media, copy) && out->era > 0 &&
+           out->watermark <= VM_SEQUENCE_MAX;
+}
+
 int vm_watermark_load(struct vm_err *err, const void *base, struct vm_watermark *out,
                       unsigned *copy_out)
 {
     bool is_found = false;
     struct vm_watermark best = {0};
     for (unsigned copy = 0; copy < 2; copy++) {
-        struct vm_watermark_media media;
-        memcpy(&media, (const uint8_t *)base + watermark_offset(copy), sizeof media);
-        if (vm_get64(media.check) != watermark_check(&media, copy) || vm_get64(media.era) == 0 ||
-            vm_get64(media.watermark) > VM_SEQUENCE_MAX)
-            continue;
-        struct vm_watermark line = {
-            .nonce = vm_get64(media.nonce),
-            .era = vm_get64(media.era),
-            .watermark = vm_get64(media.watermark),
-            .blocks_free = vm_get64(media.blocks_free),
-            .inodes_used = vm_get64(media.inodes_used),
-            .orphans = vm_get64(media.orphans),
-        };
-        if (is_found && !watermark_is_newer(&line, &best))
+        struct vm_watermark line;
+        if (!vm_watermark_read(base, copy, &line) ||
+            (is_found && !watermark_is_newer(&line, &best)))
             continue;
         best = line;
         *copy_out = copy;

@@ -20,6 +20,7 @@
 struct vm_super_choice {
     bool is_read_only;
     bool is_single;
+    bool is_rebuilt; /* by repair: no copy could be taken as it is */
 };
 
 int vm_super_load(struct vm_err *err, const void *base, uint64_t len_bytes,
@@ -44,6 +45,12 @@ struct vm_watermark {
     uint64_t inodes_used;
     uint64_t orphans;
 };
+
+/* Is it made by a version with features unknown here? */
+bool vm_super_is_newer(const struct vm_super_media *super, bool is_read_only);
+
+/* Copies out one line if it checks. */
+bool vm_watermark_read(const void *base, unsigned copy, struct vm_watermark *out);
 
 /* Copies out the newest valid line and which copy it was (0 or 1). */
 int vm_watermark_load(struct vm_err *err, const void *base, struct vm_watermark *out,

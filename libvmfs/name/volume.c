@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "inode/inode.h"
 #include "inode/reap.h"
+#include "space/group.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -46,19 +47,15 @@ static void draw_uuid(const struct vm_platform *platform, uint8_t *uuid)
     uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 }
 
-static void super_make(const struct vm_platform *platform, uint64_t len_bytes, bool is_zeroed,
-                       struct vm_super_media *super)
+void vm_volume_shape(uint64_t len_bytes, struct vm_super_media *super)
 {
     const struct sizes *sizes = sizes_for(len_bytes);
     uint64_t blocks = len_bytes / VM_BLOCK_BYTES;
     uint64_t lanes_bytes = (uint64_t)sizes->lane_count * sizes->lane_bytes;
     *super = (struct vm_super_media){
+        .magic = vm_put64(VM_MAGIC_SUPER),
         .version = vm_put32(VM_FORMAT_VERSION),
-        .flags = vm_put32(is_zeroed ? VM_SUPER_ZEROED : 0),
-        .hash_seed = vm_put64(platform->random(platform->arg)),
-        .name_seed = vm_put64(platform->random(platform->arg)),
         .region_blocks = vm_put64(blocks),
-        .created_ns = vm_put64((uint64_t)platform->now(platform->arg)),
         .lane_offset = vm_put64((uint64_t)VM_LANES_BLOCK * VM_BLOCK_BYTES),
         .lane_count = vm_put32(sizes->lane_count),
         .lane_bytes = vm_put32(sizes->lane_bytes),
@@ -68,7 +65,6 @@ static void super_make(const struct vm_platform *platform, uint64_t len_bytes, b
         .inode_bytes = vm_put32(VM_INODE_BYTES),
         .zone_count = vm_put32(1),
     };
-    draw_uuid(platform, super->uuid);
     super->share.root_inode = vm_put64(VM_ROOT_ID);
     super->share.map_block = vm_put64(VM_INODE_MAP_BLOCK);
     super->zones[0] = (struct vm_zone_media){
@@ -76,6 +72,17 @@ static void super_make(const struct vm_platform *platform, uint64_t len_bytes, b
         .head_block = vm_put64(VM_LANES_BLOCK + lanes_bytes / VM_BLOCK_BYTES),
         .group_count = vm_put32((uint32_t)vm_div_up(blocks, VM_GROUP_BLOCKS)),
     };
+}
+
+static void super_make(const struct vm_platform *platform, uint64_t len_bytes, bool is_zeroed,
+                       struct vm_super_media *super)
+{
+    vm_volume_shape(len_bytes, super);
+    super->flags = vm_put32(is_zeroed ? VM_SUPER_ZEROED : 0);
+    super->hash_seed = vm_put64(platform->random(platform->arg));
+    super->name_seed = vm_put64(platform->random(platform->arg));
+    super->created_ns = vm_put64((uint64_t)platform->now(platform->arg));
+    draw_uuid(platform, super->uuid);
 }
 
 static int init_parts(struct vm_volume *volume, struct vm_ctx *ctx, bool may_replay)
@@ -187,6 +194,22 @@ int vm_volume_watch(struct vm_volume *volume, struct vm_ctx *ctx)
         return result;
     vm_journal_observe(ctx, &volume->journal);
     result = unless_damage(vm_space_init(ctx, &volume->space));
+    return result ? result : unless_damage(vm_table_init(ctx, &volume->itable));
+}
+
+int vm_volume_salvage(struct vm_volume *volume, struct vm_ctx *ctx,
+                      const struct vm_salvage *salvage)
+{
+    int result = vm_journal_init(ctx, &volume->journal);
+    if (result == 0)
+        result = vm_journal_salvage(ctx, &volume->journal, salvage);
+    if (result)
+        return result;
+    result = vm_space_init(ctx, &volume->space);
+    if (vm_is_damage(result)) {
+        vm_groups_salvage(ctx, volume->space);
+        result = 0;
+    }
     return result ? result : unless_damage(vm_table_init(ctx, &volume->itable));
 }
 

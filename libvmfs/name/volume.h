@@ -52,6 +52,14 @@ int vm_volume_watch(struct vm_volume *volume, struct vm_ctx *ctx);
  * that needs recovery is refused. */
 int vm_volume_attach(struct vm_volume *volume, struct vm_ctx *ctx, bool may_replay);
 
+/* Attaches what was probed in spite of damage, for repair alone: what cannot be read is taken for empty, so
+ * nothing may be allocated before it was mended and attached again. */
+int vm_volume_salvage(struct vm_volume *volume, struct vm_ctx *ctx,
+                      const struct vm_salvage *salvage);
+
+/* The superblock that formatting gives a region of this size, without what is drawn for it. */
+void vm_volume_shape(uint64_t len_bytes, struct vm_super_media *super);
+
 /* Frees what is volatile; stores nothing. */
 void vm_volume_fini(struct vm_volume *volume, struct vm_ctx *ctx);
 

@@ -430,6 +430,34 @@ int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space)
     return 0;
 }
 
+/* The groups of a zone up to the last whose descriptor checks. The first one was begun with the region. */
+static uint32_t groups_described(struct vm_ctx *ctx, const struct vm_zone *zone)
+{
+    uint32_t count = zone->first_group == 0;
+    for (uint32_t index = 0; index < zone->group_count; index++) {
+        struct vm_group_place place = vm_region_group(ctx->region, zone->first_group + index);
+        struct vm_group_media media;
+        if (group_check(ctx, &place, &media) == 0)
+            count = index + 1;
+    }
+    return count;
+}
+
+void vm_groups_salvage(struct vm_ctx *ctx, struct vm_space *space)
+{
+    space->ready = 0;
+    for (uint32_t index = 0; index < ctx->region->zone_count; index++) {
+        const struct vm_zone *zone = &ctx->region->zones[index];
+        struct vm_zone_state_media state;
+        bool is_sound = zone_state_load(ctx, zone, &state) == 0;
+        uint32_t ready = is_sound ? vm_get32(state.groups_ready) : groups_described(ctx, zone);
+        space->ready += ready;
+        if (ready < zone->group_count)
+            break;
+    }
+    VM_OWN(atomic_store_explicit(&space->ready_seen, space->ready, memory_order_release));
+}
+
 static const struct vm_zone *zone_of_group(const struct vm_region *region, uint64_t group)
 {
     uint32_t index = 0;

@@ -111,6 +111,9 @@ int vm_group_init_next(struct vm_ctx *ctx);
 /* Reads how many groups each zone says are initialised. */
 int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space);
 
+/* The same where a zone's state is damaged: then its descriptors tell. */
+void vm_groups_salvage(struct vm_ctx *ctx, struct vm_space *space);
+
 /* The longest, or first sufficient, run of ones: its first bit and length (0: none). */
 struct vm_bits_run {
     unsigned first;
