@@ -96,7 +96,9 @@ static void check_value_blocks(struct body *body, const struct vm_named_hit *hit
     if (!body_meet(body, block, count, (struct vm_use){.kind = VMFS_MAP_XATTR})) /* F1 */
         return;
     const uint8_t *value = region->base + block * VM_BLOCK_BYTES;
-    if (vm_get64(media.check) != vm_hash64(region->hash_seed ^ block, value, len_bytes))
+    if (vm_get64(media.check) == vm_hash64(region->hash_seed ^ block, value, len_bytes))
+        vm_blocks_prove(body->check, block, count);
+    else
         vm_problem(body->check, MAPS, XATTR_DAMAGED,
                    "inode %i: the attribute value at block %b fails its check", body->inode->id,
                    block);

@@ -2,6 +2,7 @@
 #include "base/util.h"
 #include "check/state.h"
 #include "check/validate.h"
+#include "inode/table.h"
 #include "space/group.h"
 
 /* Blocks at the start of a group that the fixed areas and the zone's own head take. */
@@ -121,12 +122,31 @@ struct difference {
     bool is_leak;
 };
 
+/* A leaked block may be the head of a chunk that the inode map has lost. */
+static bool is_stray(struct vm_check *check, uint64_t block)
+{
+    const struct vm_itable *table = check->ctx->itable;
+    struct vm_chunk_media head;
+    uint64_t offset = block * VM_BLOCK_BYTES;
+    if ((vm_load64_home(check->region, offset) & UINT32_MAX) != VM_MAGIC_CHUNK ||
+        vm_read(check->ctx, offset, &head, sizeof head))
+        return false;
+    uint64_t chunk = vm_get64(head.first_slot) >> table->chunk_stride_log2;
+    bool is_known = chunk < check->chunk_count && check->chunk_blocks[chunk];
+    return !is_known && chunk < check->chunk_max &&
+           vm_chunk_validate(check->ctx, &head, offset, chunk << table->chunk_stride_log2) &&
+           vm_range_inside(block, check->region->chunk_blocks, check->region->blocks);
+}
+
 static void difference_report(struct vm_check *check, const struct difference *difference)
 {
     if (difference->count == 0)
         return;
     if (check->on_difference)
         check->on_difference(check, difference->block, difference->count, difference->is_leak);
+    for (uint64_t index = 0; check->is_repair && difference->is_leak && index < difference->count;
+         index++)
+        check->has_stray = check->has_stray || is_stray(check, difference->block + index);
     if (!difference->is_leak)
         check->missing_blocks += difference->count;
     vm_problem(check, BLOCKS, NONE,

@@ -133,12 +133,20 @@ bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
         block += step;
         count -= step;
     }
+    if (use->kind != VMFS_MAP_DATA && use->kind != VMFS_MAP_XATTR)
+        vm_blocks_prove(check, start, block - start);
     if (again_count == 0)
         return true;
     vm_problem(check, BLOCKS, NONE,
                "block %b is used twice, again by inode %i (%n blocks of one run)", first_again,
                use->kind == VMFS_MAP_INODE_CHUNK ? 0 : use->ino, again_count);
     return false;
+}
+
+void vm_blocks_prove(struct vm_check *check, uint64_t block, uint64_t count)
+{
+    for (uint64_t index = block; check->proved && index < block + count; index++)
+        check->proved[index / 64] |= (uint64_t)1 << index % 64;
 }
 
 void vm_slot_mark(struct vm_check *check, uint64_t slot)
@@ -165,11 +173,14 @@ static int blocks_prepare(struct vm_check *check)
     void *memory;
     check->met_bytes = (region->blocks / 64 + 2) * sizeof *check->met;
     check->overlap_left = region->blocks;
+    check->walks_left = 4 * region->blocks;
     int result = vm_alloc(check->ctx, check->met_bytes, &memory);
     check->met = memory;
-    if (result == 0 && check->is_repair)
+    uint64_t **const bits[] = {&check->again, &check->proved, &check->kept};
+    for (unsigned index = 0; result == 0 && check->is_repair && index < 3; index++) {
         result = vm_alloc(check->ctx, check->met_bytes, &memory);
-    check->again = result == 0 && check->is_repair ? memory : NULL;
+        *bits[index] = memory;
+    }
     if (result == 0)
         result = vm_alloc(check->ctx, region->lane_bytes, &memory);
     check->lane = result ? NULL : memory;
@@ -192,6 +203,8 @@ void vm_check_free(struct vm_check *check)
 {
     part_free(check, check->met, check->met_bytes);
     part_free(check, check->again, check->met_bytes);
+    part_free(check, check->proved, check->met_bytes);
+    part_free(check, check->kept, check->met_bytes);
     part_free(check, check->lane, check->region->lane_bytes);
     part_free(check, check->chunk_blocks, (check->chunk_max + 1) * sizeof *check->chunk_blocks);
     part_free(check, check->links, check->slot_count * sizeof *check->links);

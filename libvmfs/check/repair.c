@@ -147,7 +147,7 @@ static enum step choose(const struct vm_check *check)
         return STEP_GROUPS;
     if (has_unmarked(check))
         return STEP_MARK;
-    if (found[VM_PASS_INODES] || has_lost_chunk(check))
+    if (found[VM_PASS_INODES] || check->has_stray || has_lost_chunk(check))
         return STEP_INODES;
     if (found[VM_PASS_ORPHANS])
         return STEP_ORPHANS;

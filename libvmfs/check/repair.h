@@ -32,6 +32,8 @@ int vm_repair_bits(struct vm_check *check, bool is_free);
 /* Both watermark lines, with the totals as counted. */
 int vm_repair_totals(struct vm_check *check);
 int vm_repair_inodes(struct vm_check *check);
+/* Its first part: where each chunk lies. */
+int vm_repair_map(struct vm_check *check, bool *is_changed);
 int vm_repair_orphans(struct vm_check *check);
 /* Writes maps and attributes of marked inodes anew, with what is sound in them. */
 int vm_repair_maps(struct vm_check *check);
@@ -53,6 +55,9 @@ int vm_repair_room(struct vm_ctx *ctx, uint32_t entries, uint32_t lines);
 
 /* Commits what is staged, and goes on with the next. */
 int vm_repair_step(struct vm_ctx *ctx);
+
+/* Stages the head of the chunk of inodes at a block, but not its bits. */
+void vm_repair_chunk_head(struct vm_check *check, uint64_t block, uint64_t first_slot);
 
 /* Stages an inode, both hashes new whatever the home holds. */
 void vm_repair_store(struct vm_ctx *ctx, struct vm_inode *inode);

@@ -26,7 +26,9 @@ struct salvage {
     uint64_t blocks; /* of data and values that are kept */
     uint64_t names;
     uint64_t floor; /* the next extent begins at or behind this block of the file */
-    uint64_t left;  /* nodes that may still be visited (F1) */
+    uint64_t end;   /* of what is written */
+    struct vm_extent *copied;
+    uint64_t left; /* nodes that may still be visited (F1) */
     bool is_lossy;
     int result;
 };
@@ -47,9 +49,15 @@ static void insert_in_tx(struct salvage *salvage, insert_fn insert, const void *
         salvage->result = result;
 }
 
-static bool is_again(const struct vm_check *check, uint64_t block)
+/* Blocks that were met once are the owner's; of those that were met again the first who asks keeps them. */
+static bool take_block(struct vm_check *check, uint64_t block)
 {
-    return check->again[block / 64] >> block % 64 & 1;
+    if (!vm_bit_is_set(check->again, block))
+        return true;
+    if (vm_bit_is_set(check->kept, block))
+        return false;
+    check->kept[block / 64] |= (uint64_t)1 << block % 64;
+    return true;
 }
 
 /* ---- the walk over the old map ---- */
@@ -58,36 +66,31 @@ struct walk {
     struct salvage *salvage;
     const struct vm_map *map;
     uint8_t kind;
-    void (*leaf)(struct salvage *salvage, uint64_t leaf);
+    void (*leaf)(struct salvage *salvage, const union vm_head *head);
 };
 
 static void walk_node(const struct walk *walk, const struct vm_place *place)
 {
     struct salvage *salvage = walk->salvage;
     union vm_head head;
+    struct vm_check *check = salvage->check;
     if (salvage->left == 0 || salvage->result)
         return;
     salvage->left--;
-    if (vm_node_load(salvage->ctx, walk->map, place, &head) ||
-        is_again(salvage->check, place->offset / VM_BLOCK_BYTES)) {
+    bool is_lost = vm_node_load(salvage->ctx, walk->map, place, &head) ||
+                   !take_block(check, place->offset / VM_BLOCK_BYTES);
+    if (is_lost || check->walks_left == 0) {
         salvage->is_lossy = true;
         return;
     }
+    check->walks_left--;
     if (head.node.level == 0 && head.node.kind == walk->kind)
-        walk->leaf(salvage, place->offset);
+        walk->leaf(salvage, &head);
     for (uint32_t index = 0; head.node.level > 0 && index < vm_head_count(&head); index++) {
         struct vm_place child;
         vm_child_place(salvage->ctx, &head, index, &child);
         walk_node(walk, &child);
     }
-}
-
-static void bad_entry(void *arg, uint64_t offset, int reason)
-{
-    struct salvage *salvage = arg;
-    (void)offset;
-    (void)reason;
-    salvage->is_lossy = true;
 }
 
 static void walk_map(const struct walk *walk)
@@ -144,7 +147,10 @@ static bool name_is_kept(struct salvage *salvage, const struct vm_named_hit *hit
     if (!vm_inode_is_directory(child))
         return true;
     bool is_first = !(check->flags[slot] & VM_SLOT_KEPT);
-    if (slot == VM_ROOT_ID || !is_first || check->parents[slot] != vm_id_slot(salvage->inode.id))
+    uint64_t parent = vm_id_slot(vm_get64(child->m.parent)); /* where the check has met no name */
+    if (check->flags[slot] & VM_SLOT_NAMED)
+        parent = check->parents[slot];
+    if (slot == VM_ROOT_ID || !is_first || parent != vm_id_slot(salvage->inode.id))
         return false;
     check->flags[slot] |= VM_SLOT_KEPT;
     return true;
@@ -181,12 +187,12 @@ static bool value_is_kept(struct salvage *salvage, const struct vm_named_hit *hi
         count != vm_div_up(len_bytes, VM_BLOCK_BYTES) ||
         !vm_range_inside(block, count, region->blocks))
         return false;
-    for (uint64_t index = 0; index < count; index++)
-        if (is_again(salvage->check, block + index))
-            return false;
     if (vm_get64(media.check) !=
         vm_hash64(region->hash_seed ^ block, region->base + block * VM_BLOCK_BYTES, len_bytes))
         return false;
+    for (uint64_t index = 0; index < count; index++)
+        if (!take_block(salvage->check, block + index))
+            return false;
     salvage->blocks += count;
     return true;
 }
@@ -213,14 +219,37 @@ static int each_attribute(void *arg, const struct vm_named_hit *hit, const uint8
     return 0;
 }
 
-static void leaf_of_names(struct salvage *salvage, uint64_t leaf)
+/* Entries check by themselves, so that one is kept also where the head of the leaf says something else about
+ * it. What the head says is free may be a name that was removed. */
+static void leaf_of_named(struct salvage *salvage, const union vm_head *head, vm_named_fn each)
 {
-    (void)vm_named_each(salvage->ctx, leaf, each_name, bad_entry, salvage);
+    uint64_t in_use = vm_get64(head->named.bitmap);
+    uint64_t left = in_use;
+    for (uint32_t cell = 0; cell < VM_CELL_COUNT && !salvage->result; cell++) {
+        union vm_entry_cells entry;
+        struct vm_named_hit hit;
+        uint8_t name[VM_NAMED_PAYLOAD_MAX];
+        if (!(in_use >> cell & 1) || vm_entry_read(salvage->ctx, vm_head_self(head), cell, &entry))
+            continue;
+        uint64_t run = vm_cell_run(cell, entry.cell.cells);
+        if ((in_use & run) != run)
+            continue;
+        vm_entry_hit(&entry, vm_head_self(head), cell, &hit);
+        vm_entry_copy(&entry, name);
+        each(salvage, &hit, name);
+        left &= ~run;
+    }
+    salvage->is_lossy = salvage->is_lossy || left;
 }
 
-static void leaf_of_attributes(struct salvage *salvage, uint64_t leaf)
+static void leaf_of_names(struct salvage *salvage, const union vm_head *head)
 {
-    (void)vm_named_each(salvage->ctx, leaf, each_attribute, bad_entry, salvage);
+    leaf_of_named(salvage, head, each_name);
+}
+
+static void leaf_of_attributes(struct salvage *salvage, const union vm_head *head)
+{
+    leaf_of_named(salvage, head, each_attribute);
 }
 
 /* ---- extents ---- */
@@ -233,6 +262,8 @@ static int insert_extent(struct salvage *salvage, const void *arg)
 static void keep_extent(struct salvage *salvage, const struct vm_extent *extent)
 {
     salvage->blocks += extent->blocks;
+    if (!(extent->flags & VM_EXTENT_UNWRITTEN))
+        salvage->end = vm_max(salvage->end, extent->file_block + extent->blocks);
     if (salvage->extent_count < VM_INODE_EXTENTS)
         salvage->first[salvage->extent_count] = *extent;
     if (salvage->extent_count == VM_INODE_EXTENTS)
@@ -243,66 +274,142 @@ static void keep_extent(struct salvage *salvage, const struct vm_extent *extent)
     salvage->extent_count++;
 }
 
-/* The parts of an extent whose blocks are the file's alone. */
+/* What two owners have is copied for the second, as nothing says whose it is; but not behind his end, nor
+ * where the region gets full. */
+static bool is_copied(const struct salvage *salvage, uint64_t file_block)
+{
+    uint64_t end = vm_div_up(vm_inode_size(&salvage->inode), VM_BLOCK_BYTES);
+    return file_block < end && vm_space_is_roomy(salvage->ctx);
+}
+
+static int copy_block(struct salvage *salvage, const void *arg)
+{
+    struct vm_extent *part = salvage->copied;
+    struct vm_run run;
+    int result = vm_space_take_run(salvage->ctx, 0, part->file_block, 1, &run);
+    (void)arg;
+    if (result)
+        return result;
+    const uint8_t *from = salvage->check->region->base + part->block * VM_BLOCK_BYTES;
+    vm_tx_payload(salvage->ctx, run.block * VM_BLOCK_BYTES, from, VM_BLOCK_BYTES);
+    part->block = run.block;
+    return 0;
+}
+
+/* One block that somebody else has, too: cut off, or a copy. */
+static void share_block(struct salvage *salvage, const struct vm_extent *extent, uint32_t index)
+{
+    struct vm_check *check = salvage->check;
+    struct vm_extent part = *extent;
+    part.file_block += index;
+    part.block += index;
+    part.blocks = 1;
+    bool is_proved = vm_bit_is_set(check->proved, part.block);
+    if (is_proved || !is_copied(salvage, part.file_block)) {
+        salvage->is_lossy = true;
+        return;
+    }
+    uint64_t shared = part.block;
+    if (take_block(check, shared)) {
+        keep_extent(salvage, &part);
+        return;
+    }
+    salvage->copied = &part;
+    insert_in_tx(salvage, copy_block, NULL);
+    if (salvage->result)
+        return;
+    vm_mended(check, MAPS, "inode %i has a copy of block %b, which another one has, too",
+              salvage->inode.id, shared);
+    keep_extent(salvage, &part);
+}
+
+/* The parts of an extent whose blocks are the file's alone, and copies of the others. */
 static void keep_parts(struct salvage *salvage, const struct vm_extent *extent)
 {
     struct vm_extent part = *extent;
     part.blocks = 0;
     for (uint32_t index = 0; index < extent->blocks && !salvage->result; index++) {
-        if (!is_again(salvage->check, extent->block + index)) {
-            if (part.blocks++ == 0) {
-                part.block = extent->block + index;
-                part.file_block = extent->file_block + index;
-            }
-            continue;
+        bool is_shared = vm_bit_is_set(salvage->check->again, extent->block + index);
+        if (!is_shared && part.blocks++ == 0) {
+            part.block = extent->block + index;
+            part.file_block = extent->file_block + index;
         }
-        salvage->is_lossy = true;
-        if (part.blocks)
+        if (is_shared && part.blocks)
             keep_extent(salvage, &part);
-        part.blocks = 0;
+        if (is_shared) {
+            part.blocks = 0;
+            share_block(salvage, extent, index);
+        }
     }
     if (part.blocks)
         keep_extent(salvage, &part);
 }
 
-static int each_extent(void *arg, const struct vm_extent *extent)
+static void each_extent(struct salvage *salvage, const struct vm_extent *extent)
 {
-    struct salvage *salvage = arg;
     struct vm_extent kept = *extent;
-    uint64_t end = vm_div_up(vm_inode_size(&salvage->inode), VM_BLOCK_BYTES);
-    bool may_lie_beyond =
-        (extent->flags & VM_EXTENT_UNWRITTEN) || vm_inode_is_beyond(&salvage->inode);
+    uint64_t cut = extent->file_block < salvage->floor ? salvage->floor - extent->file_block : 0;
     kept.flags &= VM_EXTENT_UNWRITTEN;
     kept.birth = vm_min(kept.birth, salvage->check->region->epoch);
-    if (!may_lie_beyond && kept.file_block + kept.blocks > end)
-        kept.blocks = kept.file_block < end ? (uint32_t)(end - kept.file_block) : 0;
-    if (kept.file_block < salvage->floor || kept.blocks != extent->blocks)
-        salvage->is_lossy = true;
-    if (kept.file_block < salvage->floor || kept.blocks == 0)
-        return 0;
+    salvage->is_lossy = salvage->is_lossy || cut;
+    if (cut >= kept.blocks)
+        return;
+    kept.file_block += cut;
+    kept.block += cut;
+    kept.blocks -= (uint32_t)cut;
     salvage->floor = kept.file_block + kept.blocks;
     keep_parts(salvage, &kept);
-    return 0;
 }
 
-static void leaf_of_extents(struct salvage *salvage, uint64_t leaf)
+/* Slots check by themselves, in whatever order they lie. */
+struct slots {
+    uint32_t count;
+    struct vm_extent items[VM_LEAF_EXTENTS];
+};
+
+static void slots_add(struct salvage *salvage, struct slots *slots,
+                      const struct vm_extent_media *media)
 {
-    (void)vm_extents_each(salvage->ctx, leaf, each_extent, bad_entry, salvage);
+    struct vm_extent extent;
+    if (vm_extent_load(salvage->ctx, media, 0, &extent)) {
+        salvage->is_lossy = true;
+        return;
+    }
+    uint32_t at = slots->count++;
+    for (; at > 0 && slots->items[at - 1].file_block > extent.file_block; at--)
+        slots->items[at] = slots->items[at - 1];
+    slots->items[at] = extent;
+}
+
+static void slots_keep(struct salvage *salvage, const struct slots *slots)
+{
+    for (uint32_t index = 0; index < slots->count && !salvage->result; index++)
+        each_extent(salvage, &slots->items[index]);
+}
+
+static void leaf_of_extents(struct salvage *salvage, const union vm_head *head)
+{
+    struct slots slots = {.count = 0};
+    for (uint32_t segment = 0; segment < VM_SEGMENTS; segment++)
+        for (uint32_t slot = 0; slot < head->fixed.used[segment]; slot++) {
+            struct vm_extent_media media;
+            uint64_t offset = vm_head_self(head) + offsetof(struct vm_fixed_media, slots) +
+                              ((uint64_t)segment * VM_SEGMENT_SLOTS + slot) * sizeof media;
+            (void)vm_read(salvage->ctx, offset, &media, sizeof media); /* lies in the node */
+            slots_add(salvage, &slots, &media);
+        }
+    slots_keep(salvage, &slots);
 }
 
 static void salvage_inline(struct salvage *salvage)
 {
-    const struct vm_inode *inode = &salvage->inode;
+    struct slots slots = {.count = 0};
     for (unsigned index = 0; index < VM_INODE_EXTENTS; index++) {
-        const struct vm_extent_media *media = &inode->m.body.extents[index];
-        struct vm_extent extent;
-        if (vm_get32(media->blocks) == 0)
-            continue;
-        if (vm_extent_load(salvage->ctx, media, inode->offset, &extent))
-            salvage->is_lossy = true;
-        else
-            each_extent(salvage, &extent);
+        const struct vm_extent_media *media = &salvage->inode.m.body.extents[index];
+        if (vm_get32(media->blocks))
+            slots_add(salvage, &slots, media);
     }
+    slots_keep(salvage, &slots);
 }
 
 /* ---- one inode ---- */
@@ -338,6 +445,13 @@ static void salvage_data(struct salvage *salvage, struct vm_inode *inode)
         vm_inode_put_data_map(inode, &salvage->fresh);
     if (is_directory)
         vm_inode_set_size(inode, salvage->names);
+    /* What is written lies in front of the end (U2): the end is wrong, not the blocks that are the file's. */
+    uint64_t end = vm_div_up(vm_inode_size(inode), VM_BLOCK_BYTES);
+    if (vm_inode_is_file(inode) && !vm_inode_is_beyond(inode) && salvage->end > end) {
+        vm_inode_set_size(inode, salvage->end * VM_BLOCK_BYTES);
+        vm_mended(salvage->check, MAPS, "inode %i ends at byte %n now: there is data up to there",
+                  inode->id, vm_inode_size(inode));
+    }
 }
 
 static void salvage_attributes(struct salvage *salvage, struct vm_inode *inode)
@@ -391,9 +505,59 @@ static int inode_mend(struct vm_check *check, uint64_t slot)
     return salvage.result;
 }
 
+/* ---- blocks with two owners ---- */
+
+struct owners {
+    struct vm_check *check;
+    bool is_last;
+};
+
+/* Of those whose inodes stay as they are the first owner keeps what others have, too; unless it proves to be
+ * what they say. */
+static void each_owner(void *arg, const struct vm_use *use, uint64_t block, uint64_t count)
+{
+    struct owners *owners = arg;
+    struct vm_check *check = owners->check;
+    uint64_t slot = vm_id_slot(use->ino);
+    bool is_data = use->kind == VMFS_MAP_DATA;
+    bool is_inodes = use->kind == VMFS_MAP_INODE_CHUNK || use->kind == VMFS_MAP_INODE_MAP ||
+                     use->kind == VMFS_MAP_RESERVED;
+    for (uint64_t at = block; at < block + count; at++) {
+        if (!vm_bit_is_set(check->again, at))
+            continue;
+        if (is_data && vm_bit_is_set(check->proved, at))
+            vm_slot_mark(check, slot);
+        if (!owners->is_last || (!is_inodes && (check->flags[slot] & VM_SLOT_MARKED)))
+            continue;
+        check->kept[at / 64] |= (uint64_t)1 << at % 64;
+        if (!is_inodes)
+            vm_mended(check, MAPS, "inode %i keeps block %b, which another one has, too", use->ino,
+                      at);
+    }
+}
+
+static bool has_again(const struct vm_check *check)
+{
+    for (uint64_t word = 0; word < check->met_bytes / 8; word++)
+        if (check->again[word])
+            return true;
+    return false;
+}
+
+static int find_owners(struct vm_check *check)
+{
+    struct owners owners = {.check = check};
+    int result = 0;
+    for (unsigned turn = 0; turn < 2 && result == 0 && has_again(check); turn++) {
+        owners.is_last = turn;
+        result = vm_check_uses(check->ctx, each_owner, &owners);
+    }
+    return result;
+}
+
 int vm_repair_maps(struct vm_check *check)
 {
-    int result = 0;
+    int result = find_owners(check);
     for (uint64_t slot = 0; result == 0 && slot < check->slot_count; slot++)
         if ((check->flags[slot] & VM_SLOT_LIVING) && (check->flags[slot] & VM_SLOT_MARKED))
             result = inode_mend(check, slot);

@@ -3,7 +3,7 @@
  * F1  Nothing that is read from the medium bounds a loop or an allocation by itself: a node is walked
  *     only when its block is met for the first time, and chunks that cannot all fit into the region
  *     are not looked at. So a check of any bytes ends.
- * F2  Memory is one bit for each block of the region and nine bytes for each inode slot. */
+ * F2  Memory is one bit for each block of the region, four in a repair, and nine bytes for each inode slot. */
 #ifndef VM_CHECK_STATE_H
 #define VM_CHECK_STATE_H
 
@@ -55,8 +55,12 @@ struct vm_check {
     bool is_repair;
     bool is_quiet;                  /* problems are counted only */
     uint64_t marked;                /* inodes with VM_SLOT_MARKED */
+    bool has_stray;                 /* repair: there is a chunk that the map does not name */
     uint64_t missing_blocks;        /* used but clear in their bitmap */
-    uint64_t *again;                /* repair: a bit for each block that was met again */
+    uint64_t *again;                /* repair: a bit for each block that was met again, */
+    uint64_t *proved;               /*   for each in which what was met proves to be it, */
+    uint64_t *kept;                 /*   and for each of the first ones whose owner keeps it */
+    uint64_t walks_left;            /* repair: nodes that may still be visited again (F1) */
     vm_difference_fn on_difference; /* or null */
     void *difference_arg;
     vm_use_fn on_use; /* or null */
@@ -104,6 +108,15 @@ void vm_problem_report(struct vm_check *check, struct vm_kind kind, const char *
 /* Notes that blocks inside the region are used. False, with a problem, if any was used already. */
 bool vm_blocks_meet(struct vm_check *check, uint64_t block, uint64_t count,
                     const struct vm_use *use);
+
+static inline bool vm_bit_is_set(const uint64_t *bits, uint64_t block)
+{
+    return bits[block / 64] >> block % 64 & 1;
+}
+
+/* Notes that what lies in blocks that were just met has a check of its own, which is right: whoever else has
+ * them as data, it is not his. */
+void vm_blocks_prove(struct vm_check *check, uint64_t block, uint64_t count);
 
 /* All passes, then what they have gathered is let go. 0, or MEMORY. */
 int vm_check_all(struct vm_check *check);

@@ -125,6 +125,7 @@ struct damage {
     unsigned pass;
     const char *text; /* that a problem of this pass must have */
     void (*make)(void);
+    const char *cost; /* what repair may lose (repair_judge.h) */
 };
 
 extern const struct damage damages[];
