@@ -115,9 +115,30 @@ void model_touch_access(struct model_node *node)
                   now_ns - node->atime_ns >= day_ns;
     if (!is_old)
         return;
+    if (!node->is_atime_lazy)
+        node->atime_older_count = 0;
+    if (node->atime_older_count < MODEL_ATIMES_MAX)
+        node->atime_older_ns[node->atime_older_count] = node->atime_ns;
+    node->atime_older_count++;
     node->atime_ns = now_ns;
-    node->is_atime_known = now_ns != 0;
     node->is_atime_lazy = true;
+}
+
+void model_untouch_access(struct model_node *node, const struct model_node *before)
+{
+    node->is_atime_known = before->is_atime_known;
+    node->is_atime_lazy = before->is_atime_lazy;
+    node->atime_ns = before->atime_ns;
+    node->atime_older_count = before->atime_older_count;
+    memcpy(node->atime_older_ns, before->atime_older_ns, sizeof(node->atime_older_ns));
+}
+
+void model_sync(struct model *model)
+{
+    for (size_t i = 0; i <= model->entry_count; i++) {
+        struct model_node *node = i > 0 ? model->entries[i - 1]->node : model->root;
+        node->is_atime_lazy = false;
+    }
 }
 
 void model_crash(struct model *model)

@@ -17,6 +17,8 @@
 
 #include "vmfs.h"
 
+#define MODEL_ATIMES_MAX 4
+
 struct model;
 struct model_node;
 
@@ -55,7 +57,9 @@ struct model_node {
     int64_t ctime_ns;
     int64_t btime_ns;
     bool is_atime_known;
-    bool is_atime_lazy; /* set by reading: a crash may take it back */
+    bool is_atime_lazy;         /* set by reading: a crash may take it back to one of these; */
+    unsigned atime_older_count; /* beyond MODEL_ATIMES_MAX only the first are there */
+    int64_t atime_older_ns[MODEL_ATIMES_MAX];
     bool is_mtime_known;
     bool is_ctime_known;
     bool is_btime_known;
@@ -172,6 +176,10 @@ void model_touch_change(struct model_node *node);
 void model_touch_access(struct model_node *node);
 /* A crash: access times that were kept lazily are not known any more. */
 void model_crash(struct model *model);
+/* All access times have become durable. */
+void model_sync(struct model *model);
+/* Takes back what reading has done to the access time. */
+void model_untouch_access(struct model_node *node, const struct model_node *before);
 
 /* Notes an error that applies as well, and returns the one that comes first. */
 int model_note(struct model *model, int other, int first);

@@ -105,11 +105,8 @@ static int64_t run_write(const struct op *op, struct op_slot *slot, int64_t libr
 /* A handle that leaves access times has read. */
 static void restore_atime(const struct op_slot *slot, const struct model_node *before)
 {
-    if ((slot->flags & VMFS_O_NOATIME) == 0)
-        return;
-    slot->node->is_atime_known = before->is_atime_known;
-    slot->node->is_atime_lazy = before->is_atime_lazy;
-    slot->node->atime_ns = before->atime_ns;
+    if ((slot->flags & VMFS_O_NOATIME) != 0)
+        model_untouch_access(slot->node, before);
 }
 
 static int64_t run_read(const struct op *op, struct op_slot *slot, struct op_result *result)
