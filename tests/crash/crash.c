@@ -29,7 +29,7 @@ void crash_load(struct crash *crash, const uint8_t *image, unsigned thread)
     live->thread = thread;
     live->random_seed = crash->explorer.seed;
     live->random_count = 0;
-    live->now_ns = 1000;
+    live->now_ns = CRASH_LOAD_NOW_NS;
     live->mirror_count = 0;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/explore.h"
 
 #define CRASH_LABEL_BYTES 64u
+#define CRASH_LOAD_NOW_NS ((int64_t)1000) /* the time when an image was loaded */
 #define CRASH_OP_NOW_NS   ((int64_t)2000000000000000000)
 
 struct crash {
@@ -30,6 +31,9 @@ struct crash_suite {
 
 void suite_format(struct crash *crash);
 void suite_scenarios(struct crash *crash);
+void suite_singles(struct crash *crash);
+void suite_pairs(struct crash *crash);
+void suite_sequences(struct crash *crash);
 
 /* Is this label asked for, and time left? */
 bool crash_wants(const struct crash *crash, const char *label);

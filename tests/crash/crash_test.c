@@ -16,6 +16,9 @@
 static const struct crash_suite suites[] = {
     {"format", suite_format},
     {"scenarios", suite_scenarios},
+    {"singles", suite_singles},
+    {"pairs", suite_pairs},
+    {"sequences", suite_sequences},
 };
 
 /* The image that most runs start from; every free block is poisoned. */

@@ -1,8 +1,6 @@
 /* suite_scenarios.c -- each scenario in each variant, cut at every fence and after its return */
-#include <errno.h>
 #include <stdio.h>
 
-#include "api/handle.h"
 #include "crash.h"
 #include "scenarios.h"
 
@@ -115,10 +113,8 @@ static void run_other(struct run *run)
 
 static void run_checkpoint(struct run *run)
 {
-    struct vm_ctx ctx;
     run->crash->live.thread = THREAD_OTHER;
-    vm_ctx_init(run->play.fs, &ctx);
-    crash_must(run->crash, vm_checkpoint(&ctx, false) < 0 ? -EIO : 0, "checkpoint");
+    crash_must(run->crash, world_checkpoint(run->play.fs), "checkpoint");
     run->crash->live.thread = THREAD_OP;
 }
 

@@ -333,6 +333,13 @@ bool world_is_quiet(struct vmfs *fs)
     return is_quiet;
 }
 
+int world_checkpoint(struct vmfs *fs)
+{
+    struct vm_ctx ctx;
+    vm_ctx_init(fs, &ctx);
+    return vm_checkpoint(&ctx, false) < 0 ? -EIO : 0;
+}
+
 /* ---- using ---- */
 
 static bool use_dir(struct vmfs *fs, const char *dir)

@@ -48,6 +48,9 @@ uint64_t world_free_blocks(struct vmfs *fs);
  * and stripes are held. */
 bool world_is_quiet(struct vmfs *fs);
 
+/* A checkpoint as another thread would make it: 0 or a negative errno. */
+int world_checkpoint(struct vmfs *fs);
+
 /* Calls of platform.back() go here while it is not null. */
 typedef void (*world_back_fn)(void *arg, uint64_t offset, uint64_t len_bytes);
 void world_watch_backing(world_back_fn watch, void *arg);
