@@ -332,7 +332,8 @@ int vmfs_attach(void *address, size_t length, const struct vmfs_options *options
 
 /* Checkpoints the journal, marks the region free, and frees the handle. Exclusive. With files or
  * directories still open it returns -EBUSY and does nothing. In a forked child it frees the handle
- * without touching the region. Returns the error of the last checkpoint; the handle is gone. */
+ * without touching the region. Returns the error of the last checkpoint, or -EIO if an msync
+ * has failed before; the handle is gone. */
 int vmfs_close(struct vmfs *fs);
 
 /* What vmfs_info() tells. */

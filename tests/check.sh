@@ -123,7 +123,8 @@ suite_model() {
 }
 
 suite_kill() {
-    "$build/gcc/tests/kill/kill_test" -v --kills "$(quick_or_long 20 200)"
+    "$build/gcc/tests/kill/kill_test" -v --kills "$(quick_or_long 20 200)" &&
+        "$build/gcc/tests/kill/kill_test" --power -v --kills "$(quick_or_long 60 1000)"
 }
 
 suite_crash() {
@@ -153,6 +154,8 @@ suite_tsan() {
     CC=gcc configure tsan -Db_sanitize=thread -Db_lundef=false && compile tsan &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_test" --seconds \
             "$(quick_or_long 5 60)" &&
+        PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power TSAN_OPTIONS=halt_on_error=1 \
+            "$build/tsan/tests/api/stress_test" --threads 8 --seconds "$(quick_or_long 3 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_ops_test" --seconds \
             "$(quick_or_long 5 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/guard_stress" --rounds \
@@ -161,6 +164,8 @@ suite_tsan() {
 
 suite_stress() {
     "$build/gcc/tests/api/stress_test" --seconds "$(quick_or_long 5 60)" &&
+        PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
+            "$build/gcc/tests/api/stress_test" --threads 8 --seconds "$(quick_or_long 5 60)" &&
         "$build/gcc/tests/api/stress_ops_test" --seconds "$(quick_or_long 5 60)"
 }
 

@@ -169,7 +169,7 @@ static int zero_in_place(struct alloc *alloc, uint64_t from, uint64_t to)
             if (result)
                 return result;
             vm_stripe_open(vm_stripe_of(ctx, alloc->id)); /* L1, D5 */
-            vm_io_set(&ctx->io, span.region_offset, 0, stop - at);
+            vm_io_set_words(&ctx->io, span.region_offset, 0, stop - at); /* P2 */
             ctx->tx->has_in_place = true;
             alloc->is_changed = true;
         }

@@ -54,6 +54,23 @@ void vm_io_set(struct vm_io *io, uint64_t offset, int byte, size_t len_bytes)
     io->bytes += len_bytes;
 }
 
+void vm_io_set_words(struct vm_io *io, uint64_t offset, int byte, size_t len_bytes)
+{
+    uint8_t edge[8];
+    memset(edge, byte, sizeof edge);
+    size_t head = (8 - offset % 8) % 8;
+    if (head > len_bytes)
+        head = len_bytes;
+    size_t tail = (len_bytes - head) % 8;
+    size_t middle = len_bytes - head - tail;
+    if (head)
+        copy_edge(io, offset, edge, head);
+    if (middle)
+        vm_io_set(io, offset + head, byte, middle);
+    if (tail)
+        copy_edge(io, offset + head + middle, edge, tail);
+}
+
 void vm_io_store(struct vm_io *io, uint64_t offset, const void *src, size_t len_bytes)
 {
     io->ops->store(io->arg, io->base + offset, src, len_bytes);

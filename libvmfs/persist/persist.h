@@ -46,9 +46,10 @@ struct vm_io {
 };
 
 void vm_io_copy(struct vm_io *io, uint64_t offset, const void *src, size_t len_bytes);
-/* As vm_io_copy(), and each aligned 8 bytes change at once, whatever the alignment of the range. */
+/* ..._words(): the same, and each aligned 8 bytes change at once, whatever the alignment of the range. */
 void vm_io_copy_words(struct vm_io *io, uint64_t offset, const void *src, size_t len_bytes);
 void vm_io_set(struct vm_io *io, uint64_t offset, int byte, size_t len_bytes);
+void vm_io_set_words(struct vm_io *io, uint64_t offset, int byte, size_t len_bytes);
 void vm_io_store(struct vm_io *io, uint64_t offset, const void *src, size_t len_bytes);
 void vm_io_mask(struct vm_io *io, uint64_t offset, uint64_t mask, uint64_t value);
 void vm_io_max(struct vm_io *io, uint64_t offset, uint64_t value);

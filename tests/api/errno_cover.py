@@ -33,6 +33,7 @@ ELSEWHERE = {
     ("vmfs_open", "EROFS"): ("api/test_errno_files.c", "opening_on_a_read_only_mount", "-EROFS"),
     ("vmfs_open", "EACCES"): ("api/test_errno_files.c", "opening_as_another_user", "-EACCES"),
     ("vmfs_open", "EIO"): ("api/test_guard.c", "failed_format_leaves_no_file", "vmfs_open(at.path, &options, &fs), -EIO"),
+    ("vmfs_close", "EIO"): ("api/test_power.c", "refused_by_the_device", "vmfs_close(at.fs), -EIO"),
     ("vmfs_repair", "ENOSPC"): ("unit/test_repair.c", "a_full_region_is_repaired_once_there_is_room",
                                 "-ENOSPC"),
     ("vmfs_open", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_open, ENOMEM"),

@@ -1,12 +1,13 @@
 /* kill_test.c -- SIGKILL while four threads change a region; nothing acknowledged may be lost
  *
- * kill_test [--kills N] [--seed S] [--delay-max-ms M] [-v]
+ * kill_test [--kills N] [--seed S] [--delay-max-ms M] [--power] [-v]
  *
  * A forked child opens the region and runs four threads, each over its own directory, which count
  * every returned operation in shared memory. The parent kills it at a random instant, opens the
  * region, and replays the same operations on its own models: each directory must equal its model
  * after the acknowledged operations, or after one more. Each round continues on the region that the
- * last kill left behind; the trees of older rounds stay for a while and must not change. */
+ * last kill left behind; the trees of older rounds stay for a while and must not change. With --power the
+ * region is at the level power over msync, and each kill is a power cut (power.h). */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,12 +22,14 @@
 
 #include "compare.h"
 #include "op.h"
+#include "power.h"
 #include "region.h"
 #include "seed.h"
 
 #define THREADS      4
 #define ROUNDS_KEPT  3
 #define REGION_BYTES (192 * REGION_MIB)
+#define POWER_BYTES  (64 * REGION_MIB) /* looked through at each cut */
 #define START_NS_MAX 20000000000
 
 /* What the child tells the parent, in memory that outlives it. */
@@ -52,6 +55,7 @@ struct kill_test {
     uint64_t kills;
     uint64_t delay_ms_max;
     bool is_verbose;
+    bool is_power;
     char region[REGION_PATH_MAX];
     struct shared *shared;
     struct round *rounds[ROUNDS_KEPT]; /* the newest first; null where there is none yet */
@@ -59,6 +63,7 @@ struct kill_test {
     uint64_t killed;
     uint64_t with_records;
     uint64_t acked_total;
+    uint64_t sectors_lost;
 };
 
 /* One thread of the child. */
@@ -198,6 +203,7 @@ static bool wait_for_start(struct kill_test *test)
 static bool kill_child(struct kill_test *test, struct round *round)
 {
     memset(test->shared, 0, sizeof(*test->shared));
+    power_begin(test->region);
     pid_t pid = fork();
     if (pid == 0)
         run_child(test, round);
@@ -210,6 +216,7 @@ static bool kill_child(struct kill_test *test, struct round *round)
     kill(pid, SIGKILL);
     int status = 0;
     waitpid(pid, &status, 0);
+    test->sectors_lost += power_cut(test->region, &test->choices);
     if (is_running && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
         !atomic_load(&test->shared->is_failed))
         return true;
@@ -222,6 +229,7 @@ static bool kill_child(struct kill_test *test, struct round *round)
 /* Recovers in a process that is killed as well, most often within the recovery. */
 static void kill_recovery(struct kill_test *test)
 {
+    power_begin(test->region);
     pid_t pid = fork();
     if (pid == 0) {
         struct vmfs *fs;
@@ -232,6 +240,7 @@ static void kill_recovery(struct kill_test *test)
     sleep_ns(seed_below(&test->choices, 1500000));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
+    test->sectors_lost += power_cut(test->region, &test->choices);
 }
 
 /* ---------------------------------------------------------------------------- the verifying --- */
@@ -419,7 +428,7 @@ static bool run_rounds(struct kill_test *test)
 {
     struct vmfs *fs;
     struct region_log log;
-    int err = region_format(test->region, REGION_BYTES, &log, &fs);
+    int err = region_format(test->region, test->is_power ? POWER_BYTES : REGION_BYTES, &log, &fs);
     if (err == 0)
         err = vmfs_close(fs);
     if (err != 0) {
@@ -451,6 +460,9 @@ static void parse_options(struct kill_test *test, int argc, char **argv)
         bool has_value = i + 1 < argc;
         if (strcmp(argv[i], "-v") == 0) {
             test->is_verbose = true;
+        } else if (strcmp(argv[i], "--power") == 0) {
+            test->is_power = true;
+            power_use(POWER_BYTES);
         } else if (has_value && strcmp(argv[i], "--kills") == 0) {
             test->kills = parse_number(argv[++i], "--kills");
         } else if (has_value && strcmp(argv[i], "--seed") == 0) {
@@ -458,7 +470,8 @@ static void parse_options(struct kill_test *test, int argc, char **argv)
         } else if (has_value && strcmp(argv[i], "--delay-max-ms") == 0) {
             test->delay_ms_max = parse_number(argv[++i], "--delay-max-ms");
         } else {
-            fprintf(stderr, "usage: kill_test [--kills N] [--seed S] [--delay-max-ms M] [-v]\n");
+            fprintf(stderr, "usage: kill_test [--kills N] [--seed S] [--delay-max-ms M] [--power] "
+                            "[-v]\n");
             exit(2);
         }
     }
@@ -484,12 +497,14 @@ int main(int argc, char **argv)
     bool has_records = test.with_records * 4 >= test.killed * 3;
     if (is_good && !has_records)
         printf("too few kills left unretired records: the test proves little\n");
-    printf("kills=%llu lost=%d with_records=%llu acked=%llu seed=%llu\n",
+    printf("kills=%llu lost=%d with_records=%llu acked=%llu sectors_lost=%llu seed=%llu\n",
            (unsigned long long)test.killed, is_good ? 0 : 1, (unsigned long long)test.with_records,
-           (unsigned long long)test.acked_total, (unsigned long long)test.seed);
+           (unsigned long long)test.acked_total, (unsigned long long)test.sectors_lost,
+           (unsigned long long)test.seed);
     if (!is_good)
-        printf("the region is kept at %s; again: kill_test --seed %llu --kills %llu\n", test.region,
-               (unsigned long long)test.seed, (unsigned long long)test.kills);
+        printf("the region is kept at %s; again: kill_test%s --seed %llu --kills %llu\n",
+               test.region, test.is_power ? " --power" : "", (unsigned long long)test.seed,
+               (unsigned long long)test.kills);
     else
         unlink(test.region);
     for (unsigned i = 0; i < ROUNDS_KEPT; i++)

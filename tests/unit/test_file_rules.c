@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "hazard_world.h"
 #include "inode/alloc.h"
+#include "inode/copy.h"
 #include "inode/data.h"
 #include "inode/extent.h"
 #include "inode/reap.h"
@@ -43,6 +44,52 @@ static uint64_t blocks_of(uint64_t id)
     struct vm_inode inode;
     load(id, &inode);
     return vm_inode_blocks(&inode);
+}
+
+/* ---- P2 ---- */
+
+static uint64_t data_block(uint64_t id)
+{
+    struct vm_inode inode;
+    struct vm_span span;
+    load(id, &inode);
+    cr_assert_eq(vm_span_at(mine, &inode, 0, &span), 0);
+    return span.region_offset;
+}
+
+/* world.number is where the file's one block lies. */
+static void see_unaligned(struct world *at, uint64_t offset)
+{
+    at->hits += vm_range_inside(offset - at->number, 1, BLOCK) && offset % 8 != 0 ? 1 : 0;
+}
+
+static void watch_data(void)
+{
+    world_watch(&world);
+    world.number = data_block(world.id);
+    world.at_store = see_unaligned;
+    world.hits = 0;
+}
+
+/* What is zeroed in place is stored as whole aligned words, like what is written. */
+Test(files, P2_zeros_in_place_are_words)
+{
+    char seen[64];
+    uint64_t hole = file_new(mine);
+    file_resize(mine, hole, BLOCK);
+    world.id = file_new(mine);
+    file_write(mine, world.id, 0, "0123456789abcdefghijklmnopqrstuvwxyz0123456789");
+    watch_data();
+    cr_assert_eq(vm_data_zero(mine, world.id, 3, 15, false), 0);
+    cr_assert_eq(vm_data_punch(mine, world.id, 21, 1), 0);
+    const struct vm_copy copy = {
+        .from = hole, .from_offset = 9, .to = world.id, .to_offset = 25, .len_bytes = 7};
+    cr_assert_eq(vm_data_copy(mine, &copy), 7);
+    cr_assert_eq(world.hits, 0);
+    file_read(mine, world.id, 0, seen, 46);
+    cr_assert_eq(
+        memcmp(seen, "012\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0ijk\0mno\0\0\0\0\0\0\0wxyz0123456789", 46),
+        0);
 }
 
 /* ---- D5 ---- */

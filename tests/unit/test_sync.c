@@ -290,6 +290,29 @@ Test(sync, calls_are_few)
     expect_call(4, 900, 1);
 }
 
+/* By words, whatever the edges: what is around a range stays. */
+Test(sync, words_at_every_alignment)
+{
+    struct access access;
+    uint8_t wanted[64];
+    uint8_t bytes[40];
+    begin(&access);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i + 1);
+    for (size_t at = 0; at < 16; at++)
+        for (size_t len = 0; len <= sizeof bytes; len++) {
+            memset(wanted, 0xee, sizeof wanted);
+            memset(wanted + at, 0x5a, len);
+            memset(memory, 0xee, sizeof wanted);
+            vm_io_set_words(&access.io, at, 0x5a, len);
+            cr_assert_eq(memcmp(memory, wanted, sizeof wanted), 0, "set %zu + %zu", at, len);
+            memcpy(wanted + at, bytes, len);
+            vm_io_copy_words(&access.io, at, bytes, len);
+            cr_assert_eq(memcmp(memory, wanted, sizeof wanted), 0, "copy %zu + %zu", at, len);
+        }
+    cr_assert_eq(access.unsynced.pages.count, 1);
+}
+
 /* More runs than an operation can remember, or a round: written all the same. */
 Test(sync, overflow_drops_nothing)
 {
