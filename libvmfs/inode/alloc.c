@@ -168,7 +168,7 @@ static int zero_in_place(struct alloc *alloc, uint64_t from, uint64_t to)
             result = vm_images_settle(ctx, span.region_offset, stop - at);
             if (result)
                 return result;
-            vm_stripe_open(vm_stripe_of(ctx, alloc->id)); /* L1, D5 */
+            vm_stripe_open(vm_stripe_of(ctx, alloc->id));                /* L1, D5 */
             vm_io_set_words(&ctx->io, span.region_offset, 0, stop - at); /* P2 */
             ctx->tx->has_in_place = true;
             alloc->is_changed = true;

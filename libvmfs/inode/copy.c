@@ -22,7 +22,7 @@ static int zero_span(struct vm_write *write, const struct vm_span *span, uint64_
         result = vm_images_settle(ctx, span->region_offset, stop - write->at);
     if (result)
         return result;
-    vm_stripe_open(vm_stripe_of(ctx, write->inode.id)); /* L1, D5 */
+    vm_stripe_open(vm_stripe_of(ctx, write->inode.id));                  /* L1, D5 */
     vm_io_set_words(&ctx->io, span->region_offset, 0, stop - write->at); /* P2 */
     if (stop > write->old_size)
         ctx->tx->has_payload = true; /* D1 */

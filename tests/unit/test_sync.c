@@ -186,7 +186,7 @@ Test(sync, lists_forget_nothing)
 {
     struct seed seed;
     seed_init(&seed, 20260417);
-    for (unsigned round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < 4000; round++) {
         struct list list = {.pages = {.room = LIST_ROOM}};
         list.pages.runs = list.runs;
         bool is_exact = true;
@@ -450,6 +450,34 @@ Test(sync, failure_reaches_every_member)
         cr_assert((members[i].result != 0) == (i > 0), "member %u: %d", i, members[i].result);
     }
     cr_assert_eq(fake.count, 2);
+}
+
+/* Seven whose round was good, and who wake while the next one fails at once: each call is about its own. */
+Test(sync, a_good_round_stays_good)
+{
+    struct member members[8];
+    for (unsigned turn = 0; turn < 60; turn++) {
+        fake.count = 0;
+        fake.fail_at = 3;
+        fake.fails = 1;
+        hold_call(1);
+        start(&members[0], 0);
+        wait_for_calls(1);
+        for (unsigned i = 1; i < 7; i++)
+            start(&members[i], i * 4);
+        wait_for_gathered(6);
+        hold_call(2);
+        wait_for_calls(2);
+        start(&members[7], 500);
+        wait_for_gathered(1);
+        hold_call(0);
+        for (unsigned i = 0; i < 8; i++) {
+            pthread_join(members[i].thread, NULL);
+            cr_assert((members[i].result != 0) == (i == 7), "turn %u, member %u", turn, i);
+        }
+        vm_sync_fini(&syncing);
+        vm_sync_init(&syncing, PAGE);
+    }
 }
 
 #define STRESS_THREADS 8u
