@@ -307,6 +307,9 @@ int vm_checkpoint(struct vm_ctx *ctx, bool may_wait)
         return 0;
     int result = checkpoint_slice(ctx);
     vm_lock_release(&journal->checkpoint_lock, journal->region->platform);
+    /* A thread between its mark and its homes holds W back: it must get to run. */
+    if (result == 0 && may_wait)
+        journal->region->platform->yield(journal->region->platform->arg);
     return result;
 }
 

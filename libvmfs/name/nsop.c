@@ -185,7 +185,7 @@ static int check_linkable(struct vm_ctx *ctx, const struct vm_inode *inode)
         return vm_raise(&ctx->err, VMFS_R_LINK_DIRECTORY, inode->id);
     const struct vm_open *open = vm_open_find(ctx, inode->id);
     if (vm_inode_nlink(inode) == 0 && !(open && open->is_linkable))
-        return vm_path_missing(ctx);
+        return vm_inode_stale(ctx, inode->id); /* its path may lead to another one now */
     if (vm_inode_nlink(inode) >= VMFS_LINK_MAX)
         return vm_raise(&ctx->err, VMFS_R_LINK_MAX, inode->id);
     return 0;

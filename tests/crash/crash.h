@@ -29,6 +29,7 @@ struct crash_suite {
     void (*run)(struct crash *crash);
 };
 
+void suite_concurrent(struct crash *crash);
 void suite_format(struct crash *crash);
 void suite_scenarios(struct crash *crash);
 void suite_singles(struct crash *crash);

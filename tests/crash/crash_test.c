@@ -19,6 +19,7 @@ static const struct crash_suite suites[] = {
     {"singles", suite_singles},
     {"pairs", suite_pairs},
     {"sequences", suite_sequences},
+    {"concurrent", suite_concurrent},
 };
 
 /* The image that most runs start from; every free block is poisoned. */

@@ -24,6 +24,7 @@ static struct {
 
 static world_back_fn back_watch;
 static void *back_arg;
+static const struct world_threads *threads;
 
 static void *world_alloc(void *arg, size_t len_bytes)
 {
@@ -58,25 +59,37 @@ static void world_free(void *arg, void *memory, size_t len_bytes)
     munmap(memory, len_bytes);
 }
 
-/* One thread plays all: whoever would sleep would sleep for ever. */
+static bool has_threads(const struct medium *medium)
+{
+    return threads && threads->plays(medium);
+}
+
+/* Without threads whoever would sleep would sleep for ever. */
 static void world_wait(void *arg, _Atomic uint32_t *word, uint32_t seen)
 {
-    (void)arg;
-    (void)word;
-    (void)seen;
+    if (has_threads(arg)) {
+        threads->wait(word, seen);
+        return;
+    }
     fprintf(stderr, "world.c: an operation waits for a lock of an interrupted one\n");
     abort();
 }
 
 static void world_wake(void *arg, _Atomic uint32_t *word)
 {
-    (void)arg;
-    (void)word;
+    if (has_threads(arg))
+        threads->wake(word);
 }
 
 static void world_yield(void *arg)
 {
-    (void)arg;
+    if (has_threads(arg))
+        threads->yield();
+}
+
+void world_play_threads(const struct world_threads *played)
+{
+    threads = played;
 }
 
 static int64_t world_now(void *arg)

@@ -1,0 +1,383 @@
+/* suite_concurrent.c -- calls of several threads at once, in many orders, cut at every fence
+ *
+ * Every pair of deeds (deeds.h) is played with no preemption and with one at each step, or at some of
+ * them; longer concerts are sampled. At each crash point the tree must be that of a legal order
+ * (orders.h), as the answers must be at the end and the tree in memory. A token's label holds the concert
+ * and its plan (sched.h), so it replays alone. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "crash.h"
+#include "orders.h"
+#include "scenarios.h"
+#include "sched.h"
+#include "seed.h"
+
+#define LABEL_BYTES     192u
+#define USE_UP_INTERVAL 8u
+
+struct concurrent {
+    struct crash *crash;
+    struct judge judge;
+    struct orders orders;
+    struct sched sched;
+    struct side side;
+    struct concert concert;
+    struct sched_plan plan;
+    uint8_t *image;
+    uint64_t empty_blocks;
+    uint64_t rules;
+    uint64_t examined;
+    bool is_exploring;
+    char label[LABEL_BYTES];
+};
+
+/* ---- the judge ---- */
+
+static int recover(void *arg, struct medium *medium, struct vmfs **out)
+{
+    (void)arg;
+    return world_attach(medium, 0, out);
+}
+
+static const char *use_up(const struct concurrent *suite, struct vmfs *fs)
+{
+    static struct dump dump;
+    const struct picture *found = &suite->orders.found;
+    dump.dir_count = 0;
+    for (unsigned index = 0; index < found->count; index++) {
+        const struct picture_name *name = &found->names[index];
+        if (name->is_dir && dump.dir_count < WORLD_DIRS_MAX)
+            memcpy(dump.dirs[dump.dir_count++], name->path, sizeof name->path);
+    }
+    return world_use_up(fs, &dump, suite->empty_blocks);
+}
+
+static const char *look(struct concurrent *suite, struct vmfs *fs, FILE *details)
+{
+    if (!world_is_sound(fs, details))
+        return "vmfs_check finds problems";
+    const char *reason = orders_judge(&suite->orders, fs, details);
+    if (!reason && (details || suite->examined++ % USE_UP_INTERVAL == 0))
+        reason = use_up(suite, fs);
+    return reason;
+}
+
+static const char *examine(void *arg, struct vmfs *fs, FILE *details)
+{
+    const char *reason = look(arg, fs, details);
+    if (vmfs_close(fs) && !reason)
+        reason = "close fails";
+    return reason;
+}
+
+static uint64_t rules(void *arg)
+{
+    const struct concurrent *suite = arg;
+    return suite->rules;
+}
+
+/* ---- playing ---- */
+
+static void explore_now(void *arg)
+{
+    struct concurrent *suite = arg;
+    if (!suite->is_exploring)
+        return;
+    suite->rules = orders_settle(&suite->orders);
+    explore_point(&suite->crash->explorer, &suite->crash->live);
+}
+
+static void body(void *arg, unsigned thread)
+{
+    struct concurrent *suite = arg;
+    struct medium *live = &suite->crash->live;
+    for (unsigned index = 0; index < suite->concert.deed_counts[thread]; index++) {
+        const struct deed *deed = suite->concert.deeds[thread][index];
+        struct answer answer;
+        orders_begin(&suite->orders, thread, index);
+        medium_begin(live, deed->name);
+        side_run(&suite->side, thread, deed, CONCERT_NOW_NS, &answer);
+        if (!medium_end(live, answer.code))
+            explore_report(&suite->crash->explorer, "a store went past the persist layer");
+        orders_end(&suite->orders, thread, index, &answer);
+        if (!deed->is_reader)
+            sched_look();
+    }
+}
+
+static void prepare(struct concurrent *suite)
+{
+    struct crash *crash = suite->crash;
+    suite->side = (struct side){.medium = &crash->live};
+    crash_load(crash, suite->image, 1);
+    crash_must(crash, world_attach(&crash->live, 0, &suite->side.fs), "attach");
+    for (unsigned thread = 0; thread < DEED_THREADS_MAX; thread++)
+        suite->side.worlds[thread] = (struct op_world){.fs = suite->side.fs, .prefix = ""};
+    concert_prepare(&suite->concert, &suite->side);
+    if (!suite->concert.is_unsynced)
+        crash_must(crash, vmfs_sync(suite->side.fs), "sync");
+    orders_forget(&suite->orders);
+}
+
+static void report(struct concurrent *suite, const char *reason)
+{
+    struct explorer *explorer = &suite->crash->explorer;
+    explorer->now = (struct token){.point = explorer->point + 1, .kind = 'n'};
+    explore_report(explorer, reason);
+}
+
+static const char *judge_end(struct concurrent *suite)
+{
+    FILE *details = suite->crash->explorer.replay ? stderr : NULL;
+    orders_settle(&suite->orders);
+    if (details)
+        orders_print_answers(&suite->orders, details);
+    if (suite->orders.legal_count == 0)
+        return "the answers are those of no order of the calls";
+    const char *reason = orders_judge_lists(&suite->orders);
+    if (!reason)
+        reason = orders_judge(&suite->orders, suite->side.fs, details);
+    if (!reason && !world_is_sound(suite->side.fs, details))
+        reason = "vmfs_check finds problems in what is still attached";
+    return reason;
+}
+
+static void finish(struct concurrent *suite)
+{
+    for (unsigned thread = 0; thread < suite->concert.thread_count; thread++)
+        side_close(&suite->side, thread);
+    crash_must(suite->crash, vmfs_close(suite->side.fs), "close");
+}
+
+/* What a deadlock holds cannot be given back: that filesystem is left as it is. */
+static void play(struct concurrent *suite, bool is_exploring)
+{
+    struct explorer *explorer = &suite->crash->explorer;
+    size_t used = 0;
+    concert_text(&suite->concert, suite->label, sizeof suite->label);
+    used = strlen(suite->label);
+    suite->label[used] = ':';
+    sched_plan_text(&suite->plan, suite->label + used + 1, sizeof suite->label - used - 1);
+    suite->crash->label = suite->label;
+    prepare(suite);
+    suite->is_exploring = is_exploring;
+    explore_start(explorer, &suite->crash->live, suite->label, &suite->judge);
+    if (is_exploring || explorer->replay)
+        medium_log(&suite->crash->live);
+    suite->sched.thread_count = suite->concert.thread_count;
+    enum sched_end end = sched_run(&suite->sched, &suite->plan);
+    if (end == SCHED_DEADLOCK)
+        report(suite, "all threads wait for each other");
+    else if (end == SCHED_LIVELOCK)
+        report(suite, "the threads come to no end");
+    else
+        report(suite, judge_end(suite));
+    if (end == SCHED_DONE)
+        finish(suite);
+}
+
+/* ---- which plans ---- */
+
+/* How much of everything is tried with one concert. */
+struct effort {
+    unsigned single_max; /* plans with one preemption for each first thread; 0: one at every step */
+    unsigned double_max; /* with two */
+};
+
+static bool is_wanted(const struct concurrent *suite)
+{
+    const struct crash *crash = suite->crash;
+    char label[LABEL_BYTES];
+    if (crash->deadline > 0 && crash_seconds() > crash->deadline)
+        return false;
+    concert_text(&suite->concert, label, sizeof label);
+    return !crash->only || strncmp(label, crash->only, strlen(crash->only)) == 0;
+}
+
+static uint32_t other_thread(const struct concurrent *suite, uint32_t thread, struct seed *seed)
+{
+    uint32_t count = suite->concert.thread_count;
+    return (thread + 1 + (uint32_t)seed_below(seed, count - 1)) % count;
+}
+
+/* Every second one beside a fence, where most is in flight. */
+static uint32_t pick_step(const struct sched *sched, uint32_t step_count, struct seed *seed)
+{
+    uint32_t fences[SCHED_STEPS_KEPT];
+    uint32_t count = 0;
+    for (uint32_t step = 1; step <= step_count; step++)
+        if (sched->steps[step].kind == SCHED_BEFORE_FENCE ||
+            sched->steps[step].kind == SCHED_AFTER_FENCE)
+            fences[count++] = step;
+    if (count > 0 && seed_chance(seed, 50))
+        return fences[seed_below(seed, count)];
+    return 1 + (uint32_t)seed_below(seed, step_count);
+}
+
+static void play_cuts(struct concurrent *suite, uint32_t first, const struct sched_cut *cuts,
+                      uint32_t cut_count)
+{
+    suite->plan = (struct sched_plan){.first = first, .cut_count = cut_count};
+    memcpy(suite->plan.cuts, cuts, cut_count * sizeof *cuts);
+    play(suite, true);
+}
+
+static void play_singles(struct concurrent *suite, const struct effort *effort, uint32_t step_count,
+                         struct seed *seed)
+{
+    uint32_t first = suite->plan.first;
+    uint32_t count =
+        effort->single_max && effort->single_max < step_count ? effort->single_max : step_count;
+    const struct sched base = suite->sched;
+    for (uint32_t index = 0; index < count; index++) {
+        struct sched_cut cut = {.step = index + 1, .to = other_thread(suite, first, seed)};
+        if (count < step_count)
+            cut.step = pick_step(&base, step_count, seed);
+        play_cuts(suite, first, &cut, 1);
+    }
+}
+
+static void play_doubles(struct concurrent *suite, const struct effort *effort, uint32_t step_count,
+                         struct seed *seed)
+{
+    uint32_t first = suite->plan.first;
+    uint32_t all = suite->sched.step_count;
+    for (uint32_t index = 0; index < effort->double_max && all > 1; index++) {
+        struct sched_cut cuts[2] = {{.step = 1 + (uint32_t)seed_below(seed, step_count)}};
+        cuts[0].to = other_thread(suite, first, seed);
+        cuts[1].step = cuts[0].step + 1 + (uint32_t)seed_below(seed, all);
+        cuts[1].to = other_thread(suite, cuts[0].to, seed);
+        play_cuts(suite, first, cuts, 2);
+    }
+}
+
+/* Steps of the first thread until another one came. */
+static uint32_t count_own_steps(const struct sched *sched)
+{
+    uint32_t count = 0;
+    while (count < sched->step_count && count + 1 < SCHED_STEPS_KEPT &&
+           sched->steps[count + 1].thread == sched->steps[1].thread)
+        count++;
+    return count;
+}
+
+static void play_concert(struct concurrent *suite, const struct effort *effort)
+{
+    char label[LABEL_BYTES];
+    struct seed seed;
+    if (!concert_has_sense(&suite->concert) || !is_wanted(suite))
+        return;
+    concert_text(&suite->concert, label, sizeof label);
+    seed_init(&seed, seed_mix(suite->crash->explorer.seed, vm_hash64(0, label, strlen(label))));
+    orders_build(&suite->orders, &suite->concert);
+    for (uint32_t first = 0; first < suite->concert.thread_count; first++) {
+        suite->plan = (struct sched_plan){.first = first};
+        play(suite, false);
+        uint32_t own = count_own_steps(&suite->sched);
+        if (own == 0)
+            continue;
+        play_singles(suite, effort, own, &seed);
+        suite->plan.first = first;
+        play_doubles(suite, effort, own, &seed);
+    }
+}
+
+/* ---- which concerts ---- */
+
+static void play_pairs(struct concurrent *suite, const struct effort *effort, bool is_unsynced)
+{
+    for (unsigned one = 0; one < deed_count; one++)
+        for (unsigned two = one; two < deed_count; two++) {
+            if (deeds[one].is_reader && deeds[two].is_reader)
+                continue;
+            suite->concert = (struct concert){.thread_count = 2,
+                                              .deed_counts = {1, 1},
+                                              .deeds = {{&deeds[one]}, {&deeds[two]}},
+                                              .is_unsynced = is_unsynced};
+            play_concert(suite, effort);
+        }
+}
+
+static void play_samples(struct concurrent *suite, const struct effort *effort, unsigned count)
+{
+    struct seed seed;
+    seed_init(&seed, seed_mix(suite->crash->explorer.seed, 0x5c4ed));
+    for (unsigned index = 0; index < count; index++) {
+        struct concert *concert = &suite->concert;
+        *concert = (struct concert){.thread_count = 2 + (unsigned)seed_below(&seed, 3),
+                                    .is_unsynced = seed_chance(&seed, 50)};
+        for (unsigned thread = 0; thread < concert->thread_count; thread++) {
+            unsigned most = concert->thread_count == 2 ? 3 : 1;
+            concert->deed_counts[thread] = 1 + (unsigned)seed_below(&seed, most);
+            for (unsigned deed = 0; deed < concert->deed_counts[thread]; deed++)
+                concert->deeds[thread][deed] = &deeds[seed_below(&seed, deed_count)];
+        }
+        play_concert(suite, effort);
+    }
+}
+
+/* The concert and the plan that a label names, alone. */
+static void play_label(struct concurrent *suite, const char *label)
+{
+    const char *plan;
+    if (!concert_parse(label, &suite->concert, &plan))
+        return;
+    orders_build(&suite->orders, &suite->concert);
+    if (sched_plan_parse(plan, &suite->plan))
+        play(suite, true);
+}
+
+static void make_image(struct concurrent *suite)
+{
+    struct crash *crash = suite->crash;
+    struct side side = {.medium = &crash->live};
+    if (!suite->image)
+        suite->image = medium_pages(crash->bytes);
+    crash->label = "concurrent";
+    crash_load(crash, crash->garbage, 1);
+    crash->live.now_ns = SIDE_FORMAT_NOW_NS;
+    crash_must(crash, world_attach(&crash->live, VMFS_CREATE | VMFS_FORCE, &side.fs), "format");
+    suite->empty_blocks = world_free_blocks(side.fs);
+    crash_must(crash, scenario_poison(side.fs), "poison");
+    side.worlds[0] = (struct op_world){.fs = side.fs, .prefix = ""};
+    side_make_tree(&side);
+    crash_must(crash, vmfs_close(side.fs), "close");
+    memcpy(suite->image, crash->live.memory, crash->bytes);
+}
+
+static bool is_plan_named(const char *label)
+{
+    const char *first = label ? strchr(label, ':') : NULL;
+    return first && strchr(first + 1, ':');
+}
+
+void suite_concurrent(struct crash *crash)
+{
+    static struct concurrent suite;
+    static const struct effort quick = {.single_max = 1};
+    static const struct effort whole = {.double_max = 16};
+    static const struct effort sampled = {.single_max = 8, .double_max = 8};
+    if (crash->only && !concert_is_label(crash->only))
+        return;
+    if (!suite.crash)
+        orders_init(&suite.orders);
+    suite.crash = crash;
+    suite.judge =
+        (struct judge){.arg = &suite, .recover = recover, .examine = examine, .rules = rules};
+    suite.sched.medium = &crash->live;
+    suite.sched.body = body;
+    suite.sched.look = explore_now;
+    suite.sched.arg = &suite;
+    make_image(&suite);
+    if (is_plan_named(crash->only)) {
+        play_label(&suite, crash->only);
+        return;
+    }
+    play_pairs(&suite, crash->is_quick ? &quick : &whole, crash->explorer.seed % 2 == 0);
+    if (!crash->is_quick)
+        play_pairs(&suite, &whole, crash->explorer.seed % 2 == 1);
+    play_samples(&suite, crash->is_quick ? &quick : &sampled, crash->is_quick ? 100 : 4000);
+}
