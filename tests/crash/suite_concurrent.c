@@ -3,7 +3,7 @@
  * Every pair of deeds (deeds.h) is played with no preemption and with one at each step, or at some of
  * them; longer concerts are sampled. At each crash point the tree must be that of a legal order
  * (orders.h), as the answers must be at the end and the tree in memory. A token's label holds the concert
- * and its plan (sched.h), so it replays alone. */
+ * and its plan (schedule.h), so it replays alone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,12 @@
 #include "crash.h"
 #include "orders.h"
 #include "scenarios.h"
-#include "sched.h"
+#include "schedule.h"
 #include "seed.h"
 
-#define LABEL_BYTES     192u
-#define USE_UP_INTERVAL 8u
+#define LABEL_BYTES       192u
+#define USE_UP_INTERVAL   8u
+#define QUICK_CHOICES_MAX 4u
 
 struct concurrent {
     struct crash *crash;
@@ -371,13 +372,18 @@ void suite_concurrent(struct crash *crash)
     suite.sched.body = body;
     suite.sched.look = explore_now;
     suite.sched.arg = &suite;
+    uint64_t choices_max = crash->explorer.choices_max;
+    if (crash->is_quick) /* many plans rather than many states of each */
+        crash->explorer.choices_max = QUICK_CHOICES_MAX;
     make_image(&suite);
     if (is_plan_named(crash->only)) {
         play_label(&suite, crash->only);
+        crash->explorer.choices_max = choices_max;
         return;
     }
     play_pairs(&suite, crash->is_quick ? &quick : &whole, crash->explorer.seed % 2 == 0);
     if (!crash->is_quick)
         play_pairs(&suite, &whole, crash->explorer.seed % 2 == 1);
     play_samples(&suite, crash->is_quick ? &quick : &sampled, crash->is_quick ? 100 : 4000);
+    crash->explorer.choices_max = choices_max;
 }

@@ -55,7 +55,7 @@ int world_checkpoint(struct vmfs *fs);
 typedef void (*world_back_fn)(void *arg, uint64_t offset, uint64_t len_bytes);
 void world_watch_backing(world_back_fn watch, void *arg);
 
-/* What waiting, waking and yielding do where threads are played by coroutines (sched.h). Null: nobody
+/* What waiting, waking and yielding do where threads are played by coroutines (schedule.h). Null: nobody
  * else can run, and who waits ends the program. */
 struct world_threads {
     bool (*plays)(const struct medium *medium); /* are these the threads of a filesystem on it? */

@@ -1,5 +1,5 @@
-/* sched.c -- coroutines, and the places where they change */
-#include "sched.h"
+/* schedule.c -- coroutines, and the places where they change */
+#include "schedule.h"
 
 #include <stdio.h>
 #include <stdlib.h>

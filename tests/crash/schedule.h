@@ -1,4 +1,4 @@
-/* sched.h -- threads that are played by coroutines, in an order that a plan decides
+/* schedule.h -- threads that are played by coroutines, in an order that a plan decides
  *
  * The threads of one filesystem take turns in one thread of the system. They may change at *steps*: a
  * store, a flush, before and after a fence, a lock that is asked for or given back, backing. A step is
@@ -7,8 +7,8 @@
  * steps bounds every run: nothing depends on time.
  *
  * A wait ends when the word is woken, not when it changes, so that a lost wake-up is a deadlock here. */
-#ifndef TESTS_CRASH_SCHED_H
-#define TESTS_CRASH_SCHED_H
+#ifndef TESTS_CRASH_SCHEDULE_H
+#define TESTS_CRASH_SCHEDULE_H
 
 #include <stdbool.h>
 #include <stddef.h>
