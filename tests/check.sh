@@ -122,6 +122,11 @@ suite_model() {
     fi
 }
 
+suite_protocol() {
+    need spin gcc python3
+    python3 tests/protocol/run.py
+}
+
 suite_kill() {
     "$build/gcc/tests/kill/kill_test" -v --kills "$(quick_or_long 20 200)" &&
         "$build/gcc/tests/kill/kill_test" --power -v --kills "$(quick_or_long 60 1000)"
@@ -231,7 +236,7 @@ VMFS_TEST_DIR=$(mktemp -d /dev/shm/vmfs-check.XXXXXX) || exit 1
 export VMFS_TEST_DIR
 chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
 trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
-for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model stress \
+for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model protocol stress \
     kill crash mutants examples bench-smoke quickstart asan tsan; do
     run "$suite"
 done
