@@ -456,6 +456,13 @@ inline find_horizon() {
     target = (target < watermark + SLICE -> target : watermark + SLICE)
 }
 
+/* Only when W can rise: so a mark that stays leaves somebody waiting for good, and spin finds him. */
+#if defined(NO_H8)
+#define MAY_RISE true
+#else
+#define MAY_RISE ((!mark[0] || mark[0] - 1 > watermark) && (!mark[1] || mark[1] - 1 > watermark))
+#endif
+
 /* H5: a fence orders its own process's flushes, so every home is flushed here. */
 inline claim(lane) {
     d_step {
@@ -501,7 +508,7 @@ proctype checkpointer() {
     byte target;
     {
 end:    do
-        :: sequence > watermark && !poisoned ->
+        :: sequence > watermark && MAY_RISE && !poisoned ->
             find_horizon();
             if
             :: target > watermark ->
