@@ -76,7 +76,7 @@ const struct workload catalog[] = {
     {"rename-dir-same",  0, "rename /empty /full", 0},
     {"rename-dir-over",  0, "rename /d2/sub /empty", 0},
     {"rename-dir-full",  0, "rename /d1 /d2/sub/d1", 0},
-    {"rename-at",        "opendir 0 /d1; opendir 1 /d2", "rename @d0:b @d1:b", 0},
+    {"rename-at",        "opendir 0 /d2", "rename @:d1/b @d0:b", 0},
     /* data that is new */
     {"append-odd",       "open 0 /f b", "write 0 10000 1001", 0},
     {"append-block",     "open 0 /d1/b b", "write 0 8192 4096", 0},

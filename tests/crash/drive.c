@@ -573,12 +573,17 @@ void drive_mark(struct drive *drive)
     take_tree(drive);
 }
 
-void drive_record(struct drive *drive)
+void drive_stop(struct drive *drive)
 {
-    struct medium *live = &drive->crash->live;
     close_library(drive);
     op_close_slots(&drive->model);
     model_destroy(drive->model.model);
+}
+
+void drive_record(struct drive *drive)
+{
+    struct medium *live = &drive->crash->live;
+    drive_stop(drive);
     if (drive->is_failed || drive->first >= drive->step_count)
         return;
     drive->library = (struct op_world){.fs = attach(drive), .prefix = ""};

@@ -85,6 +85,9 @@ void drive_do(struct drive *drive, const struct op *op);
 /* What follows is to be recorded. */
 void drive_mark(struct drive *drive);
 
+/* Ends the run without a crash. */
+void drive_stop(struct drive *drive);
+
 /* Ends the run without a crash, and runs the same again under the explorer. */
 void drive_record(struct drive *drive);
 

@@ -272,7 +272,7 @@ static void print_problem(void *arg, const struct vmfs_problem *problem)
 }
 
 /* The check counts what living inodes and names it meets; orphans have no name. */
-static const char *check(struct vmfs *fs, const struct tree *found, FILE *details)
+const char *oracle_check(struct vmfs *fs, const struct tree *found, FILE *details)
 {
     struct vmfs_check_result result;
     struct vmfs_statfs statfs;
@@ -292,7 +292,7 @@ static const char *examine_attached(struct oracle *oracle, struct vmfs *fs, FILE
     const struct tree_keep keep = {oracle->torn, oracle->torn_count, details != NULL};
     struct tree *found = oracle->found;
     tree_look(found, fs, &keep);
-    const char *reason = check(fs, found, details);
+    const char *reason = oracle_check(fs, found, details);
     if (!reason)
         reason = oracle_compare(oracle, found);
     for (unsigned index = 0; reason && details && index < oracle->allowed_count; index++) {

@@ -47,6 +47,10 @@ void oracle_tear(struct oracle *oracle, uint64_t ino);
 /* Null, or how `found` is none of what is allowed. The bytes of torn files must have been kept. */
 const char *oracle_compare(const struct oracle *oracle, const struct tree *found);
 
+/* Null, or how vmfs_check() finds problems, or counts otherwise than the tree; problems are printed to
+ * `details` if that is not null. */
+const char *oracle_check(struct vmfs *fs, const struct tree *found, FILE *details);
+
 /* Creates, writes and reads a file in each directory of the tree, removes everything there is, and
  * compares the free blocks with those of an empty region: null, or what went wrong. */
 const char *oracle_use_up(struct vmfs *fs, const struct tree *found, uint64_t empty_blocks);

@@ -320,6 +320,11 @@ void script_parse(const struct script_words *words, unsigned slot_shift, unsigne
         refuse(words->words[words->count - 1], "word of this verb");
     for (unsigned index = 1; index < words->count; index++)
         set_word(verb->words[index - 1], words->words[index], &shifts, op);
+    bool is_dir = op->kind >= OP_DIR_OPEN;
+    if (op->slot >= (is_dir ? OP_DIR_SLOTS : OP_SLOTS) || op->other_slot >= OP_SLOTS ||
+        (op->at.base == OP_BASE_DIR && op->at.slot >= OP_DIR_SLOTS) ||
+        (op->other_at.base == OP_BASE_DIR && op->other_at.slot >= OP_DIR_SLOTS))
+        refuse(words->words[0], "verb with so many slots");
     if (op->kind == OP_TMPFILE)
         op->flags |= VMFS_O_TMPFILE;
     if (op->kind == OP_LINK && op->flags && op->at.base == OP_BASE_NONE)
