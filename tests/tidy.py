@@ -212,6 +212,24 @@ def check_references(report, root):
                 report.add(document, line_of(text, match.start()), f"{path} has no {name}")
 
 
+def check_regressions(report, root):
+    """Each class of bugs and each hazard has a row with a test; an operation is named as its table has it."""
+    table = root / "docs" / "regressions.md"
+    text = table.read_text()
+    rows = re.findall(r"^\| ([BH]\d+) \|[^|]*\|([^|]*)\|$", text, re.M)
+    wanted = [f"B{number}" for number in range(1, 20)] + [f"H{number}" for number in range(1, 23)]
+    if [name for name, _ in rows] != wanted:
+        report.add(table, 1, f"the rows are not those of {wanted[0]} to {wanted[-1]}")
+    for name, tests in rows:
+        if not REFERENCE.search(tests):
+            report.add(table, 1, f"{name} names no test and no reason")
+    for match in REFERENCE.finditer(text):
+        path, name = match.group(1), match.group(2)
+        is_table = path in ("tests/crash/catalog.c", "tests/crash/scenarios.c")
+        if is_table and name and f'{{"{name}",' not in (root / path).read_text():
+            report.add(table, line_of(text, match.start()), f"{path} has no operation {name}")
+
+
 def check_rank_table(report, root):
     """The ranks of docs/architecture.md are those of the include check and of the build."""
     index = root / "docs" / "architecture.md"
@@ -254,6 +272,7 @@ def check_sources(root):
         report.add(root, 1, "no sources found in libvmfs/")
     check_invariants(report, root, [(path, path.read_text()) for path, _ in library])
     check_references(report, root)
+    check_regressions(report, root)
     check_rank_table(report, root)
     check_reasons(report, root / "include" / "vmfs.h", library)
     check_format(report, files)

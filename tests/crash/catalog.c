@@ -116,6 +116,7 @@ const struct workload catalog[] = {
     {"reuse-link",       "unlink /d1/long; unlink /d2/x; open 0 /d1/c b", "write 0 0 20000", CATALOG_UNSYNCED},
     /* all or nothing */
     {"atomic-byte",      "open 0 /f bA", "write 0 4001 1", 0},
+    {"atomic-pair",      "open 0 /f bA", "write 0 4096 16", 0},
     {"atomic-small",     "open 0 /f bA", "write 0 4001 300", 0},
     {"atomic-small-gap", "truncate /f 9001; open 0 /f bA", "write 0 9103 100", CATALOG_UNSYNCED},
     {"atomic-logged",    "open 0 /f bA; write 0 9001 300; open 1 /f b", "write 1 9200 500", CATALOG_UNSYNCED},
@@ -298,6 +299,7 @@ const struct workload catalog_long[] = {
     {"collapse-mix", "open 0 /f b", "allocate 0 c 0 4096; write 0 5000 2000; allocate 0 i 4096 4096; write 0 4096 10; allocate 0 c 4096 4096; ftruncate 0 100", 0},
     {"fill-and-free", "open 0 /d1/c b", "fill 2; write 0 0 30000; unlink /fill; write 0 4000 30000; ftruncate 0 0", CATALOG_FULL},
     {"reuse-blocks", 0, "unlink /d1/b; put /d1/n1 0 8192; unlink /d1/n1; mkdir /d1/n1 0700; mknod /d1/n1/x 0600; unlink /d1/n1/x; rmdir /d1/n1; put /d1/n1 0 20000", CATALOG_UNSYNCED},
+    {"many-lanes", "open 0 /f b", "thread 2; mknod /d1/n1 0600; thread 3; write 0 100 500; thread 4; link /d1/n1 /d2/n1; thread 5; unlink /d1/b; thread 6; mkdir /d1/n2 0700; thread 7; rename /d1/n1 /d1/n2/n; thread 2; xattr /d1/c user.a 300; thread 3; sync; thread 4; unlink /d2/n1; thread 1; rmdir /empty", 0},
     {"sub-directories", 0, "mkdir /d1/s1 0700; mkdir /d1/s1/s2 0700; rename /d1/s1/s2 /d2/s2; rename /d1/s1 /d2/s2/s1; rmdir /d2/s2/s1; rmdir /d2/s2", 0},
 };
 

@@ -95,11 +95,16 @@ static void hold_inodes(struct vmfs *fs, bool is_held)
 }
 
 /* A step that is no operation of op.h, on the library. */
-static int64_t run_special(struct drive *drive, enum step_kind kind)
+static int64_t run_special(struct drive *drive, const struct step *step)
 {
     struct vmfs *fs = drive->library.fs;
+    enum step_kind kind = step->kind;
     if (kind == STEP_SYNC)
         return vmfs_sync(fs);
+    if (kind == STEP_THREAD)
+        drive->crash->live.thread = step->thread;
+    if (kind == STEP_THREAD)
+        return 0;
     if (kind == STEP_DETACH)
         drive->library.fs = NULL;
     if (kind == STEP_DETACH)
@@ -152,13 +157,14 @@ static bool is_recorded(const struct drive *drive)
     return drive->step_count > drive->first;
 }
 
-static void do_special(struct drive *drive, enum step_kind kind, const char *text)
+static void do_special(struct drive *drive, enum step_kind kind, unsigned thread, const char *text)
 {
     if (drive->is_failed || !drive->library.fs)
         return;
     struct step *step = add_step(drive, kind);
+    step->thread = thread;
     snprintf(step->text, sizeof step->text, "%s", text);
-    step->code = run_special(drive, kind);
+    step->code = run_special(drive, step);
     if (step->code < 0)
         fail(drive, text);
     if (kind == STEP_SYNC || kind == STEP_DETACH)
@@ -263,7 +269,7 @@ static void say_fill_inodes(struct drive *drive)
 {
     const struct vm_itable *table = drive->is_failed ? NULL : drive->library.fs->volume.itable;
     uint64_t chunks = table ? atomic_load(&table->chunk_count) : 0;
-    do_special(drive, STEP_HOLD, "inode chunks are not made ahead");
+    do_special(drive, STEP_HOLD, 0, "inode chunks are not made ahead");
     say(drive, 0, "mkdir /many 0700");
     for (unsigned index = 0; !drive->is_failed; index++) {
         struct vmfs_statfs statfs;
@@ -272,7 +278,7 @@ static void say_fill_inodes(struct drive *drive)
             break;
         say(drive, 0, "mknod /many/%u 0600", index);
     }
-    do_special(drive, STEP_RELEASE, "inode chunks are made ahead");
+    do_special(drive, STEP_RELEASE, 0, "inode chunks are made ahead");
 }
 
 /* Two files that share the free space block by block. */
@@ -311,9 +317,11 @@ static bool say_special(struct drive *drive, const struct script_words *words)
     const char *verb = words->words[0];
     const char *path = words->count > 1 ? words->words[1] : "";
     if (strcmp(verb, "sync") == 0)
-        do_special(drive, STEP_SYNC, verb);
+        do_special(drive, STEP_SYNC, 0, verb);
     else if (strcmp(verb, "detach") == 0)
-        do_special(drive, STEP_DETACH, verb);
+        do_special(drive, STEP_DETACH, 0, verb);
+    else if (strcmp(verb, "thread") == 0)
+        do_special(drive, STEP_THREAD, (unsigned)word(words, 1), verb);
     else if (strcmp(verb, "put") == 0)
         say_put(drive, path, word(words, 2), word(words, 3));
     else if (strcmp(verb, "fill") == 0)
@@ -482,9 +490,10 @@ static void run_checkpoint(struct drive *drive)
     if (drive->is_inside_meanwhile || !drive->library.fs || !world_is_quiet(drive->library.fs))
         return;
     drive->is_inside_meanwhile = true;
+    unsigned thread = live->thread;
     live->thread = THREAD_OTHER;
     crash_must(drive->crash, world_checkpoint(drive->library.fs), "checkpoint");
-    live->thread = THREAD_OP;
+    live->thread = thread;
     drive->is_inside_meanwhile = false;
     if (drive->meanwhile == DRIVE_CHECKPOINT_BEFORE_FENCE)
         explore_point(&drive->crash->explorer, live);
@@ -518,7 +527,7 @@ static void repeat(struct drive *drive, unsigned index)
         op_run_vmfs(&step->op, &drive->library, drive->library_result);
         code = drive->library_result->code;
     } else {
-        code = run_special(drive, step->kind);
+        code = run_special(drive, step);
     }
     if (code != step->code)
         fail(drive, "an operation returns something else when it is run again");

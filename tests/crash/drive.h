@@ -22,10 +22,12 @@ enum step_kind {
     STEP_DETACH,  /* vmfs_close(); nothing comes behind it */
     STEP_HOLD,    /* inode chunks are no longer made ahead of need ... */
     STEP_RELEASE, /* ... and are again */
+    STEP_THREAD,  /* what follows is done by another thread, on another lane */
 };
 
 struct step {
     enum step_kind kind;
+    unsigned thread; /* of STEP_THREAD */
     struct op op;
     int64_t code;  /* what the library returned without a crash */
     uint64_t torn; /* the file that a crash inside may leave as a mixture, or 0 */
@@ -68,6 +70,7 @@ void drive_begin(struct drive *drive, const char *label);
 /* Runs the statements of a script, with slots moved up by so many; beside those of script.h:
  *
  *     sync, detach             vmfs_sync(), vmfs_close()
+ *     thread NUMBER            what follows is done by this thread, from 1 to 7
  *     put PATH OFFSET BYTES    opens, writes and closes a file
  *     fill BLOCKS              gives the file /fill all free blocks but so many
  *     fill-leaf DIR COUNT      links /o/w until DIR has COUNT names

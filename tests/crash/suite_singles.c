@@ -67,6 +67,46 @@ static void run_one(struct drive *drive, const char *group, const struct workloa
     drive_record(drive);
 }
 
+/* ---- writes at every offset in a line, of every length that matters (B11) ---- */
+
+#define EDGE_OFFSETS 64u
+#define EDGE_LENGTHS 200u
+#define EDGE_GROUP   20u /* lengths in one run */
+#define EDGE_QUICK   37u /* every so many runs, other ones with the next seed */
+
+/* In place, over the border of two blocks, and behind the end of what was cut off there. */
+static void run_edges(struct drive *drive, unsigned offset, unsigned first_length)
+{
+    char label[CRASH_LABEL_BYTES];
+    char script[CRASH_LABEL_BYTES];
+    snprintf(label, sizeof label, "edge-%u+%u", offset, first_length);
+    if (!crash_wants(drive->crash, label))
+        return;
+    drive_begin(drive, label);
+    drive_say(drive, "open 0 /d1/b b; open 1 /d1/a b; sync", 0);
+    drive_mark(drive);
+    for (unsigned length = first_length; length < first_length + EDGE_GROUP; length++) {
+        snprintf(script, sizeof script, "write 0 %u %u", 4032 + offset, length);
+        drive_say(drive, script, 0);
+        snprintf(script, sizeof script, "ftruncate 1 %u; write 1 %u %u", 64 + offset, 64 + offset,
+                 length);
+        drive_say(drive, script, 0);
+    }
+    drive_record(drive);
+}
+
+static void run_all_edges(struct drive *drive)
+{
+    uint64_t number = drive->crash->explorer.seed;
+    bool is_all = !drive->crash->is_quick || drive->crash->only;
+    drive->is_zeroed = false;
+    drive->meanwhile = DRIVE_ALONE;
+    for (unsigned offset = 0; offset < EDGE_OFFSETS; offset++)
+        for (unsigned length = 1; length <= EDGE_LENGTHS; length += EDGE_GROUP)
+            if (number++ % EDGE_QUICK == 0 || is_all)
+                run_edges(drive, offset, length);
+}
+
 void suite_singles(struct crash *crash)
 {
     struct drive drive;
@@ -78,5 +118,6 @@ void suite_singles(struct crash *crash)
     for (unsigned index = 0; index < catalog_long_count; index++)
         for (unsigned variant = 0; variant < 2; variant++)
             run_one(&drive, "ops", &catalog_long[index], &variants[variant]);
+    run_all_edges(&drive);
     drive_fini(&drive);
 }
