@@ -38,16 +38,28 @@ static void trace_store(void *arg, void *dst, const void *src, size_t len_bytes)
     tell_store(arg, VM_TRACE_STORE, dst, src, len_bytes);
 }
 
+static void tell_change(const struct vm_trace *trace, const uint64_t *word,
+                        enum vm_trace_change change, uint64_t operand)
+{
+    const struct vm_trace_event event = {.kind = VM_TRACE_STORE,
+                                         .change = change,
+                                         .operand = operand,
+                                         .offset = (uint64_t)((const uint8_t *)word - trace->stores),
+                                         .len_bytes = sizeof *word,
+                                         .payload = (const uint8_t *)word};
+    (void)trace->tell(trace->arg, &event);
+}
+
 static void trace_mask(void *arg, uint64_t *word, uint64_t mask, uint64_t value)
 {
     vm_words_mask(arg, word, mask, value);
-    tell_store(arg, VM_TRACE_STORE, word, word, sizeof *word);
+    tell_change(arg, word, VM_TRACE_MASK, mask);
 }
 
 static void trace_max(void *arg, uint64_t *word, uint64_t value)
 {
     vm_words_max(arg, word, value);
-    tell_store(arg, VM_TRACE_STORE, word, word, sizeof *word);
+    tell_change(arg, word, VM_TRACE_MAX, value);
 }
 
 static void trace_flush(void *arg, const void *addr, size_t len_bytes)

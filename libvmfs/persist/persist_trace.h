@@ -14,8 +14,17 @@ enum vm_trace_kind {
     VM_TRACE_FENCE,
 };
 
+/* What a store makes of the bytes that were there. */
+enum vm_trace_change {
+    VM_TRACE_WHOLE, /* nothing of them is left */
+    VM_TRACE_MASK,  /* the bits of `operand` are new, the others as before */
+    VM_TRACE_MAX,   /* the larger of them and `operand` */
+};
+
 struct vm_trace_event {
     enum vm_trace_kind kind;
+    enum vm_trace_change change;
+    uint64_t operand;
     uint64_t offset; /* from the region's start; not of a fence */
     uint64_t len_bytes;
     const uint8_t *payload; /* the bytes of a store, or null: all are `byte` */

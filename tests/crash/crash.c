@@ -1,10 +1,45 @@
 /* crash.c -- what all suites of crash_test do */
 #include "crash.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+
+#include "base/hash.h"
+#include "seed.h"
+
+#define CLAIM_SLOTS ((uint64_t)1 << 17)
+#define JOB_BITS    8u
+
+/* Labels that are run, each with the process that runs it in the low bits. */
+struct crash_shared {
+    _Atomic uint64_t claims[CLAIM_SLOTS];
+};
+
+struct crash_shared *crash_share(void)
+{
+    void *memory = mmap(NULL, sizeof(struct crash_shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* Whoever comes first runs it, and may ask again. */
+static bool claim(const struct crash *crash, const char *label)
+{
+    uint64_t pass = seed_mix(crash->explorer.seed, crash->live.model);
+    uint64_t hash = vm_hash64(pass, label, strlen(label)) | (uint64_t)1 << 63;
+    uint64_t mine = hash >> JOB_BITS << JOB_BITS | crash->job;
+    for (uint64_t slot = (hash >> JOB_BITS) % CLAIM_SLOTS;; slot = (slot + 1) % CLAIM_SLOTS) {
+        uint64_t found = 0;
+        if (atomic_compare_exchange_strong(&crash->shared->claims[slot], &found, mine))
+            return true;
+        if (found >> JOB_BITS == hash >> JOB_BITS)
+            return found == mine;
+    }
+}
 
 double crash_seconds(void)
 {
@@ -37,5 +72,9 @@ bool crash_wants(const struct crash *crash, const char *label)
 {
     if (crash->deadline > 0 && crash_seconds() > crash->deadline)
         return false;
-    return !crash->only || strncmp(label, crash->only, strlen(crash->only)) == 0;
+    if (crash->only && (crash->is_exact_label
+                            ? strcmp(label, crash->only) != 0
+                            : strncmp(label, crash->only, strlen(crash->only)) != 0))
+        return false;
+    return !crash->shared || claim(crash, label);
 }

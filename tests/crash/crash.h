@@ -5,9 +5,11 @@
 #include "dumps.h"
 #include "engine/explore.h"
 
-#define CRASH_LABEL_BYTES 64u
+#define CRASH_LABEL_BYTES TOKEN_LABEL_MAX
 #define CRASH_LOAD_NOW_NS ((int64_t)1000) /* the time when an image was loaded */
 #define CRASH_OP_NOW_NS   ((int64_t)2000000000000000000)
+
+struct crash_shared;
 
 struct crash {
     struct explorer explorer;
@@ -21,6 +23,9 @@ struct crash {
     uint64_t bytes;
     double deadline; /* 0: none */
     bool is_quick;
+    bool is_exact_label;         /* `only` is a whole label */
+    unsigned job;                /* which of the processes that share the labels */
+    struct crash_shared *shared; /* what they share; null: there is one */
 };
 
 /* A suite: everything of one kind, once, with the seed of the explorer. */
@@ -36,8 +41,11 @@ void suite_singles(struct crash *crash);
 void suite_pairs(struct crash *crash);
 void suite_sequences(struct crash *crash);
 
-/* Is this label asked for, and time left? */
+/* Is this label asked for, not run by another process, and time left? */
 bool crash_wants(const struct crash *crash, const char *label);
+
+/* Memory that processes share: who runs which label. */
+struct crash_shared *crash_share(void);
 
 /* Puts an image onto the recorded medium, as thread `thread` finds it. */
 void crash_load(struct crash *crash, const uint8_t *image, unsigned thread);

@@ -1,17 +1,37 @@
 /* crash_test.c -- every operation, cut at every fence
  *
- *     crash_test [--quick] [--first] [--seconds N] [--seed N] [--mib N] [--only LABEL] [--replay TOKEN]
+ *     crash_test [--quick | --long] [--first] [--sound] [--model line|word|page|all] [--jobs N]
+ *                [--seconds N] [--seed N] [--mib N] [--only LABEL] [--replay TOKEN] [--json FILE]
+ *                [--keep FOLDER]
  *
- * Each suite runs its operations on a recorded medium. Before every fence and after the return the
- * states that a crash may leave are tried, each attached, checked, read and used. Passes with new seeds
- * follow until the time is up. */
+ * Each suite runs its operations on a recorded medium. Before every fence, in long epochs and after the
+ * return the states that a crash may leave are tried, each recovered, checked, read and used. Passes with
+ * new seeds follow until the time is up.
+ *
+ * --quick  cuts fewer recoveries, for a check of a minute or two
+ * --long   cuts every recovery, over all models, and goes on for ten minutes
+ * --sound  does without all reductions, and tries as many more states as it takes
+ * --keep   where a violation leaves its token, its image and a text (default: vmfs-crash in the folder for
+ *          temporary files; "none": nowhere) */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "crash.h"
 #include "scenarios.h"
 #include "seed.h"
+
+#define JOBS_MAX      16u
+#define LONG_SECONDS  600.0
+#define MODELS        3u
+#define LEAVES_QUICK  1024u
+#define NESTED_QUICK  24u
+#define THIRD_QUICK   512u
+#define SECOND_LINES  2u /* both watermark lines, and nothing else */
 
 static const struct crash_suite suites[] = {
     {"format", suite_format},
@@ -20,6 +40,20 @@ static const struct crash_suite suites[] = {
     {"pairs", suite_pairs},
     {"sequences", suite_sequences},
     {"concurrent", suite_concurrent},
+};
+
+static const char *const model_names[MODELS] = {"line", "word", "page"};
+
+/* What one process has found, by model. */
+struct totals {
+    uint64_t states;
+    uint64_t examined;
+    uint64_t inner;
+    uint64_t points;
+    uint64_t shares[SHARE_COUNT];
+    uint64_t records;
+    uint64_t violations;
+    uint64_t escaped;
 };
 
 /* The image that most runs start from; every free block is poisoned. */
@@ -36,45 +70,32 @@ static void build_image(struct crash *crash)
     memcpy(crash->image, crash->live.memory, crash->bytes);
 }
 
-static void run_pass(struct crash *crash)
-{
-    build_image(crash);
-    for (unsigned index = 0; index < sizeof suites / sizeof suites[0]; index++)
-        suites[index].run(crash);
-}
-
 /* ---- options ---- */
 
 struct options {
     uint64_t seed;
     uint64_t mib;
+    uint64_t jobs;
     double seconds;
     bool is_quick;
+    bool is_long;
     bool is_first; /* end at the first violation */
+    bool is_sound;
+    const char *model;
     const char *only;
+    const char *json;
+    const char *keep;
     char *replay;
 };
 
-static bool parse_token(struct crash *crash, char *text, struct token *token)
+static const char *keep_folder(const struct options *options)
 {
-    char *slash = strchr(text, '/');
-    unsigned long long index = 0;
-    unsigned long long inner_index = 0;
-    unsigned long long seed;
-    if (!slash)
-        return false;
-    *token = (struct token){0};
-    bool is_whole =
-        sscanf(slash, "/%u:%c%llu@%llu", &token->point, &token->kind, &index, &seed) == 4 ||
-        sscanf(slash, "/%u:%c%llu/%u:%c%llu@%llu", &token->point, &token->kind, &index,
-               &token->inner_point, &token->inner_kind, &inner_index, &seed) == 7;
-    token->index = index;
-    token->inner_index = inner_index;
-    crash->explorer.seed = seed;
-    *slash = '\0';
-    crash->only = text;
-    crash->explorer.replay = token;
-    return is_whole;
+    static char folder[4096];
+    const char *base = getenv("TMPDIR");
+    if (options->keep)
+        return strcmp(options->keep, "none") == 0 ? NULL : options->keep;
+    snprintf(folder, sizeof folder, "%s/vmfs-crash", base ? base : "/tmp");
+    return folder;
 }
 
 static void set_up(struct crash *crash, const struct options *options)
@@ -91,67 +112,274 @@ static void set_up(struct crash *crash, const struct options *options)
     explore_init(explorer, crash->bytes);
     explorer->seed = options->seed;
     explorer->is_first = options->is_first;
-    explorer->choices_max = options->is_quick ? 12 : 600;
-    explorer->states.random_count = options->is_quick ? 6 : 64;
-    explorer->nested_random = options->is_quick ? 0 : 8;
+    explorer->is_sound = options->is_sound;
+    explorer->keep = keep_folder(options);
+    explorer->second_lines_max = SECOND_LINES;
+    if (options->is_quick) {
+        explorer->choices_max = 12;
+        explorer->random_count = 6;
+        explorer->leaves_max = LEAVES_QUICK;
+        explorer->nested_every = NESTED_QUICK;
+        explorer->third_every = THIRD_QUICK;
+        explorer->sound_max = 64;
+    }
+}
+
+static void set_replay(struct crash *crash, struct token *token)
+{
+    crash->explorer.replay = token;
+    crash->explorer.seed = token->seed;
+    crash->only = token->label;
+    crash->is_exact_label = true;
+}
+
+/* Options with a value; false if it is none of them. */
+static bool parse_value(struct options *options, const char *name, char *value)
+{
+    if (!value)
+        return false;
+    if (strcmp(name, "--seconds") == 0)
+        options->seconds = strtod(value, NULL);
+    else if (strcmp(name, "--seed") == 0)
+        options->seed = strtoull(value, NULL, 0);
+    else if (strcmp(name, "--mib") == 0)
+        options->mib = strtoull(value, NULL, 0);
+    else if (strcmp(name, "--jobs") == 0)
+        options->jobs = strtoull(value, NULL, 0);
+    else if (strcmp(name, "--model") == 0)
+        options->model = value;
+    else if (strcmp(name, "--only") == 0)
+        options->only = value;
+    else if (strcmp(name, "--json") == 0)
+        options->json = value;
+    else if (strcmp(name, "--keep") == 0)
+        options->keep = value;
+    else if (strcmp(name, "--replay") == 0)
+        options->replay = value;
+    else
+        return false;
+    return true;
+}
+
+static bool parse_flag(struct options *options, const char *name)
+{
+    if (strcmp(name, "--quick") == 0)
+        options->is_quick = true;
+    else if (strcmp(name, "--long") == 0)
+        options->is_long = true;
+    else if (strcmp(name, "--first") == 0)
+        options->is_first = true;
+    else if (strcmp(name, "--sound") == 0)
+        options->is_sound = true;
+    else
+        return false;
+    return true;
+}
+
+static bool is_model_known(const char *name)
+{
+    bool is_known = strcmp(name, "all") == 0;
+    for (unsigned model = 0; model < MODELS; model++)
+        is_known = is_known || strcmp(name, model_names[model]) == 0;
+    return is_known;
 }
 
 static bool parse_options(struct options *options, int argc, char **argv)
 {
     for (int at = 1; at < argc; at++) {
-        char *value = at + 1 < argc ? argv[at + 1] : NULL;
-        if (strcmp(argv[at], "--quick") == 0) {
-            options->is_quick = true;
+        if (parse_flag(options, argv[at]))
             continue;
-        }
-        if (strcmp(argv[at], "--first") == 0) {
-            options->is_first = true;
-            continue;
-        }
-        if (!value)
-            return false;
-        if (strcmp(argv[at], "--seconds") == 0)
-            options->seconds = strtod(value, NULL);
-        else if (strcmp(argv[at], "--seed") == 0)
-            options->seed = strtoull(value, NULL, 0);
-        else if (strcmp(argv[at], "--mib") == 0)
-            options->mib = strtoull(value, NULL, 0);
-        else if (strcmp(argv[at], "--only") == 0)
-            options->only = value;
-        else if (strcmp(argv[at], "--replay") == 0)
-            options->replay = value;
-        else
+        if (!parse_value(options, argv[at], at + 1 < argc ? argv[at + 1] : NULL))
             return false;
         at++;
     }
-    return options->mib > 0;
+    if (options->is_long && options->seconds <= 0)
+        options->seconds = LONG_SECONDS;
+    return options->mib > 0 && options->jobs > 0 && options->jobs <= JOBS_MAX &&
+           is_model_known(options->model);
+}
+
+/* ---- passes ---- */
+
+static void add_totals(struct totals *totals, struct explorer *explorer)
+{
+    totals->states += explorer->state_count;
+    totals->examined += explorer->examined_count;
+    totals->inner += explorer->inner_count;
+    totals->points += explorer->point_count;
+    for (unsigned share = 0; share < SHARE_COUNT; share++)
+        totals->shares[share] += explorer->share_count[share];
+    totals->records += explorer->record_count;
+    totals->violations += explorer->violation_count;
+    totals->escaped += explorer->escaped_count;
+    explorer->state_count = explorer->examined_count = explorer->inner_count = 0;
+    explorer->point_count = explorer->record_count = 0;
+    explorer->violation_count = explorer->escaped_count = 0;
+    memset(explorer->share_count, 0, sizeof explorer->share_count);
+}
+
+/* Labels are made with nothing cut first, so each model has its own pass over all suites. */
+static void run_model(struct crash *crash, enum medium_model model, struct totals *totals)
+{
+    crash->live.model = model;
+    for (unsigned index = 0; index < sizeof suites / sizeof suites[0]; index++)
+        suites[index].run(crash);
+    crash->explorer.escaped_count += crash->live.escaped;
+    crash->live.escaped = 0;
+    add_totals(&totals[model], &crash->explorer);
+}
+
+static void run_passes(struct crash *crash, const struct options *options, struct totals *totals)
+{
+    const struct token *token = crash->explorer.replay;
+    double start = crash_seconds();
+    crash->deadline = options->seconds > 0 ? start + options->seconds : 0;
+    do {
+        build_image(crash);
+        for (unsigned model = 0; model < MODELS; model++)
+            if (token ? token->model == model
+                      : strcmp(options->model, "all") == 0 ||
+                            strcmp(options->model, model_names[model]) == 0)
+                run_model(crash, (enum medium_model)model, totals);
+        crash->explorer.seed++;
+    } while (!token && crash_seconds() - start < options->seconds);
+}
+
+/* Processes share the labels; returns how many ended badly. */
+static unsigned run_jobs(struct crash *crash, const struct options *options, struct totals *totals)
+{
+    unsigned failed = 0;
+    crash->shared = crash_share();
+    if (!crash->shared) {
+        fprintf(stderr, "crash_test: no shared memory\n");
+        exit(2);
+    }
+    fflush(NULL);
+    for (unsigned job = 0; job < options->jobs; job++) {
+        pid_t child = fork();
+        if (child == 0) {
+            crash->job = job;
+            set_up(crash, options);
+            run_passes(crash, options, totals + (uint64_t)job * MODELS);
+            fflush(NULL);
+            _exit(0);
+        }
+        failed += child < 0;
+    }
+    int status;
+    while (wait(&status) > 0)
+        failed += status != 0;
+    return failed;
+}
+
+/* ---- results ---- */
+
+static struct totals sum_up(const struct totals *totals, uint64_t count, uint64_t step)
+{
+    struct totals sum = {0};
+    for (uint64_t index = 0; index < count; index += step) {
+        sum.states += totals[index].states;
+        sum.examined += totals[index].examined;
+        sum.inner += totals[index].inner;
+        sum.points += totals[index].points;
+        for (unsigned share = 0; share < SHARE_COUNT; share++)
+            sum.shares[share] += totals[index].shares[share];
+        sum.records += totals[index].records;
+        sum.violations += totals[index].violations;
+        sum.escaped += totals[index].escaped;
+    }
+    return sum;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100.0 * (double)part / (double)whole : 100.0;
+}
+
+static void print_json(FILE *out, const char *name, const struct totals *sum)
+{
+    fprintf(out,
+            "\"%s\": {\"states\": %" PRIu64 ", \"examined\": %" PRIu64 ", \"in_recovery\": %" PRIu64
+            ", \"points\": %" PRIu64 ", \"enumerated\": %" PRIu64 ", \"reduced\": %" PRIu64
+            ", \"sampled\": %" PRIu64 ", \"records\": %" PRIu64 ", \"violations\": %" PRIu64
+            ", \"escaped\": %" PRIu64 "}",
+            name, sum->states, sum->examined, sum->inner, sum->points,
+            sum->shares[SHARE_ENUMERATED], sum->shares[SHARE_REDUCED], sum->shares[SHARE_SAMPLED],
+            sum->records, sum->violations, sum->escaped);
+}
+
+static void write_json(const struct options *options, const struct totals *totals, double seconds)
+{
+    FILE *out = fopen(options->json, "w");
+    if (!out) {
+        fprintf(stderr, "crash_test: %s cannot be written\n", options->json);
+        exit(2);
+    }
+    struct totals all = sum_up(totals, options->jobs * MODELS, 1);
+    fprintf(out, "{\"seconds\": %.3f, \"jobs\": %" PRIu64 ", \"seed\": %" PRIu64 ",\n ", seconds,
+            options->jobs, options->seed);
+    print_json(out, "all", &all);
+    for (unsigned model = 0; model < MODELS; model++) {
+        struct totals sum = sum_up(totals + model, (options->jobs - 1) * MODELS + 1, MODELS);
+        fprintf(out, ",\n ");
+        print_json(out, model_names[model], &sum);
+    }
+    fprintf(out, "}\n");
+    fclose(out);
+}
+
+static bool report(const struct options *options, const struct totals *totals, double seconds)
+{
+    struct totals sum = sum_up(totals, options->jobs * MODELS, 1);
+    printf("enumerated=%.2f%% by_reduction=%.2f%% sampled=%.2f%% examined=%" PRIu64
+           " in_recovery=%" PRIu64 " records=%" PRIu64 " seconds=%.1f jobs=%" PRIu64 "\n",
+           percent(sum.shares[SHARE_ENUMERATED], sum.points),
+           percent(sum.shares[SHARE_REDUCED], sum.points),
+           percent(sum.shares[SHARE_SAMPLED], sum.points), sum.examined, sum.inner, sum.records,
+           seconds, options->jobs);
+    printf("states=%" PRIu64 " points=%" PRIu64 " complete=%.2f violations=%" PRIu64
+           " escaped=%" PRIu64 " states_per_s=%.0f\n",
+           sum.states, sum.points,
+           percent(sum.shares[SHARE_ENUMERATED] + sum.shares[SHARE_REDUCED], sum.points),
+           sum.violations, sum.escaped, (double)sum.states / seconds);
+    if (options->json)
+        write_json(options, totals, seconds);
+    return sum.violations == 0 && sum.escaped == 0;
 }
 
 int main(int argc, char **argv)
 {
     static struct crash crash;
-    struct token token;
-    struct options options = {.seed = 1, .mib = 1};
+    static struct token token;
+    struct options options = {.seed = 1, .mib = 1, .jobs = 1, .model = "all"};
     if (!parse_options(&options, argc, argv)) {
-        fprintf(stderr, "usage: crash_test [--quick] [--first] [--seconds N] [--seed N] [--mib N]\n"
-                        "                  [--only LABEL] [--replay TOKEN]\n");
+        fprintf(stderr, "usage: crash_test [--quick | --long] [--first] [--sound] [--jobs N]\n"
+                        "                  [--model line|word|page|all] [--seconds N] [--seed N]\n"
+                        "                  [--mib N] [--only LABEL] [--replay TOKEN] [--json FILE]\n"
+                        "                  [--keep FOLDER]\n");
         return 2;
     }
-    set_up(&crash, &options);
-    if (options.replay && !parse_token(&crash, options.replay, &token)) {
-        fprintf(stderr, "crash_test: '%s' is no token\n", options.replay);
+    if (options.replay && !token_parse(options.replay, &token)) {
+        fprintf(stderr, "crash_test: this is no token\n");
         return 2;
     }
+    if (options.replay)
+        options.mib = token.region_mib;
+    uint64_t bytes = options.jobs * MODELS * sizeof(struct totals);
+    struct totals *totals =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (totals == MAP_FAILED)
+        return 2;
     double start = crash_seconds();
-    crash.deadline = options.seconds > 0 ? start + options.seconds : 0;
-    struct explorer *explorer = &crash.explorer;
-    do {
-        run_pass(&crash);
-        explorer->seed++;
-    } while (!options.replay && crash_seconds() - start < options.seconds);
-    double seconds = crash_seconds() - start;
-    printf("states=%llu points=%llu violations=%llu states_per_s=%.0f\n",
-           (unsigned long long)explorer->state_count, (unsigned long long)explorer->point_count,
-           (unsigned long long)explorer->violation_count, (double)explorer->state_count / seconds);
-    return explorer->violation_count != 0;
+    unsigned failed = 0;
+    if (options.jobs > 1 && !options.replay) {
+        failed = run_jobs(&crash, &options, totals);
+    } else {
+        set_up(&crash, &options);
+        if (options.replay)
+            set_replay(&crash, &token);
+        run_passes(&crash, &options, totals);
+    }
+    bool is_good = report(&options, totals, crash_seconds() - start);
+    return !is_good || failed != 0;
 }

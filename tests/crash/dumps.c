@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define USE_UP_INTERVAL 4u
-
 static uint64_t word_at(const struct dump *dump, uint64_t at, uint64_t end)
 {
     uint64_t value = 0;
@@ -71,7 +69,7 @@ static const char *look(struct dumps *dumps, struct vmfs *fs, FILE *details)
     const char *reason = compare_dump(dumps, dump);
     if (dumps->is_full)
         dump->dir_count = 0;
-    if (!reason && (details || dumps->examined++ % USE_UP_INTERVAL == 0))
+    if (!reason)
         reason = world_use_up(fs, dump, dumps->empty_blocks);
     return reason;
 }

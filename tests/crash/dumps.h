@@ -17,7 +17,6 @@ struct dumps {
     bool is_exact;    /* a word of the target must be as in that dump */
     bool is_format;   /* an unformatted region is allowed as well */
     uint64_t empty_blocks;
-    uint64_t examined;
 };
 
 void dumps_init(struct dumps *dumps);

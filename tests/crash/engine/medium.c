@@ -30,6 +30,11 @@ uint8_t *medium_pages(uint64_t bytes)
     return memory;
 }
 
+void medium_unmap(const void *pages, uint64_t bytes)
+{
+    munmap((void *)(uintptr_t)pages, bytes);
+}
+
 /* The same pages twice: to load from, and to store to. */
 static void map_twice(struct medium *medium)
 {
@@ -98,6 +103,7 @@ void medium_load(struct medium *medium, const uint8_t *image)
     medium->unit_count = 0;
     medium->event_count = 0;
     medium->is_logging = false;
+    medium->is_in_operation = false;
     medium->window_count = 0;
     medium->durable_hash = 0;
     clean(medium);
@@ -119,7 +125,7 @@ static void mark_dirty(struct medium *medium, uint64_t line)
     medium->dirty_lines[medium->dirty_count++] = (uint32_t)line;
 }
 
-static uint64_t hash_change(uint64_t word, uint64_t before, uint64_t after)
+uint64_t medium_hash_change(uint64_t word, uint64_t before, uint64_t after)
 {
     return before == after ? 0 : seed_mix(word, before) ^ seed_mix(word, after);
 }
@@ -129,7 +135,7 @@ uint64_t medium_put(struct medium *medium, uint32_t word, uint64_t value)
     uint64_t before = load_word(medium->memory, word);
     mark_dirty(medium, word / WORDS_OF_LINE);
     memcpy(medium->stores + (uint64_t)word * 8, &value, 8);
-    return hash_change(word, before, value);
+    return medium_hash_change(word, before, value);
 }
 
 void medium_restore(struct medium *medium, const uint8_t *image)
@@ -177,6 +183,8 @@ void medium_begin(struct medium *medium, const char *text)
         return;
     medium_look(medium);
     note_event(medium, MEDIUM_BEGIN)->text = text;
+    medium->epoch_left = medium->epoch_words;
+    medium->is_in_operation = true;
 }
 
 static bool matches_shadow(struct medium *medium)
@@ -195,6 +203,7 @@ bool medium_end(struct medium *medium, int64_t result)
         return true;
     medium_look(medium);
     note_event(medium, MEDIUM_END)->result = result;
+    medium->is_in_operation = false;
     return matches_shadow(medium);
 }
 
@@ -212,7 +221,21 @@ static void add_unit(struct medium *medium, struct unit unit)
         give_up("too many stores in flight");
     unit.event = (uint32_t)medium->event_count - medium->is_logging;
     unit.thread = (uint8_t)medium->thread;
+    unit.store = medium->store_serial;
     medium->units[medium->unit_count++] = unit;
+}
+
+/* Long epochs have crash points inside. */
+static void count_epoch(struct medium *medium, uint64_t words)
+{
+    if (!medium->epoch_words || !medium->is_in_operation)
+        return;
+    if (medium->epoch_left > words) {
+        medium->epoch_left -= words;
+        return;
+    }
+    medium->epoch_left = medium->epoch_words;
+    medium->in_epoch(medium, medium->epoch_arg);
 }
 
 /* What has been stored: whole words as they now are, so that a part of a word goes with what was stored
@@ -234,6 +257,7 @@ static void note_store(struct medium *medium, uint64_t start, uint64_t len_bytes
         medium->store_words = end - first;
         medium->at_store(medium, medium->hook_arg);
     }
+    count_epoch(medium, end - first);
 }
 
 static void note_flush(struct medium *medium, uint64_t start, uint64_t len_bytes)
@@ -316,7 +340,7 @@ static void settle(struct medium *medium, const struct unit *unit)
 {
     uint64_t at = (uint64_t)unit->word * 8;
     medium->durable_hash ^=
-        hash_change(unit->word, load_word(medium->durable, unit->word), unit->value);
+        medium_hash_change(unit->word, load_word(medium->durable, unit->word), unit->value);
     memcpy(medium->durable + at, &unit->value, 8);
     for (unsigned index = 0; index < medium->mirror_count; index++)
         memcpy(medium->mirrors[index] + at, &unit->value, 8);
@@ -348,6 +372,7 @@ static int note_fence(struct medium *medium)
 {
     if (medium->before_fence)
         medium->before_fence(medium, medium->hook_arg);
+    medium->epoch_left = medium->epoch_words;
     medium->fences++;
     if (medium->fails)
         return 1;
@@ -387,8 +412,10 @@ static int tell(void *arg, const struct vm_trace_event *event)
         return 0;
     if (medium->is_logging)
         log_told(medium, event);
+    watch_told(medium, event);
     if (event->kind == VM_TRACE_FENCE)
         return note_fence(medium);
+    medium->store_serial++;
     if (event->kind == VM_TRACE_FLUSH)
         note_flush(medium, event->offset, event->len_bytes);
     else

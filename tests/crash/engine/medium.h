@@ -26,7 +26,7 @@
 #define MEDIUM_LINE_BYTES   64u
 #define MEDIUM_SECTOR_BYTES 512u
 #define MEDIUM_PAGE_BYTES   4096u
-#define MEDIUM_MIRRORS_MAX  3u
+#define MEDIUM_MIRRORS_MAX  6u
 #define MEDIUM_WINDOWS_MAX  8u
 #define MEDIUM_CALLERS      24u
 
@@ -37,6 +37,7 @@ struct unit {
     uint64_t value;
     uint32_t word;
     uint32_t event; /* the one that stored it, in medium.events; only while logging */
+    uint32_t store; /* serial of the call that stored it */
     uint8_t thread;
     uint8_t flushed;    /* a bit for each thread that has flushed the line since */
     bool is_past_cache; /* needs no flush */
@@ -85,6 +86,7 @@ struct medium {
     enum medium_model model;
     bool is_tracking;   /* false: stores only mark lines as dirty */
     bool is_logging;    /* keep events and the shadow */
+    bool is_in_operation;
     unsigned thread;    /* who is storing now */
     struct unit *units; /* in flight, in program order */
     uint64_t unit_count;
@@ -99,6 +101,7 @@ struct medium {
     uint64_t dirty_count;
     uint64_t durable_hash; /* of the durable words */
     uint64_t fences;
+    uint32_t store_serial;
     uint64_t escaped; /* bytes found to be stored by nobody who told */
     struct medium_window windows[MEDIUM_WINDOWS_MAX];
     unsigned window_count;
@@ -109,6 +112,10 @@ struct medium {
     medium_hook_fn after_fence;
     medium_hook_fn at_store; /* a plain store or one past the cache has been made */
     medium_hook_fn at_flush;
+    medium_hook_fn in_epoch; /* so many words have been stored since the last fence, and again */
+    uint64_t epoch_words;    /* how many; 0: never */
+    uint64_t epoch_left;
+    void *epoch_arg;
     uint64_t store_word; /* for at_store: the first word and how many */
     uint64_t store_words;
     void *hook_arg;
@@ -124,6 +131,9 @@ void medium_fini(struct medium *medium);
 
 /* Sets the contents, all durable, nothing in flight, no events, no windows. */
 void medium_load(struct medium *medium, const uint8_t *image);
+
+/* How the hash of an image changes with a word. */
+uint64_t medium_hash_change(uint64_t word, uint64_t before, uint64_t after);
 
 /* Stores one word into memory as if a crash had left it there; returns how the image hash changes.
  */
@@ -153,5 +163,9 @@ void medium_look(struct medium *medium);
 
 /* Makes the pages of `bytes` bytes; ends the program where there is no memory. */
 uint8_t *medium_pages(uint64_t bytes);
+void medium_unmap(const void *pages, uint64_t bytes);
+
+/* Told of each event of a medium: watch.c. */
+void watch_told(const struct medium *medium, const struct vm_trace_event *event);
 
 #endif

@@ -1,4 +1,4 @@
-/* states.c -- picking subsets of the stores in flight */
+/* states.c -- granules of the stores in flight, and vectors of their versions */
 #include "states.h"
 
 #include <stdio.h>
@@ -7,166 +7,195 @@
 
 #include "seed.h"
 
-#define WORDS_OF_LINE (MEDIUM_LINE_BYTES / 8)
+#define WORDS_OF_LINE   (MEDIUM_LINE_BYTES / 8)
+#define WORDS_OF_SECTOR (MEDIUM_SECTOR_BYTES / 8)
+#define KEY_SHIFT       24u
 
-char state_letter(enum state_kind kind)
+static void *room(uint64_t count, size_t each)
 {
-    static const char letters[] = {
-#define STATE_LETTER(name, letter) letter,
-        STATE_KINDS(STATE_LETTER)
-#undef STATE_LETTER
-    };
-    return letters[kind];
+    return medium_pages((count + 1) * each);
 }
 
 void states_init(struct states *states, uint64_t unit_max)
 {
     *states = (struct states){
-        .lines = malloc(unit_max * sizeof *states->lines),
-        .past_cache = malloc(unit_max * sizeof *states->past_cache),
-        .picked = malloc(unit_max),
-        .prefix = malloc(unit_max * sizeof *states->prefix),
+        .granules = room(unit_max, sizeof *states->granules),
+        .steps = room(unit_max, sizeof *states->steps),
+        .granule_of = room(unit_max, sizeof *states->granule_of),
+        .rank = room(unit_max, sizeof *states->rank),
+        .version = room(unit_max, sizeof *states->version),
+        .keys = room(unit_max, 2 * sizeof *states->keys),
     };
-    if (!states->lines || !states->past_cache || !states->picked || !states->prefix) {
-        fprintf(stderr, "states.c: no memory for %llu units\n", (unsigned long long)unit_max);
-        abort();
-    }
 }
 
-void states_fini(struct states *states)
+void states_fini(struct states *states, uint64_t unit_max)
 {
-    free(states->lines);
-    free(states->past_cache);
-    free(states->picked);
-    free(states->prefix);
+    medium_unmap(states->granules, (unit_max + 1) * sizeof *states->granules);
+    medium_unmap(states->steps, (unit_max + 1) * sizeof *states->steps);
+    medium_unmap(states->granule_of, (unit_max + 1) * sizeof *states->granule_of);
+    medium_unmap(states->rank, (unit_max + 1) * sizeof *states->rank);
+    medium_unmap(states->version, (unit_max + 1) * sizeof *states->version);
+    medium_unmap(states->keys, (unit_max + 1) * 2 * sizeof *states->keys);
 }
 
-static uint32_t line_of(const struct unit *unit)
+/* Where the granule of a store begins; a line and its first word are two granules. */
+static uint64_t place_of(const struct medium *medium, const struct unit *unit)
 {
-    return (uint32_t)(unit->word / WORDS_OF_LINE);
+    if (medium->model == MEDIUM_PAGE)
+        return (uint64_t)(unit->word / WORDS_OF_SECTOR) * WORDS_OF_SECTOR * 2;
+    if (medium->model == MEDIUM_WORD || unit->is_unordered)
+        return (uint64_t)unit->word * 2 + 1;
+    return (uint64_t)(unit->word / WORDS_OF_LINE) * WORDS_OF_LINE * 2;
 }
 
-static int compare_lines(const void *a, const void *b)
+static int compare_keys(const void *a, const void *b)
 {
-    uint32_t first = *(const uint32_t *)a;
-    uint32_t second = *(const uint32_t *)b;
+    uint64_t first = *(const uint64_t *)a;
+    uint64_t second = *(const uint64_t *)b;
     return first < second ? -1 : first > second;
 }
 
-void states_begin(struct states *states, const struct medium *medium, uint64_t seed)
-{
-    states->medium = medium;
-    states->seed = seed;
-    states->past_cache_count = 0;
-    for (uint64_t index = 0; index < medium->unit_count; index++) {
-        states->lines[index] = line_of(&medium->units[index]);
-        if (medium->units[index].is_past_cache)
-            states->past_cache[states->past_cache_count++] = (uint32_t)index;
-    }
-    qsort(states->lines, medium->unit_count, sizeof *states->lines, compare_lines);
-    states->line_count = 0;
-    for (uint64_t index = 0; index < medium->unit_count; index++)
-        if (index == 0 || states->lines[index] != states->lines[states->line_count - 1])
-            states->lines[states->line_count++] = states->lines[index];
-}
-
-uint64_t states_count(const struct states *states, enum state_kind kind)
-{
-    uint64_t units = states->medium->unit_count;
-    if (units == 0)
-        return kind == STATE_NONE;
-    switch (kind) {
-    case STATE_NONE:
-    case STATE_FULL:
-        return 1;
-    case STATE_LINE:
-    case STATE_WITHOUT_LINE:
-        return states->line_count > 1 ? states->line_count : 0;
-    case STATE_PREFIX:
-        return units - 1;
-    case STATE_WITHOUT_WORD:
-        return states->past_cache_count;
-    case STATE_RANDOM:
-        return states->random_count;
-    case STATE_KIND_COUNT:
-        break;
-    }
-    return 0;
-}
-
-static uint64_t line_index(const struct states *states, uint32_t line)
+/* Is there a granule at this place? The keys are sorted. */
+static bool has_place(const struct states *states, uint64_t place)
 {
     uint64_t first = 0;
-    uint64_t end = states->line_count;
-    while (end - first > 1) {
+    uint64_t end = states->medium->unit_count;
+    while (first < end) {
         uint64_t middle = (first + end) / 2;
-        if (states->lines[middle] <= line)
-            first = middle;
+        uint64_t found = states->keys[middle] >> KEY_SHIFT;
+        if (found == place)
+            return true;
+        if (found < place)
+            first = middle + 1;
         else
             end = middle;
     }
-    return first;
+    return false;
 }
 
-/* Half of the states keep or lose most lines as a whole, as evictions do. */
-static void pick_random(struct states *states, uint64_t index)
+/* In LINE a word may be in two granules, whose stores may overtake each other. */
+static bool is_shared_word(const struct states *states, const struct unit *unit)
+{
+    if (states->medium->model != MEDIUM_LINE)
+        return false;
+    uint64_t line = (uint64_t)(unit->word / WORDS_OF_LINE) * WORDS_OF_LINE * 2;
+    return has_place(states, unit->is_unordered ? line : (uint64_t)unit->word * 2 + 1);
+}
+
+/* Does it leave its word as the older stores of its granule have made it? `from` is the granule's first
+ * key. */
+static bool changes_nothing(const struct states *states, uint64_t from, uint64_t at)
 {
     const struct medium *medium = states->medium;
+    const uint64_t mask = ((uint64_t)1 << KEY_SHIFT) - 1;
+    const struct unit *unit = &medium->units[states->keys[at] & mask];
+    if (is_shared_word(states, unit))
+        return false;
+    uint64_t before;
+    memcpy(&before, medium->durable + (uint64_t)unit->word * 8, 8);
+    for (uint64_t older = at; older-- > from;)
+        if (medium->units[states->keys[older] & mask].word == unit->word) {
+            before = medium->units[states->keys[older] & mask].value;
+            break;
+        }
+    return before == unit->value;
+}
+
+static void sort_units(struct states *states)
+{
+    const struct medium *medium = states->medium;
+    if (medium->unit_count >> KEY_SHIFT) {
+        fprintf(stderr, "states.c: too many stores in flight\n");
+        abort();
+    }
+    for (uint64_t index = 0; index < medium->unit_count; index++)
+        states->keys[index] = place_of(medium, &medium->units[index]) << KEY_SHIFT | index;
+    qsort(states->keys, medium->unit_count, sizeof *states->keys, compare_keys);
+}
+
+void states_begin(struct states *states, const struct medium *medium)
+{
+    states->medium = medium;
+    states->granule_count = 0;
+    sort_units(states);
+    uint32_t steps = 0;
+    uint64_t from = 0;
+    struct granule *granule = NULL;
+    for (uint64_t at = 0; at < medium->unit_count; at++) {
+        uint32_t index = (uint32_t)(states->keys[at] & (((uint64_t)1 << KEY_SHIFT) - 1));
+        const struct unit *unit = &medium->units[index];
+        if (at == 0 || states->keys[at] >> KEY_SHIFT != states->keys[at - 1] >> KEY_SHIFT) {
+            from = at;
+            granule = NULL;
+        }
+        states->granule_of[index] = STATES_NO_GRANULE;
+        if (changes_nothing(states, from, at))
+            continue;
+        if (!granule) {
+            granule = &states->granules[states->granule_count++];
+            *granule = (struct granule){
+                .first = steps, .newest_store = unit->store, .is_of_one_store = true};
+        }
+        granule->is_of_one_store = granule->is_of_one_store && unit->is_past_cache &&
+                                   unit->store == granule->newest_store;
+        granule->newest_store = unit->store;
+        states->granule_of[index] = states->granule_count - 1;
+        states->rank[index] = granule->versions_max++;
+        states->steps[steps++] = index;
+    }
+    states_set_all(states, false);
+}
+
+void states_set_all(struct states *states, bool is_full)
+{
+    for (uint32_t index = 0; index < states->granule_count; index++)
+        states->version[index] = is_full ? states->granules[index].versions_max : 0;
+}
+
+uint64_t states_product(const struct states *states, uint64_t limit)
+{
+    uint64_t product = 1;
+    for (uint32_t index = 0; index < states->granule_count && product < limit; index++)
+        product *= states->granules[index].versions_max + 1;
+    return product < limit ? product : limit;
+}
+
+bool states_next(struct states *states, uint8_t *downwards)
+{
+    for (uint32_t index = 0; index < states->granule_count; index++) {
+        uint32_t *version = &states->version[index];
+        if (!downwards[index] && *version < states->granules[index].versions_max) {
+            ++*version;
+            return true;
+        }
+        if (downwards[index] && *version > 0) {
+            --*version;
+            return true;
+        }
+        downwards[index] = !downwards[index];
+    }
+    return false;
+}
+
+void states_set_prefix(struct states *states, uint64_t count)
+{
+    states_set_all(states, false);
+    for (uint64_t index = 0; index < states->medium->unit_count && count; index++)
+        if (states->granule_of[index] != STATES_NO_GRANULE) {
+            states->version[states->granule_of[index]]++;
+            count--;
+        }
+}
+
+void states_set_random(struct states *states, uint64_t value)
+{
     struct seed seed;
-    seed_init(&seed, seed_mix(states->seed, index));
+    seed_init(&seed, value);
     unsigned percent = 10 + (unsigned)seed_below(&seed, 81);
     bool is_whole = seed_chance(&seed, 50);
-    memset(states->prefix, 0, states->line_count * sizeof *states->prefix);
-    for (uint64_t at = 0; at < medium->unit_count; at++)
-        if (!medium->units[at].is_past_cache)
-            states->prefix[line_index(states, line_of(&medium->units[at]))]++;
-    for (uint64_t line = 0; line < states->line_count; line++) {
-        uint64_t most = states->prefix[line];
-        uint64_t part = is_whole ? 0 : seed_below(&seed, most + 1);
-        states->prefix[line] = seed_chance(&seed, percent) ? most : part;
-    }
-    for (uint64_t at = 0; at < medium->unit_count; at++) {
-        uint64_t *left = &states->prefix[line_index(states, line_of(&medium->units[at]))];
-        bool is_past_cache = medium->units[at].is_past_cache;
-        states->picked[at] = is_past_cache ? seed_chance(&seed, percent) : *left > 0;
-        if (!is_past_cache && *left > 0)
-            --*left;
-    }
-}
-
-static void pick_line(struct states *states, uint32_t line, bool is_it)
-{
-    const struct medium *medium = states->medium;
-    for (uint64_t at = 0; at < medium->unit_count; at++)
-        states->picked[at] = (line_of(&medium->units[at]) == line) == is_it;
-}
-
-void states_pick(struct states *states, enum state_kind kind, uint64_t index)
-{
-    uint64_t units = states->medium->unit_count;
-    switch (kind) {
-    case STATE_NONE:
-        memset(states->picked, 0, units);
-        break;
-    case STATE_FULL:
-        memset(states->picked, 1, units);
-        break;
-    case STATE_LINE:
-    case STATE_WITHOUT_LINE:
-        pick_line(states, states->lines[index], kind == STATE_LINE);
-        break;
-    case STATE_PREFIX:
-        memset(states->picked, 1, index + 1);
-        memset(states->picked + index + 1, 0, units - index - 1);
-        break;
-    case STATE_WITHOUT_WORD:
-        memset(states->picked, 1, units);
-        states->picked[states->past_cache[index]] = 0;
-        break;
-    case STATE_RANDOM:
-        pick_random(states, index);
-        break;
-    case STATE_KIND_COUNT:
-        break;
+    for (uint32_t index = 0; index < states->granule_count; index++) {
+        uint32_t most = states->granules[index].versions_max;
+        uint32_t part = is_whole ? 0 : (uint32_t)seed_below(&seed, most + 1);
+        states->version[index] = seed_chance(&seed, percent) ? most : part;
     }
 }

@@ -1,51 +1,54 @@
-/* states.h -- which of the stores in flight a crash may leave, as numbered choices */
+/* states.h -- which of the stores in flight a crash may leave, as one number for each granule
+ *
+ * A granule is what reaches the medium in the order of its stores: a line or a word in LINE, a word in
+ * WORD, a sector in PAGE. Its version tells how many of its stores, the oldest first, are there. A store
+ * that changes nothing makes no version. So a state is a vector of versions, and all states of a point
+ * are the product of their ranges. */
 #ifndef TESTS_CRASH_ENGINE_STATES_H
 #define TESTS_CRASH_ENGINE_STATES_H
 
 #include "medium.h"
 
-/* x(NAME, letter in tokens) */
-#define STATE_KINDS(x)                                                                             \
-    x(NONE, 'n')             /* nothing */                                                         \
-        x(FULL, 'f')         /* everything */                                                      \
-        x(LINE, 'l')         /* one line, whole */                                                 \
-        x(WITHOUT_LINE, 'w') /* everything but one line */                                         \
-        x(PREFIX, 'p')       /* the first words in program order */                                \
-        x(WITHOUT_WORD, 'o') /* everything but one word past the cache */                          \
-        x(RANDOM, 'r')       /* a random prefix of each line, random words past the cache */
+#define STATES_NO_GRANULE UINT32_MAX
 
-enum state_kind {
-#define STATE_ENUM(name, letter) STATE_##name,
-    STATE_KINDS(STATE_ENUM)
-#undef STATE_ENUM
-        STATE_KIND_COUNT
+struct granule {
+    uint32_t first; /* of its stores, in states.steps */
+    uint32_t versions_max;
+    uint32_t newest_store; /* serial of the call that made its newest store */
+    bool is_of_one_store;  /* all of it was made by that call, past the cache */
 };
 
-/* Room for the choice; kept between points. */
 struct states {
     const struct medium *medium;
-    uint64_t seed;
-    uint64_t random_count;
-    uint32_t *lines; /* in flight, ascending */
-    uint64_t line_count;
-    uint32_t *past_cache; /* indexes of units past the cache */
-    uint64_t past_cache_count;
-    uint8_t *picked;  /* for each unit in flight */
-    uint64_t *prefix; /* for RANDOM: of each line, how many words are left to be picked */
+    struct granule *granules; /* ascending by place */
+    uint32_t granule_count;
+    uint32_t *steps;      /* indexes of units, by granule, in program order; only those that change */
+    uint32_t *granule_of; /* of each unit, or none: it changes nothing */
+    uint32_t *rank;       /* of each unit in its granule: it is there from version rank + 1 on */
+    uint32_t *version;    /* the state: of each granule */
+    uint64_t *keys;       /* room for sorting */
 };
 
-char state_letter(enum state_kind kind);
-
+/* With room for this many units. */
 void states_init(struct states *states, uint64_t unit_max);
-void states_fini(struct states *states);
+void states_fini(struct states *states, uint64_t unit_max);
 
-/* Looks at what is in flight on the medium. */
-void states_begin(struct states *states, const struct medium *medium, uint64_t seed);
+/* Looks at what is in flight on the medium; the state is the one with nothing of it. */
+void states_begin(struct states *states, const struct medium *medium);
 
-/* How many choices of a kind there are. */
-uint64_t states_count(const struct states *states, enum state_kind kind);
+void states_set_all(struct states *states, bool is_full);
 
-/* Fills in `picked`. */
-void states_pick(struct states *states, enum state_kind kind, uint64_t index);
+/* How many states there are, or `limit` if there are more. */
+uint64_t states_product(const struct states *states, uint64_t limit);
+
+/* The next state in Gray order, from the one with nothing on: false behind the last. Successive states
+ * differ by one store of one granule. */
+bool states_next(struct states *states, uint8_t *downwards);
+
+/* The first `count` stores in program order. */
+void states_set_prefix(struct states *states, uint64_t count);
+
+/* Seeded: half of them keep or lose most granules as a whole, as evictions do. */
+void states_set_random(struct states *states, uint64_t seed);
 
 #endif

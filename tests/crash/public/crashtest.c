@@ -193,7 +193,7 @@ static void set_up(struct run *run)
     explore_init(explorer, run->test.region_bytes);
     explorer->seed = run->test.seed;
     explorer->choices_max = CHOICES_MAX;
-    explorer->states.random_count = RANDOM_COUNT;
+    explorer->random_count = RANDOM_COUNT;
     run->judge = (struct judge){.arg = run, .recover = recover, .examine = examine, .rules = rules};
 }
 
