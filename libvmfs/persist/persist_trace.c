@@ -44,7 +44,8 @@ static void tell_change(const struct vm_trace *trace, const uint64_t *word,
     const struct vm_trace_event event = {.kind = VM_TRACE_STORE,
                                          .change = change,
                                          .operand = operand,
-                                         .offset = (uint64_t)((const uint8_t *)word - trace->stores),
+                                         .offset =
+                                             (uint64_t)((const uint8_t *)word - trace->stores),
                                          .len_bytes = sizeof *word,
                                          .payload = (const uint8_t *)word};
     (void)trace->tell(trace->arg, &event);

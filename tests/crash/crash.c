@@ -72,9 +72,9 @@ bool crash_wants(const struct crash *crash, const char *label)
 {
     if (crash->deadline > 0 && crash_seconds() > crash->deadline)
         return false;
-    if (crash->only && (crash->is_exact_label
-                            ? strcmp(label, crash->only) != 0
-                            : strncmp(label, crash->only, strlen(crash->only)) != 0))
+    if (crash->only &&
+        (crash->is_exact_label ? strcmp(label, crash->only) != 0
+                               : strncmp(label, crash->only, strlen(crash->only)) != 0))
         return false;
     return !crash->shared || claim(crash, label);
 }

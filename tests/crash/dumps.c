@@ -62,6 +62,7 @@ static const char *look(struct dumps *dumps, struct vmfs *fs, FILE *details)
     if (!world_is_sound(fs, details))
         return "vmfs_check finds problems";
     dump->target = dumps->all[DUMP_NONE]->target;
+    dump->is_torn = !dumps->is_exact;
     dump->out = details;
     world_dump(fs, dump);
     if (details && dump->error)

@@ -332,7 +332,7 @@ void oracle_init(struct oracle *oracle)
 {
     *oracle = (struct oracle){
         .judge = {.arg = oracle, .recover = recover, .examine = examine, .rules = rules},
-        .use_interval = 4,
+        .use_interval = 1,
         .found = tree_create(),
     };
 }

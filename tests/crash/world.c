@@ -8,6 +8,7 @@
 
 #include "api/handle.h"
 #include "base/hash.h"
+#include "engine/watch.h"
 #include "seed.h"
 #include "space/group.h"
 
@@ -184,14 +185,18 @@ static void dump_content(struct walk *walk, uint64_t size)
     note_error(walk, err);
     if (err)
         return;
+    bool is_target = dump->target && strcmp(dump->target, walk->path) == 0;
+    if (is_target && dump->is_torn)
+        watch_judge_words(buffer, sizeof buffer);
     int64_t got = vmfs_file_pread(file, buffer, sizeof buffer, 0);
+    watch_judge_words(NULL, 0);
     note_error(walk, got);
     vmfs_file_close(file);
     if (got < 0)
         return;
     if ((uint64_t)got != size && size < sizeof buffer)
         note_error(walk, -EIO);
-    if (dump->target && strcmp(dump->target, walk->path) == 0) {
+    if (is_target) {
         dump->has_target = true;
         dump->target_bytes = (uint64_t)got;
         memcpy(dump->content, buffer, (size_t)got);

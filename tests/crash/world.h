@@ -21,6 +21,7 @@ int world_attach(struct medium *medium, uint32_t flags, struct vmfs **out);
 /* What is visible: one digest of everything, and the content of one file apart from it. */
 struct dump {
     const char *target; /* the path of that file, or null */
+    bool is_torn;       /* its words are judged one by one */
     FILE *out;          /* one line for each object, or null */
     uint64_t digest;
     int error; /* the first, and its place */

@@ -42,6 +42,7 @@ static void level_init(struct level *level, unsigned depth, uint64_t bytes)
     level->watch.medium = &level->runner;
     level->watch.arg = level;
     level->watch.undecided = (void *)medium_pages(bytes);
+    level->watch.open = (void *)medium_pages(bytes / MEDIUM_PAGE_BYTES / 8 + 8);
     level->watch.pages = (void *)medium_pages(bytes / MEDIUM_PAGE_BYTES / 8 + 8);
 }
 
@@ -57,6 +58,7 @@ static void level_fini(struct level *level)
     medium_unmap(level->looked_at, (units + 1) * sizeof *level->looked_at);
     medium_unmap(level->veil, bytes);
     medium_unmap(level->watch.undecided, bytes);
+    medium_unmap(level->watch.open, bytes / MEDIUM_PAGE_BYTES / 8 + 8);
     medium_unmap(level->watch.pages, bytes / MEDIUM_PAGE_BYTES / 8 + 8);
     medium_fini(&level->runner);
 }
@@ -187,8 +189,8 @@ static bool is_stray(struct explorer *explorer, const siginfo_t *info, const uco
         uint64_t offset = (uint64_t)((uintptr_t)info->si_addr - (uintptr_t)media[index]->memory);
         if (offset >= media[index]->bytes)
             continue;
-        void *page = (void *)(uintptr_t)(media[index]->memory + offset / MEDIUM_PAGE_BYTES *
-                                                                    MEDIUM_PAGE_BYTES);
+        void *page = (void *)(uintptr_t)(media[index]->memory +
+                                         offset / MEDIUM_PAGE_BYTES * MEDIUM_PAGE_BYTES);
         if (mprotect(page, MEDIUM_PAGE_BYTES, PROT_READ | PROT_WRITE) != 0)
             return false;
         callers_text(place, reason + length, sizeof reason - length);
@@ -332,8 +334,11 @@ static void begin_watch(struct level *level)
         uint32_t granule = states->granule_of[index];
         uint64_t durable;
         memcpy(&durable, crashed->durable + (uint64_t)unit->word * 8, 8);
-        if (granule != STATES_NO_GRANULE && !level->decided[granule])
-            level->watch.undecided[unit->word] |= unit->value ^ durable;
+        uint64_t page = (uint64_t)unit->word * 8 / MEDIUM_PAGE_BYTES;
+        if (granule == STATES_NO_GRANULE || level->decided[granule])
+            continue;
+        level->watch.undecided[unit->word] |= unit->value ^ durable;
+        level->watch.open[page / 64] |= (uint64_t)1 << page % 64;
     }
     level->watch.tell = on_look;
     level->watch.largest = on_largest;
@@ -342,8 +347,11 @@ static void begin_watch(struct level *level)
 
 static void end_watch(struct level *level)
 {
-    for (uint64_t index = 0; index < level->crashed->unit_count; index++)
-        level->watch.undecided[level->crashed->units[index].word] = 0;
+    for (uint64_t index = 0; index < level->crashed->unit_count; index++) {
+        uint64_t word = level->crashed->units[index].word;
+        level->watch.undecided[word] = 0;
+        level->watch.open[word * 8 / MEDIUM_PAGE_BYTES / 64] = 0;
+    }
 }
 
 /* What recovery has not decided is watched by the page, as the examining ranks are not told of. */
@@ -398,8 +406,7 @@ static void put_garbage(struct level *level)
             continue;
         memcpy(&value, level->runner.memory + (uint64_t)word * 8, 8);
         uint64_t noise = seed_mix(level->garbage, word) & level->watch.undecided[word];
-        (void)medium_put(&level->runner, word,
-                         (value & ~level->watch.undecided[word]) | noise);
+        (void)medium_put(&level->runner, word, (value & ~level->watch.undecided[word]) | noise);
     }
 }
 
@@ -513,9 +520,11 @@ static void judge_recovered(struct explorer *explorer, struct level *level, stru
     FILE *details = explorer->replay && explorer->replay->depth == level->depth + 1 ? stderr : NULL;
     hash_image(level, outcome);
     bool is_open = close_pages(level);
-    bool is_old = is_known(explorer->examined, &explorer->examined_used,
-                           key_of(explorer, outcome->image)) &&
-                  !is_open && !details && !explorer->is_trying;
+    if (!is_open)
+        watch_set(NULL);
+    bool is_old =
+        is_known(explorer->examined, &explorer->examined_used, key_of(explorer, outcome->image)) &&
+        !is_open && !details && !explorer->is_trying;
     if (!is_old) {
         explorer->examined_count++;
         outcome->reason = judge->examine(judge->arg, fs, details);
@@ -631,7 +640,8 @@ static void replay(struct explorer *explorer, struct level *level)
         fprintf(stderr, "explore.c: the token does not fit the stores in flight\n");
         exit(2);
     }
-    if (watch_is_built() && level->garbage) { /* which bits count is seen in a run without garbage */
+    if (watch_is_built() &&
+        level->garbage) { /* which bits count is seen in a run without garbage */
         uint64_t garbage = level->garbage;
         level->garbage = 0;
         explorer->is_trying = true;

@@ -48,7 +48,7 @@ struct level {
     uint64_t garbage; /* not 0: the seed of what undecided words are filled with */
     bool is_in_recovery;
     bool is_after_recovery; /* what is cut has just recovered */
-    uint32_t home_word; /* one that recovery has looked at, plus one */
+    uint32_t home_word;     /* one that recovery has looked at, plus one */
     /* Of the state that is tried: */
     uint8_t *decided;    /* granules whose version is chosen: not watched */
     uint8_t *seen_as;    /* a bit for each kind of look that was taken at an undecided granule */
@@ -67,28 +67,28 @@ struct outcome {
     bool is_new; /* its image was not tried before under these rules */
     int err;     /* of its recovery */
     const char *reason;
-    uint64_t image;  /* hash of what recovery left */
+    uint64_t image;        /* hash of what recovery left */
     uint64_t stored_lines; /* by recovery */
-    uint64_t veiled; /* the same without veiled and undecided bits */
+    uint64_t veiled;       /* the same without veiled and undecided bits */
 };
 
 struct explorer {
     /* What is asked for. */
     const char *label; /* first part of every token */
     uint64_t seed;
-    uint64_t region_mib;    /* for tokens; 0: do not tell */
-    uint64_t choices_max;   /* of one kind at a sampled point */
-    uint64_t random_count;  /* random states at a sampled point */
-    uint64_t leaves_max;    /* a point with more different recoveries is sampled */
-    uint64_t nested_every;  /* of so many states one is cut in its recovery as well; 0: none */
-    uint64_t third_every;   /* and of so many of those, one in the recovery of that */
+    uint64_t region_mib;       /* for tokens; 0: do not tell */
+    uint64_t choices_max;      /* of one kind at a sampled point */
+    uint64_t random_count;     /* random states at a sampled point */
+    uint64_t leaves_max;       /* a point with more different recoveries is sampled */
+    uint64_t nested_every;     /* of so many states one is cut in its recovery as well; 0: none */
+    uint64_t third_every;      /* and of so many of those, one in the recovery of that */
     uint64_t second_lines_max; /* what a recovery behind a whole one may store to; 0: anything */
-    uint64_t sound_max;     /* without reductions: a point with more states is sampled */
-    bool is_sound;          /* no reductions */
-    struct token *replay;   /* only this state, with details */
-    bool is_first;          /* end the program at the first violation */
-    bool is_quiet;          /* print no violations */
-    const char *keep;       /* folder for what a violation leaves, or null */
+    uint64_t sound_max;        /* without reductions: a point with more states is sampled */
+    bool is_sound;             /* no reductions */
+    struct token *replay;      /* only this state, with details */
+    bool is_first;             /* end the program at the first violation */
+    bool is_quiet;             /* print no violations */
+    const char *keep;          /* folder for what a violation leaves, or null */
     const struct judge *judge;
     /* Results. */
     uint64_t state_count;    /* distinct crash images that were recovered */

@@ -174,8 +174,8 @@ static uint32_t *copy_of(const uint32_t *list, uint32_t count)
 /* What the call that stored `leader` has stored: is it all or nothing? Leaves the state as it was. */
 static void try_record(struct explorer *explorer, struct level *level, uint32_t leader)
 {
-    struct record record = {
-        .members = malloc(level->states.granule_count * sizeof *record.members)};
+    struct record record = {.members =
+                                malloc(level->states.granule_count * sizeof *record.members)};
     if (!record.members)
         abort();
     record.count = find_members(level, leader, record.members);
@@ -269,9 +269,8 @@ static void read_looks(const struct level *level, const uint8_t *seen_as, struct
             node->data[total++] = granule; /* R3 */
         else
             node->choices[node->choice_count++] = (struct choice){
-                granule, level->group[granule] == GROUP_WHOLE
-                             ? 1
-                             : states->granules[granule].versions_max};
+                granule,
+                level->group[granule] == GROUP_WHOLE ? 1 : states->granules[granule].versions_max};
     }
     node->data_count = total;
 }

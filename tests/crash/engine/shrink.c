@@ -165,7 +165,9 @@ static void write_text(const struct explorer *explorer, const char *folder, cons
         fprintf(out, "store %" PRIu64 " offset=%" PRIu64 " value=%016" PRIx64 " thread=%u %s %s\n",
                 index, (uint64_t)unit->word * 8, unit->value, unit->thread,
                 unit->is_past_cache ? "past-cache" : "cached",
-                granule == STATES_NO_GRANULE ? "same" : is_there ? "there" : "lost");
+                granule == STATES_NO_GRANULE ? "same"
+                : is_there                   ? "there"
+                                             : "lost");
     }
     if (explorer->judge->dump)
         explorer->judge->dump(explorer->judge->arg, image, level->crashed->bytes, out);

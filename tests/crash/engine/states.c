@@ -136,8 +136,8 @@ void states_begin(struct states *states, const struct medium *medium)
             *granule = (struct granule){
                 .first = steps, .newest_store = unit->store, .is_of_one_store = true};
         }
-        granule->is_of_one_store = granule->is_of_one_store && unit->is_past_cache &&
-                                   unit->store == granule->newest_store;
+        granule->is_of_one_store =
+            granule->is_of_one_store && unit->is_past_cache && unit->store == granule->newest_store;
         granule->newest_store = unit->store;
         states->granule_of[index] = states->granule_count - 1;
         states->rank[index] = granule->versions_max++;

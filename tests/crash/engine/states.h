@@ -22,7 +22,7 @@ struct states {
     const struct medium *medium;
     struct granule *granules; /* ascending by place */
     uint32_t granule_count;
-    uint32_t *steps;      /* indexes of units, by granule, in program order; only those that change */
+    uint32_t *steps; /* indexes of units, by granule, in program order; only those that change */
     uint32_t *granule_of; /* of each unit, or none: it changes nothing */
     uint32_t *rank;       /* of each unit in its granule: it is there from version rank + 1 on */
     uint32_t *version;    /* the state: of each granule */

@@ -54,9 +54,20 @@ static uint64_t bits_inside(uint64_t word, uint64_t start, uint64_t end)
     return below & ~(((uint64_t)1 << first * 8) - 1);
 }
 
+/* Most loads are from pages where nothing is in flight. */
+static bool is_open(uint64_t start, uint64_t end)
+{
+    for (uint64_t page = start / MEDIUM_PAGE_BYTES; page * MEDIUM_PAGE_BYTES < end; page++)
+        if (watcher->open[page / 64] >> page % 64 & 1)
+            return true;
+    return false;
+}
+
 static void look(uint64_t start, size_t len_bytes, enum watch_kind kind)
 {
     watcher->load_count++;
+    if (!is_open(start, start + len_bytes))
+        return;
     for (uint64_t word = start / 8; word * 8 < start + len_bytes; word++)
         if (watcher->undecided[word] & bits_inside(word, start, start + len_bytes))
             watcher->tell(watcher->arg, (uint32_t)word, kind);
@@ -77,8 +88,7 @@ void watch_loaded(const void *from, size_t len_bytes, const void *to)
     uint64_t offset;
     if (!watched_bytes || !offset_of(from, &offset))
         return;
-    bool is_judged = to && words_buffer &&
-                     (uintptr_t)to - (uintptr_t)words_buffer < words_bytes &&
+    bool is_judged = to && words_buffer && (uintptr_t)to - (uintptr_t)words_buffer < words_bytes &&
                      (uintptr_t)to - (uintptr_t)words_buffer + len_bytes <= words_bytes;
     look(offset, len_bytes, is_judged ? WATCH_DATA : WATCH_LOAD);
 }
@@ -164,7 +174,8 @@ void watch_told(const struct medium *medium, const struct vm_trace_event *event)
         decide(watch, event->offset, event->len_bytes);
     } else if (event->change == VM_TRACE_MASK) {
         watch->undecided[word] &= ~event->operand;
-    } else if (watch->undecided[word] && event->operand >= watch->largest(watch->arg, (uint32_t)word)) {
+    } else if (watch->undecided[word] &&
+               event->operand >= watch->largest(watch->arg, (uint32_t)word)) {
         watch->undecided[word] = 0;
         watch->at_max(watch->arg, (uint32_t)word);
     }

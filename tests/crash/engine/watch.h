@@ -21,15 +21,16 @@ enum watch_kind {
 
 struct watch {
     const struct medium *medium; /* null: nobody looks */
-    uint64_t *undecided;         /* of each word: the bits in which what a crash may leave differs */
+    uint64_t *undecided; /* of each word: the bits in which what a crash may leave differs */
     void *arg;
     /* The word is as good as decided afterwards, if this clears its bits. */
     void (*tell)(void *arg, uint32_t word, enum watch_kind kind);
     /* The largest value that the word may have. */
     uint64_t (*largest)(void *arg, uint32_t word);
     void (*at_max)(void *arg, uint32_t word); /* a maximum has decided it */
-    uint64_t *pages;                          /* a bit for each page that faults */
-    uint64_t load_count;                      /* all, also of decided words: a library that is not
+    uint64_t *open;      /* a bit for each page that may have undecided words */
+    uint64_t *pages;     /* a bit for each page that faults */
+    uint64_t load_count; /* all, also of decided words: a library that is not
                                                * compiled for this has none */
 };
 

@@ -41,9 +41,9 @@ static inline uint64_t vm_watch_hash64(uint64_t seed, const void *bytes, size_t 
     (__builtin_strcmp(__func__, "vm_copy_data")                                                    \
          ? vm_watch_memcpy(to, from, len_bytes)                                                    \
          : memcpy(to, vm_watch_data(from, len_bytes, to), len_bytes))
-#define memmove                            vm_watch_memmove
-#define memcmp                             vm_watch_memcmp
-#define vm_hash64                          vm_watch_hash64
+#define memmove                           vm_watch_memmove
+#define memcmp                            vm_watch_memcmp
+#define vm_hash64                         vm_watch_hash64
 #define vm_hash32(seed, bytes, len_bytes) ((uint32_t)vm_watch_hash64(seed, bytes, len_bytes))
 
 #endif

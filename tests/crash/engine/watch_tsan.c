@@ -5,7 +5,6 @@
 
 #include "watch.h"
 
-
 #define LOADS(bytes)                                                                               \
     void __tsan_read##bytes(const void *from);                                                     \
     void __tsan_read##bytes(const void *from)                                                      \
