@@ -125,9 +125,7 @@ static void prepare(struct concurrent *suite)
 
 static void report(struct concurrent *suite, const char *reason)
 {
-    struct explorer *explorer = &suite->crash->explorer;
-    explorer->now = (struct token){.point = explorer->point + 1, .kind = 'n'};
-    explore_report(explorer, reason);
+    explore_report(&suite->crash->explorer, reason);
 }
 
 static const char *judge_end(struct concurrent *suite)

@@ -152,7 +152,9 @@ static struct explorer *alarmed;
 void explore_print_token(const struct explorer *explorer, FILE *out)
 {
     fprintf(out, "%s", explorer->label);
-    for (unsigned depth = 0; depth <= explorer->depth; depth++) {
+    if (!explorer->is_in_state)
+        fprintf(out, "/%ul", explorer->levels[0].point + 1);
+    for (unsigned depth = 0; explorer->is_in_state && depth <= explorer->depth; depth++) {
         const struct level *level = &explorer->levels[depth];
         fputc('/', out);
         token_print_state(out, level->point, &level->states, level->garbage, level->decided);
@@ -241,6 +243,17 @@ void explore_report(struct explorer *explorer, const char *reason)
         shrink_state(explorer);
     if (explorer->is_first)
         exit(1);
+}
+
+void explore_report_state(struct explorer *explorer, const struct level *level, const char *reason)
+{
+    unsigned depth = explorer->depth;
+    bool was_in_state = explorer->is_in_state;
+    explorer->depth = level->depth;
+    explorer->is_in_state = true;
+    explore_report(explorer, reason);
+    explorer->depth = depth;
+    explorer->is_in_state = was_in_state;
 }
 
 /* ---- looks ---- */
@@ -428,13 +441,14 @@ static void take_back(struct explorer *explorer, struct level *level, bool is_ne
     medium_restore(runner, crashed->durable);
     if (explorer->state_count % STRAY_INTERVAL == 0 &&
         memcmp(runner->memory, crashed->durable, runner->bytes) != 0) {
+        explorer->escaped_count++;
         explore_report(explorer, "a store of recovery went round the persist layer");
         memcpy(runner->stores, crashed->durable, runner->bytes);
     }
 }
 
 /* Hashes what recovery has left. */
-static void hash_image(const struct level *level, struct outcome *outcome)
+static void hash_image(const struct level *level, struct verdict *outcome)
 {
     const struct medium *runner = &level->runner;
     const uint8_t *durable = level->crashed->durable;
@@ -485,7 +499,7 @@ static bool wants_inner(struct explorer *explorer, const struct level *level)
 
 /* Recovers, and cuts it where asked to. */
 static struct vmfs *recover(struct explorer *explorer, struct level *level, bool is_nested,
-                            struct outcome *outcome)
+                            struct verdict *outcome)
 {
     struct medium *runner = &level->runner;
     struct vmfs *fs = NULL;
@@ -514,7 +528,7 @@ static struct vmfs *recover(struct explorer *explorer, struct level *level, bool
 }
 
 static void judge_recovered(struct explorer *explorer, struct level *level, struct vmfs *fs,
-                            struct outcome *outcome)
+                            struct verdict *outcome)
 {
     const struct judge *judge = explorer->judge;
     FILE *details = explorer->replay && explorer->replay->depth == level->depth + 1 ? stderr : NULL;
@@ -543,10 +557,10 @@ static void count_state(struct explorer *explorer, const struct level *level)
 }
 
 void explore_state(struct explorer *explorer, struct level *level, bool is_watched,
-                   struct outcome *outcome)
+                   struct verdict *outcome)
 {
     const struct judge *judge = explorer->judge;
-    *outcome = (struct outcome){0};
+    *outcome = (struct verdict){0};
     bool is_nested = wants_inner(explorer, level);
     if (is_watched)
         begin_watch(level);
@@ -562,7 +576,9 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
     if (outcome->is_new)
         count_state(explorer, level);
     unsigned depth = explorer->depth;
+    bool was_in_state = explorer->is_in_state;
     explorer->depth = level->depth;
+    explorer->is_in_state = true;
     alarm(HANG_SECONDS);
     level->runner.durable_hash = image;
     struct watch *before = watch_set(is_watched ? &level->watch : NULL);
@@ -582,15 +598,16 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
     explorer->depth = level->depth;
     if (!explorer->replay || explorer->replay->depth == level->depth + 1)
         explore_report(explorer, outcome->reason);
-    explorer->depth = depth;
     take_back(explorer, level, is_nested);
+    explorer->depth = depth;
+    explorer->is_in_state = was_in_state;
 }
 
 /* ---- the states of a point ---- */
 
 static void try_this(struct explorer *explorer, struct level *level)
 {
-    struct outcome outcome;
+    struct verdict outcome;
     explore_state(explorer, level, false, &outcome);
 }
 
@@ -632,7 +649,7 @@ static void enumerate(struct explorer *explorer, struct level *level)
 static void replay(struct explorer *explorer, struct level *level)
 {
     struct token *token = explorer->replay;
-    struct outcome outcome;
+    struct verdict outcome;
     if (token->depth <= level->depth || token->points[level->depth] != level->point)
         return;
     if (!token_apply(token->vectors[level->depth], &level->states, &level->garbage,

@@ -63,7 +63,7 @@ struct level {
 };
 
 /* What came of a state. */
-struct outcome {
+struct verdict {
     bool is_new; /* its image was not tried before under these rules */
     int err;     /* of its recovery */
     const char *reason;
@@ -102,6 +102,7 @@ struct explorer {
     /* Volatile. */
     struct medium *live;
     struct level levels[TOKEN_LEVELS_MAX];
+    bool is_in_state;
     unsigned depth; /* the level whose state is being tried */
     uint64_t label_key;
     uint64_t nested_turn;
@@ -124,13 +125,17 @@ void explore_start(struct explorer *explorer, struct medium *live, const char *l
 /* Tries the states that a crash at this moment may leave. */
 void explore_point(struct explorer *explorer, struct medium *live);
 
-/* Counts and prints a violation at this moment with its token; a null reason is none. */
+/* Counts and prints a violation with its token; a null reason is none. Outside of all states the token
+ * names the moment behind the last point, with nothing of what is in flight. */
 void explore_report(struct explorer *explorer, const char *reason);
 
 void explore_print_token(const struct explorer *explorer, FILE *out);
 
 /* For reduce.c: tries the state that level->states holds, watched where `is_watched`. */
 void explore_state(struct explorer *explorer, struct level *level, bool is_watched,
-                   struct outcome *outcome);
+                   struct verdict *outcome);
+
+/* For reduce.c: as explore_report(), of the state that was tried last on this level. */
+void explore_report_state(struct explorer *explorer, const struct level *level, const char *reason);
 
 #endif

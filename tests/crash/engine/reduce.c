@@ -62,7 +62,7 @@ static void set_decided(struct level *level, uint32_t granule, bool is_decided)
 struct record {
     uint32_t *members;
     uint32_t count;
-    struct outcome none;
+    struct verdict none;
     uint32_t *looked_at;
     uint32_t looked_count;
 };
@@ -86,7 +86,7 @@ static bool looks_the_same(const struct level *level, const uint32_t *looked_at,
 /* Does this part of the record count for nothing? */
 static bool is_nothing(struct explorer *explorer, struct level *level, const struct record *record)
 {
-    struct outcome outcome;
+    struct verdict outcome;
     explore_state(explorer, level, true, &outcome);
     return outcome.err == record->none.err && outcome.veiled == record->none.veiled &&
            looks_the_same(level, record->looked_at, record->looked_count);
@@ -208,7 +208,7 @@ static void try_record(struct explorer *explorer, struct level *level, uint32_t 
 /* The other granules are said to make no difference: does it hold with other versions in them, and with
  * garbage? `first` is how the run went without. */
 static void check_others(struct explorer *explorer, struct level *level,
-                         const struct outcome *first)
+                         const struct verdict *first)
 {
     struct states *states = &level->states;
     uint32_t *versions = copy_of(states->version, states->granule_count);
@@ -217,7 +217,7 @@ static void check_others(struct explorer *explorer, struct level *level,
     for (uint32_t index = 0; index < looked_count; index++)
         level->decided[looked_at[index]] = true;
     for (unsigned turn = 0; turn < 2; turn++) {
-        struct outcome outcome;
+        struct verdict outcome;
         struct seed seed;
         seed_init(&seed, seed_mix(explorer->seed, seed_mix(level->point, level->leaves)));
         for (uint32_t index = 0; index < states->granule_count; index++)
@@ -228,7 +228,8 @@ static void check_others(struct explorer *explorer, struct level *level,
         level->garbage = turn ? seed_next(&seed) % 1000000 + 1 : 0;
         explore_state(explorer, level, true, &outcome);
         if (outcome.err != first->err || outcome.veiled != first->veiled || level->looked_count)
-            explore_report(explorer, "R1: what recovery leaves depends on what it overwrites");
+            explore_report_state(explorer, level,
+                                 "R1: what recovery leaves depends on what it overwrites");
         level->garbage = 0;
     }
     memcpy(states->version, versions, states->granule_count * sizeof *versions);
@@ -306,7 +307,7 @@ static void try_data(struct explorer *explorer, struct level *level, const struc
         level->decided[node->data[index]] = true;
     }
     for (uint32_t version = 1; version <= most; version++) {
-        struct outcome outcome;
+        struct verdict outcome;
         for (uint32_t index = 0; index < node->data_count; index++) {
             uint32_t versions = states->granules[node->data[index]].versions_max;
             states->version[node->data[index]] = version < versions ? version : versions;
@@ -372,7 +373,7 @@ static bool try_records(struct explorer *explorer, struct level *level)
 /* Runs the state with nothing of all that is undecided, then with the rest of what was looked at. */
 static void descend(struct explorer *explorer, struct level *level)
 {
-    struct outcome outcome;
+    struct verdict outcome;
     struct node node;
     explore_state(explorer, level, true, &outcome);
     level->is_over = level->is_over || ++level->leaves > explorer->leaves_max;

@@ -73,7 +73,7 @@ static void set_kept(const struct attempt *attempt, const bool *is_kept)
 static bool state_fails(void *arg, const bool *is_kept)
 {
     struct attempt *attempt = arg;
-    struct outcome outcome;
+    struct verdict outcome;
     set_kept(attempt, is_kept);
     explore_state(attempt->explorer, attempt->level, false, &outcome);
     return outcome.reason;
@@ -97,7 +97,7 @@ static void shrink_to(struct attempt *attempt, bool *is_kept)
 void shrink_state(struct explorer *explorer)
 {
     struct level *level = &explorer->levels[0];
-    if (explorer->depth != 0 || level->garbage || !level->states.medium)
+    if (explorer->depth != 0 || level->garbage || !explorer->is_in_state)
         return;
     uint32_t count = level->states.granule_count;
     struct attempt attempt = {
@@ -122,12 +122,12 @@ void shrink_state(struct explorer *explorer)
 /* As the crash left it, before recovery. */
 static uint8_t *image_of(const struct explorer *explorer)
 {
-    const struct level *level = &explorer->levels[explorer->depth];
+    const struct level *level = &explorer->levels[explorer->is_in_state ? explorer->depth : 0];
     const struct states *states = &level->states;
-    const struct medium *crashed = level->crashed;
+    const struct medium *crashed = explorer->is_in_state ? level->crashed : explorer->live;
     uint8_t *image = medium_pages(crashed->bytes);
     memcpy(image, crashed->durable, crashed->bytes);
-    for (uint64_t index = 0; states->medium && index < crashed->unit_count; index++) {
+    for (uint64_t index = 0; explorer->is_in_state && index < crashed->unit_count; index++) {
         uint32_t granule = states->granule_of[index];
         if (granule != STATES_NO_GRANULE && states->rank[index] < states->version[granule])
             memcpy(image + (uint64_t)crashed->units[index].word * 8, &crashed->units[index].value,
@@ -157,7 +157,7 @@ static void write_text(const struct explorer *explorer, const char *folder, cons
     if (!out)
         return;
     fprintf(out, "%s\n", reason);
-    for (uint64_t index = 0; level->states.medium && index < level->crashed->unit_count; index++) {
+    for (uint64_t index = 0; explorer->is_in_state && index < level->crashed->unit_count; index++) {
         const struct unit *unit = &level->crashed->units[index];
         uint32_t granule = level->states.granule_of[index];
         bool is_there = granule != STATES_NO_GRANULE &&
@@ -170,7 +170,7 @@ static void write_text(const struct explorer *explorer, const char *folder, cons
                                              : "lost");
     }
     if (explorer->judge->dump)
-        explorer->judge->dump(explorer->judge->arg, image, level->crashed->bytes, out);
+        explorer->judge->dump(explorer->judge->arg, image, explorer->live->bytes, out);
     fclose(out);
     write_file(folder, "state.txt", text, len_bytes);
     free(text);
