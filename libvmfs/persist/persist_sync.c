@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "persist/words.h"
@@ -15,6 +16,11 @@ void vm_sync_init(struct vm_sync *sync, uint64_t page_bytes)
     sync->gathering = 1;
     sync->failed = UINT64_MAX;
     pthread_mutex_init(&sync->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&sync->crowded, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     for (unsigned slot = 0; slot < 2; slot++) {
         struct vm_sync_round *round = &sync->slots[slot];
         pthread_cond_init(&round->moved, NULL);
@@ -26,6 +32,7 @@ void vm_sync_fini(struct vm_sync *sync)
 {
     for (unsigned slot = 0; slot < 2; slot++)
         pthread_cond_destroy(&sync->slots[slot].moved);
+    pthread_cond_destroy(&sync->crowded);
     pthread_mutex_destroy(&sync->lock);
 }
 
@@ -85,26 +92,59 @@ static int64_t write_back(struct vm_pages *pages, unsigned page_shift)
     return calls;
 }
 
-/* Closes the round that gathers and runs it. Its slot belongs to this thread until it has ended: who
- * comes meanwhile joins the other. */
+#define NS_PER_S 1000000000u
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* Lets those come who are on their way; each that comes joins the round. */
+static void wait_for_crowd(struct vm_sync *sync, const struct vm_sync_round *round)
+{
+    if (round->members >= sync->crowd)
+        return;
+    uint64_t until_ns = now_ns() + sync->wait_ns;
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+                                   .tv_nsec = (long)(until_ns % NS_PER_S)};
+    int timed_out = 0;
+    while (round->members < sync->crowd && !timed_out)
+        timed_out = pthread_cond_timedwait(&sync->crowded, &sync->lock, &until);
+}
+
+/* Writes the round's pages back. The lock is free meanwhile, and the slot belongs to this thread: who
+ * comes joins the other. */
+static void run_round(struct vm_sync *sync, struct vm_sync_round *round, uint64_t number)
+{
+    pthread_mutex_unlock(&sync->lock); /* Y6 */
+    uint64_t start_ns = now_ns();
+    int64_t calls = write_back(&round->pages, sync->page_shift);
+    uint64_t wait_ns = (now_ns() - start_ns) / VM_SYNC_WAIT_PART;
+    pthread_mutex_lock(&sync->lock);
+    sync->wait_ns = wait_ns < VM_SYNC_WAIT_NS_MAX ? wait_ns : VM_SYNC_WAIT_NS_MAX;
+    sync->rounds++;
+    sync->calls += (uint64_t)(calls < 0 ? -calls : calls);
+    if (calls < 0)
+        sync->failed = number; /* Y5 */
+}
+
+/* Closes the round that gathers and runs it. */
 static void lead_round(struct vm_sync *sync)
 {
+    struct vm_sync_round *round = &sync->slots[sync->gathering % 2];
+    sync->is_led = true; /* Y4 */
+    wait_for_crowd(sync, round);
     uint64_t number = sync->gathering++; /* Y3 */
-    struct vm_sync_round *round = &sync->slots[number % 2];
     struct vm_sync_round *next = &sync->slots[sync->gathering % 2];
-    if (sync->failed == UINT64_MAX) {      /* Y5 */
-        sync->is_running = true;           /* Y4 */
-        pthread_mutex_unlock(&sync->lock); /* Y6 */
-        int64_t calls = write_back(&round->pages, sync->page_shift);
-        pthread_mutex_lock(&sync->lock);
-        sync->is_running = false;
-        sync->rounds++;
-        sync->calls += (uint64_t)(calls < 0 ? -calls : calls);
-        if (calls < 0)
-            sync->failed = number; /* Y5 */
-    }
+    if (sync->failed == UINT64_MAX) /* Y5 */
+        run_round(sync, round, number);
+    sync->is_led = false;
     sync->ended = number;
+    sync->crowd = round->members + next->members;
     round->pages.count = 0;
+    round->members = 0;
     pthread_cond_broadcast(&round->moved);
     pthread_cond_signal(&next->moved);
 }
@@ -119,9 +159,12 @@ static int sync_fence(void *arg)
     struct vm_sync_round *round = &sync->slots[mine % 2];
     for (uint32_t at = 0; at < pages->count; at++)
         vm_pages_add(&round->pages, pages->runs[at]);
+    round->members += pages->count != 0;
+    if (round->members >= sync->crowd)
+        pthread_cond_signal(&sync->crowded);
     pages->count = 0;
     while (sync->ended < mine) {
-        if (sync->is_running)
+        if (sync->is_led)
             pthread_cond_wait(&round->moved, &sync->lock);
         else
             lead_round(sync);

@@ -4,7 +4,8 @@
  * has. An operation notes the pages that it copies, sets or flushes (struct vm_unsynced); its fence puts
  * them into the round that is gathering. One thread at a time leads: it closes that round to others,
  * writes its pages back while the next one gathers, and wakes those who wait for it. So while the device
- * is busy, any number of fences become one round.
+ * is busy, any number of fences become one round. Those whose round has just ended are mostly back after
+ * some microseconds: whoever leads next waits for as many as there were, a fraction of what a round takes.
  *
  * Y3  A round begins after every store that its members fence, and a fence returns when a round that
  *     began after it was called has ended.
@@ -29,8 +30,13 @@
 #define VM_SYNC_GAP_PAGES 64u
 #define VM_SYNC_RUNS      32u
 
+/* How long a leader waits for others at most: this part of the last round, and never longer. */
+#define VM_SYNC_WAIT_PART   4u
+#define VM_SYNC_WAIT_NS_MAX 1000000u
+
 struct vm_sync_round {
     pthread_cond_t moved; /* it ended, or one of those who wait may lead it */
+    unsigned members;
     struct vm_pages pages;
     struct vm_page_run runs[VM_SYNC_RUNS + 1];
 };
@@ -38,7 +44,10 @@ struct vm_sync_round {
 struct vm_sync {
     pthread_mutex_t lock;
     unsigned page_shift;
-    bool is_running;
+    bool is_led;            /* somebody waits for others to come, or runs a round */
+    pthread_cond_t crowded; /* as many have come as there were */
+    unsigned crowd; /* who was there when the last round ended: in it, and waiting for the next */
+    uint64_t wait_ns;
     uint64_t gathering; /* the round that whoever comes now joins; the one before may run */
     uint64_t ended;     /* rounds that are over */
     uint64_t failed;    /* the first that failed; UINT64_MAX: none */
