@@ -387,6 +387,34 @@ Test(badinput, opened_in_another_process)
     fixture_close(&fixture);
 }
 
+/* Memory has no lock: its owner is found by pid, start and boot, all three. */
+Test(badinput, memory_of_a_process_of_another_boot)
+{
+    char id[64];
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
+    cr_assert(file != NULL);
+    size_t id_bytes = fread(id, 1, sizeof id, file);
+    fclose(file);
+    uint8_t *memory =
+        mmap(NULL, SMALL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert(memory != MAP_FAILED);
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    struct vmfs *first;
+    struct vmfs *second;
+    options.flags = VMFS_CREATE | VMFS_ZEROED;
+    expect_ok(vmfs_attach(memory, SMALL_BYTES, &options, &first));
+    struct vm_owner_media *owner = (void *)(memory + VM_OWNER_BLOCK * (uint64_t)VM_BLOCK_BYTES);
+    uint64_t boot = vm_get64(owner->boot);
+    cr_expect_eq(boot, vm_hash64(0, id, id_bytes));
+    options.flags = 0;
+    expect_code(vmfs_attach(memory, SMALL_BYTES, &options, &second), -EBUSY);
+    owner->boot = vm_put64(boot ^ 1);
+    expect_ok(vmfs_attach(memory, SMALL_BYTES, &options, &second));
+    expect_ok(vmfs_close(second));
+    expect_ok(vmfs_close(first));
+    munmap(memory, SMALL_BYTES);
+}
+
 Test(badinput, several_readers)
 {
     struct fixture fixture;

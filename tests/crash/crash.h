@@ -35,6 +35,7 @@ struct crash_suite {
 };
 
 void suite_concurrent(struct crash *crash);
+void suite_damage(struct crash *crash);
 void suite_format(struct crash *crash);
 void suite_scenarios(struct crash *crash);
 void suite_singles(struct crash *crash);

@@ -43,6 +43,7 @@ static const struct crash_suite suites[] = {
     {"pairs", suite_pairs},
     {"sequences", suite_sequences},
     {"concurrent", suite_concurrent},
+    {"damage", suite_damage},
 };
 
 static const char *const model_names[MODELS] = {"line", "word", "page"};

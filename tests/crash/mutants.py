@@ -37,7 +37,7 @@ CRASH = "tests/crash/crash_test"
 NEAR = {
     "check": ["unit-fsck *", "unit-repair *", "unit-damaged *", "tools-command *", "golden *"],
     "api": ["api-basic *", "api-guard *", "api-errors *", "api-badinput *"],
-    "persist": ["crash create.", "crash overwrite"],
+    "persist": ["unit-persist *", "crash create.", "crash overwrite"],
     "index": ["crash create.", "unit-index *", "unit-damaged *"],
     "inode": ["crash create.", "crash read", "unit-damaged *", "unit-hazards *"],
 }
@@ -57,7 +57,8 @@ def command_of(test):
     if name == "crash-all":
         return CRASH, ["@PROGRAM@", "--first", "--only", part]
     if name == "state":
-        return CRASH, ["@PROGRAM@", "--replay", part]
+        how = "--only" if part.startswith("damage:") else "--replay"
+        return CRASH, ["@PROGRAM@", how, part]
     if suite in ("unit", "api"):
         only = [] if part == "*" else ["--filter", f"*/{part}"]
         return f"tests/{suite}/test_{program}", ["@PROGRAM@", "--jobs=1", f"--timeout={CRITERION_S}", *only]
@@ -136,7 +137,8 @@ def token_of(mutant, part):
 def judge(shop, mutant, named, is_redundant, is_near=False):
     start = time.monotonic()
     verdict = Verdict(mutant, "redundant" if is_redundant else "SURVIVED")
-    near = NEAR.get(mutant.file.split("/")[0], [])
+    near = ["crash damage"] if mutant.kind.startswith("checksum") else []
+    near += NEAR.get(mutant.file.split("/")[0], [])
     for test in dict.fromkeys([*named, *near, *FIRST, *([] if is_near else LAST)]):
         try:
             noticed = ask(shop, mutant, test)
@@ -162,6 +164,15 @@ def all_mutants():
     return mutants, stale
 
 
+def named_tests(mutants):
+    """{ID: the tests that killers.txt names for it, or for another of the same text}"""
+    killers, same = read_table(KILLERS), {}
+    for mutant in mutants.values():
+        same.setdefault((mutant.file, mutant.text()), []).append(mutant.id)
+    return {id: list(dict.fromkeys(test for twin in twins for test in killers.get(twin, [])))
+            for twins in same.values() for id in twins}
+
+
 def find(mutants, id):
     if id not in mutants:
         sys.exit(f"there is no mutant {id}: see run.sh --list-mutants")
@@ -170,9 +181,9 @@ def find(mutants, id):
 
 # ---- all mutants ----
 
-def judge_all(shop, mutants, options):
+def judge_all(shop, mutants, named, options):
     """Verdicts; mutants of one and the same text are tried once."""
-    killers, redundant = read_table(KILLERS), read_table(REDUNDANT)
+    redundant = read_table(REDUNDANT)
     texts, verdicts = {}, {}
     for mutant in mutants:
         texts.setdefault((mutant.file, mutation.digest(mutant.text())), []).append(mutant)
@@ -181,12 +192,10 @@ def judge_all(shop, mutants, options):
         for same in texts.values():
             excused = [mutant.id in redundant for mutant in same]
             if any(excused) and not options.all:
-                verdicts.update({mutant.id: Verdict(mutant, "redundant", redundant.get(mutant.id, redundant[same[excused.index(True)].id])[0])
-                                 for mutant in same})
+                why = redundant[same[excused.index(True)].id][0]
+                verdicts.update({mutant.id: Verdict(mutant, "redundant", why) for mutant in same})
                 continue
-            named = [test for mutant in same for test in killers.get(mutant.id, [])]
-            runs[pool.submit(judge, shop, same[0], list(dict.fromkeys(named)), any(excused),
-                             options.near)] = same
+            runs[pool.submit(judge, shop, same[0], named[same[0].id], any(excused), options.near)] = same
         for done in concurrent.futures.as_completed(runs):
             first = done.result()
             for mutant in runs[done]:
@@ -218,7 +227,7 @@ def learn(verdicts):
             continue
         part = verdict.token.split("+", 1)[1].replace("+", " ", 1)
         name, _, rest = part.partition(" ")
-        test = f"crash {rest.split('/')[0]}" if name == "state" else part
+        test = f"crash {re.split('[/:]', rest)[0]}" if name == "state" else part
         killers[verdict.mutant.id] = [test] if verdict.test.endswith("*") else [verdict.test]
     head = [line for line in KILLERS.read_text().splitlines() if line.startswith("#")] if KILLERS.exists() else []
     lines = [f"{id} {test}" for id in sorted(killers) for test in killers[id]]
@@ -231,12 +240,12 @@ def run_all(options):
     wanted = [mutant for mutant in mutants.values() if re.search(options.only, mutant.id)]
     shop = mutation.Workshop(options.build)
     start = time.monotonic()
-    killers = read_table(KILLERS)
-    named = sorted({test for mutant in wanted for test in killers.get(mutant.id, [])})
-    for target in sorted({command_of(test)[0] for test in named}):
+    named = named_tests(mutants)
+    tests = sorted({test for mutant in wanted for test in named[mutant.id]})
+    for target in sorted({command_of(test)[0] for test in tests}):
         shop.prepare(target)
-    check_baseline(shop, named, options.jobs)
-    verdicts = judge_all(shop, wanted, options)
+    check_baseline(shop, tests, options.jobs)
+    verdicts = judge_all(shop, wanted, named, options)
     for line in stale:
         print(f"STALE     {line}")
     if options.learn:
@@ -255,12 +264,13 @@ def run_all(options):
 
 def run_one(build, id):
     """1 and a token if a test notices the mutant."""
-    mutant = find(all_mutants()[0], id)
+    mutants, _ = all_mutants()
+    mutant = find(mutants, id)
     redundant = read_table(REDUNDANT)
     if id in redundant:
         print(Verdict(mutant, "redundant", redundant[id][0]))
         return 0
-    verdict = judge(mutation.Workshop(build), mutant, read_table(KILLERS).get(id, []), False)
+    verdict = judge(mutation.Workshop(build), mutant, named_tests(mutants)[id], False)
     print(verdict)
     if verdict.word == "killed":
         print(f"TOKEN {verdict.token}")

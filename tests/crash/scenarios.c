@@ -722,6 +722,25 @@ static int op_read_sync(struct play *play)
     return ALL(got == 8 ? 0 : -EIO, vmfs_file_close(file), vmfs_sync(play->fs));
 }
 
+/* A2: they are durable with the next checkpoint, whoever makes it. */
+static int record_before(struct play *play)
+{
+    return vmfs_mkdir(play->fs, "/d1/waits", 0755);
+}
+
+static int op_read_checkpoint(struct play *play)
+{
+    char bytes[8];
+    struct vmfs_file *file;
+    struct vm_ctx ctx;
+    int err = vmfs_file_open(play->fs, "/f", VMFS_O_RDONLY, 0, &file);
+    if (err)
+        return err;
+    int64_t got = vmfs_file_pread(file, bytes, 8, 0);
+    vm_ctx_init(play->fs, &ctx);
+    return ALL(got == 8 ? 0 : -EIO, vmfs_file_close(file), vm_checkpoint_all(&ctx) ? -EIO : 0);
+}
+
 static int op_readdir_sync(struct play *play)
 {
     struct vmfs_dirent entry;
@@ -913,6 +932,7 @@ const struct scenario scenarios[] = {
     {"utimens", NULL, op_utimens, NULL, false, false},
     {"utimens-read", read_before, op_utimens_link, NULL, false, false},
     {"read-sync", NULL, op_read_sync, NULL, false, false},
+    {"read-checkpoint", record_before, op_read_checkpoint, NULL, true, false},
     {"readdir-sync", NULL, op_readdir_sync, NULL, false, false},
     {"readlink-sync", NULL, op_readlink_sync, NULL, false, false},
     {"flags", NULL, op_flags, NULL, false, false},

@@ -1,0 +1,124 @@
+/* test_persist.c -- what a backend asks of libpmem, and what a store costs
+ *
+ * The calls of libpmem that the backend makes are taken in its place. */
+#include <criterion/criterion.h>
+#include <libpmem.h>
+#include <string.h>
+
+#include "persist/persist.h"
+
+struct call {
+    char kind; /* 'f' flush, 'd' drain, 'c' copy, 's' set */
+    const void *address;
+    size_t len_bytes;
+    unsigned flags;
+};
+
+static struct call calls[8];
+static unsigned call_count;
+
+static void note(char kind, const void *address, size_t len_bytes, unsigned flags)
+{
+    cr_assert(call_count < sizeof calls / sizeof calls[0]);
+    calls[call_count++] = (struct call){kind, address, len_bytes, flags};
+}
+
+void __wrap_pmem_flush(const void *address, size_t len_bytes);
+void __wrap_pmem_drain(void);
+void *__wrap_pmem_memcpy(void *to, const void *from, size_t len_bytes, unsigned flags);
+void *__wrap_pmem_memset(void *to, int byte, size_t len_bytes, unsigned flags);
+
+void __wrap_pmem_flush(const void *address, size_t len_bytes)
+{
+    note('f', address, len_bytes, 0);
+}
+
+void __wrap_pmem_drain(void)
+{
+    note('d', NULL, 0, 0);
+}
+
+void *__wrap_pmem_memcpy(void *to, const void *from, size_t len_bytes, unsigned flags)
+{
+    note('c', to, len_bytes, flags);
+    return memcpy(to, from, len_bytes);
+}
+
+void *__wrap_pmem_memset(void *to, int byte, size_t len_bytes, unsigned flags)
+{
+    note('s', to, len_bytes, flags);
+    return memset(to, byte, len_bytes);
+}
+
+static _Alignas(64) uint8_t memory[512];
+
+static struct vm_io start(void)
+{
+    call_count = 0;
+    return (struct vm_io){.ops = vm_persist_pmem(), .base = memory};
+}
+
+static void expect_call(unsigned index, char kind, uint64_t offset, size_t len_bytes)
+{
+    cr_assert(index < call_count, "%u calls, no '%c'", call_count, kind);
+    cr_expect_eq(calls[index].kind, kind, "call %u is '%c'", index, calls[index].kind);
+    cr_expect_eq(calls[index].address, (const void *)(memory + offset));
+    cr_expect_eq(calls[index].len_bytes, len_bytes);
+}
+
+Test(persist, flush_writes_back_the_range)
+{
+    struct vm_io io = start();
+    vm_io_flush(&io, 64, 128);
+    cr_expect_eq(call_count, 1);
+    expect_call(0, 'f', 64, 128);
+    cr_expect_eq(io.lines, 2);
+}
+
+Test(persist, fence_drains)
+{
+    struct vm_io io = start();
+    cr_expect_eq(vm_io_fence(&io), 0);
+    cr_expect_eq(call_count, 1);
+    cr_expect_eq(calls[0].kind, 'd');
+    cr_expect_eq(io.fences, 1);
+}
+
+/* Past the cache, and left to the caller's fence. */
+Test(persist, copies_go_past_the_cache)
+{
+    struct vm_io io = start();
+    vm_io_copy(&io, 8, "abcdefgh", 8);
+    vm_io_set(&io, 128, 7, 64);
+    cr_expect_eq(call_count, 2);
+    expect_call(0, 'c', 8, 8);
+    expect_call(1, 's', 128, 64);
+    for (unsigned index = 0; index < 2; index++) {
+        cr_expect(calls[index].flags & PMEM_F_MEM_NODRAIN);
+        cr_expect(calls[index].flags & PMEM_F_MEM_NONTEMPORAL);
+    }
+}
+
+/* The word at either edge is stored through the cache, so it needs a flush of its own. */
+Test(persist, edges_are_flushed)
+{
+    struct vm_io io = start();
+    vm_io_copy_words(&io, 67, "0123456789abcdefghij", 20);
+    cr_expect_eq(call_count, 3);
+    expect_call(0, 'f', 64, 8);
+    expect_call(1, 'c', 72, 8);
+    expect_call(2, 'f', 80, 8);
+    cr_expect_eq(memcmp(memory + 67, "0123456789abcdefghij", 20), 0);
+}
+
+/* Order is all that there is, and it costs no call. */
+Test(persist, none_keeps_to_itself)
+{
+    struct vm_io io = start();
+    io.ops = vm_persist_none();
+    vm_io_copy(&io, 0, "12345678", 8);
+    vm_io_flush(&io, 0, 64);
+    cr_expect_eq(vm_io_fence(&io), 0);
+    cr_expect_eq(call_count, 0);
+    cr_expect_eq(memcmp(memory, "12345678", 8), 0);
+}
