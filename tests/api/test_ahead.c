@@ -177,6 +177,26 @@ Test(ahead, only_with_fences_to_spare)
     fixture_close(&fixture);
 }
 
+/* A slice is made when the lane is half full: by calls of one record it never gets much fuller. */
+Test(ahead, lane_is_emptied_at_its_half)
+{
+    uint64_t most = 0;
+    fixture_open(&fixture, "half", 64 * REGION_MIB);
+    fs = fixture.fs;
+    expect_ok(vmfs_mknod(fs, "/one", VMFS_S_IFREG | 0600, 0));
+    const struct vm_journal *journal = &fs->volume.journal;
+    const struct vm_lane *lane = &journal->lanes[own_lane()];
+    for (unsigned call = 0; call < 3 * journal->lane_bytes / 256; call++) {
+        expect_ok(vmfs_chmod(fs, "/one", call % 2 ? 0600 : 0644));
+        uint64_t used = vm_lane_used(lane, journal->lane_bytes);
+        most = used > most ? used : most;
+    }
+    cr_expect_gt(most, journal->lane_bytes / 4);
+    cr_expect_lt(most, journal->lane_bytes / 2 + 4096, "%llu bytes of %u", (unsigned long long)most,
+                 journal->lane_bytes);
+    fixture_close(&fixture);
+}
+
 /* A chunk of inodes is not added for slots that are taken and freed in turn. */
 Test(ahead, freed_slots_count)
 {

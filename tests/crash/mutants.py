@@ -10,7 +10,7 @@ the reason. A mutant that only a time limit of ours ends counts as one that noth
 
 --all       asks about those of redundant.txt as well: whoever is noticed does not belong there
 --learn     writes what noticed a mutant into killers.txt
---near      asks only the tests of the folder and a few others
+--near      asks only the named tests, or where there are none those of the folder and a few others
 """
 import argparse
 import concurrent.futures
@@ -29,15 +29,15 @@ import sites
 
 KILLERS = HERE / "killers.txt"
 REDUNDANT = HERE / "redundant.txt"
-TIMEOUT_S = 60
+TIMEOUT_S = 150
 WHOLE_S = 400  # of a test that is asked as a whole
 CRITERION_S = 40  # after that a test says itself that it has failed
 CRASH = "tests/crash/crash_test"
 # Asked when the named tests notice nothing: first those of the folder, then all.
 NEAR = {
     "check": ["unit-fsck *", "unit-repair *", "unit-damaged *", "tools-command *", "golden *"],
-    "api": ["api-basic *", "api-guard *", "api-errors *", "api-badinput *"],
-    "persist": ["unit-persist *", "crash create.", "crash overwrite"],
+    "api": ["unit-sync *", "api-basic *", "api-guard *", "api-errors *", "api-badinput *"],
+    "persist": ["unit-persist *", "unit-sync *", "crash create.", "crash overwrite"],
     "index": ["crash create.", "unit-index *", "unit-damaged *"],
     "inode": ["crash create.", "crash read", "unit-damaged *", "unit-hazards *"],
 }
@@ -66,6 +66,8 @@ def command_of(test):
         return "tools/vmfs", ["python3", str(HERE.parent / "tools/test_tools.py"), "@PROGRAM@"]
     if name == "fuzz":
         return "tests/tools/fuzz_test", ["@PROGRAM@", "--seconds", "3"]
+    if name == "peek":
+        return "tests/tools/peek_test", ["@PROGRAM@", "--rounds", "60"]
     if name == "stress":
         return "tests/api/stress_test", ["@PROGRAM@", "--seconds", "3"]
     if name == "model":
@@ -139,7 +141,8 @@ def judge(shop, mutant, named, is_redundant, is_near=False):
     verdict = Verdict(mutant, "redundant" if is_redundant else "SURVIVED")
     near = ["crash damage"] if mutant.kind.startswith("checksum") else []
     near += NEAR.get(mutant.file.split("/")[0], [])
-    for test in dict.fromkeys([*named, *near, *FIRST, *([] if is_near else LAST)]):
+    others = [] if is_near and named else [*near, *FIRST] if is_near else [*near, *FIRST, *LAST]
+    for test in dict.fromkeys([*named, *others]):
         try:
             noticed = ask(shop, mutant, test)
         except mutation.Broken as error:

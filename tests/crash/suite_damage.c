@@ -170,7 +170,7 @@ static void find_fixed_places(struct damage *damage)
         NEED_OTHER);
     add(damage, "watermark-a", VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES, 64, NEED_OTHER);
     add(damage, "watermark-b", VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES, 64, NEED_OTHER);
-    add(damage, "zone", group.state_offset, head, NEED_NONE);
+    add(damage, "zone", group.state_offset, head, NEED_CREATE);
     add(damage, "group", group.descriptor_offset, head, NEED_CREATE);
     add(damage, "map-root", root, head, NEED_CREATE);
     add(damage, "map-root-entry", root + first, 16, NEED_CREATE);

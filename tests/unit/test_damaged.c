@@ -254,6 +254,30 @@ Test(damaged, cycle_of_parents)
     unmap_guarded(memory, REGION_BYTES);
 }
 
+/* F3: two names lead from a directory back to it, so that there are more paths than anybody can print. */
+static void count_lines(void *arg, const char *line)
+{
+    unsigned *lines = arg;
+    (void)line;
+    cr_assert_lt(++*lines, 100000u, "it goes round and round");
+}
+
+Test(damaged, F3_tree_that_is_its_own_branch)
+{
+    unsigned lines = 0;
+    struct vm_named_hit first;
+    struct vm_named_hit second;
+    must(vmfs_mkdir(world.fs, "/round", 0755), "mkdir");
+    must(vmfs_mkdir(world.fs, "/round/one", 0755), "mkdir");
+    must(vmfs_mkdir(world.fs, "/round/two", 0755), "mkdir");
+    first = entry_of("/round", "one");
+    second = entry_of("/round", "two");
+    entry_put(&first, id_of("/round"), first.entry.type);
+    entry_put(&second, id_of("/round"), second.entry.type);
+    must(vmfs_dump(world.fs, VMFS_DUMP_TREE, 0, count_lines, &lines), "dump");
+    undo_all();
+}
+
 /* The entry for the map block to which a chunk is to be added is lost while the region is in use. */
 Test(damaged, map_block_is_lost_in_use)
 {

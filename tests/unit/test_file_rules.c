@@ -92,6 +92,39 @@ Test(files, P2_zeros_in_place_are_words)
         0);
 }
 
+/* ---- L1 ---- */
+
+/* What a writer does meanwhile, as long as its window: it is closed again when the reader looks. */
+static int64_t read_beside_a_writer(struct vm_ctx *ctx, void *arg)
+{
+    unsigned *calls = arg;
+    if ((*calls)++ == 0) {
+        struct vm_stripe *stripe = vm_stripe_of(ctx, world.id);
+        vm_stripe_open(stripe);
+        vm_stripe_close(stripe);
+    }
+    return *calls;
+}
+
+Test(files, L1_reader_that_a_writer_met_looks_again)
+{
+    unsigned calls = 0;
+    world.id = file_new(mine);
+    cr_expect_eq(vm_read_stable(mine, world.id, read_beside_a_writer, &calls), 2);
+    cr_expect_eq(calls, 2);
+}
+
+/* Whoever read before the homes were stored must find that they were. */
+Test(files, L1_homes_are_stored_in_a_window)
+{
+    world.id = file_new(mine);
+    uint64_t before = vm_stripe_version(vm_stripe_of(mine, world.id));
+    file_resize(mine, world.id, 5000);
+    uint64_t after = vm_stripe_version(vm_stripe_of(mine, world.id));
+    cr_expect_gt(after, before);
+    cr_expect_eq(after % 2, 0);
+}
+
 /* ---- D5 ---- */
 
 static void see_open_window(struct world *at)

@@ -140,6 +140,51 @@ Test(fsck, each_damage_is_found_by_its_pass)
     expect_clean("mended");
 }
 
+/* F4: each byte is in one range, in order, whatever the bytes say. */
+struct cover {
+    uint64_t end;
+    unsigned breaks;
+};
+
+static void cover_range(void *arg, const struct vmfs_map_range *range)
+{
+    struct cover *cover = arg;
+    cover->breaks += range->offset != cover->end || range->length == 0;
+    cover->end = range->offset + range->length;
+}
+
+Test(fsck, F4_the_map_covers_each_byte_once)
+{
+    for (unsigned index = 0; index < damage_count; index++) {
+        struct cover cover = {0};
+        damages[index].make();
+        int err = vmfs_map(world.fs, VMFS_NO_OFFSET, cover_range, &cover);
+        cr_expect_eq(err, 0, "%s: %d", damages[index].name, err);
+        cr_expect_eq(cover.breaks, 0, "%s: %u breaks", damages[index].name, cover.breaks);
+        cr_expect_eq(cover.end, REGION_BYTES, "%s", damages[index].name);
+        undo_all();
+    }
+}
+
+/* S1: whichever copy it is. */
+Test(fsck, S1_the_newest_superblock_counts)
+{
+    static const uint64_t offsets[2] = {VM_SUPER_A_BLOCK * VM_BLOCK_BYTES,
+                                        VM_SUPER_B_BLOCK * VM_BLOCK_BYTES};
+    for (unsigned copy = 0; copy < 2; copy++) {
+        struct vm_super_media super;
+        struct vm_super_choice choice = {0};
+        memcpy(&super, at(offsets[copy]), sizeof super);
+        uint64_t generation = vm_get64(super.generation) + 1;
+        super.generation = vm_put64(generation);
+        super.check = vm_put64(vm_hash64(0, (uint8_t *)&super + 16, sizeof super - 16));
+        poke(offsets[copy], &super, sizeof super);
+        cr_expect_eq(vm_super_load(&world.ctx.err, world.memory, REGION_BYTES, &choice, &super), 0);
+        cr_expect_eq(vm_get64(super.generation), generation, "copy %u", copy);
+        undo_all();
+    }
+}
+
 /* A name that a caller takes for one and that leads elsewhere is not handed out. */
 static void expect_not_read(const char *path)
 {

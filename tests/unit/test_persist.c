@@ -3,12 +3,16 @@
  * The calls of libpmem that the backend makes are taken in its place. */
 #include <criterion/criterion.h>
 #include <libpmem.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "persist/persist.h"
+#include "region.h"
 
 struct call {
-    char kind; /* 'f' flush, 'd' drain, 'c' copy, 's' set */
+    char kind; /* 'f' flush, 'd' drain, 'c' copy, 's' set, 'm' msync */
     const void *address;
     size_t len_bytes;
     unsigned flags;
@@ -48,6 +52,14 @@ void *__wrap_pmem_memset(void *to, int byte, size_t len_bytes, unsigned flags)
 {
     note('s', to, len_bytes, flags);
     return memset(to, byte, len_bytes);
+}
+
+int __wrap_msync(void *address, size_t len_bytes, int flags);
+
+int __wrap_msync(void *address, size_t len_bytes, int flags)
+{
+    note('m', address, len_bytes, (unsigned)flags);
+    return 0;
 }
 
 static _Alignas(64) uint8_t memory[512];
@@ -121,4 +133,28 @@ Test(persist, none_keeps_to_itself)
     cr_expect_eq(vm_io_fence(&io), 0);
     cr_expect_eq(call_count, 0);
     cr_expect_eq(memcmp(memory, "12345678", 8), 0);
+}
+
+/* Level `process` on a file: what the page cache has goes out when the caller asks for it. */
+Test(persist, sync_of_a_file_writes_the_page_cache)
+{
+    char path[REGION_PATH_MAX];
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    struct vmfs *fs;
+    region_path(path, "page-cache");
+    unlink(path);
+    options.flags = VMFS_CREATE;
+    options.region_bytes = 2 * REGION_MIB;
+    options.durability = VMFS_DURABILITY_PROCESS;
+    cr_assert_eq(vmfs_open(path, &options, &fs), 0);
+    call_count = 0;
+    cr_expect_eq(vmfs_mkdir(fs, "/d", 0755), 0);
+    cr_expect_eq(call_count, 0);
+    cr_expect_eq(vmfs_sync(fs), 0);
+    cr_assert_eq(call_count, 1);
+    cr_expect_eq(calls[0].kind, 'm');
+    cr_expect_eq(calls[0].len_bytes, 2 * REGION_MIB);
+    cr_expect_eq(calls[0].flags, (unsigned)MS_SYNC);
+    cr_expect_eq(vmfs_close(fs), 0);
+    unlink(path);
 }

@@ -294,3 +294,23 @@ Test(repair, without_memory)
     cr_expect_eq(err, 0);
     cr_expect(limit > 20, "%u allocations failed", limit);
 }
+
+static void note_cut(void *arg, const struct vmfs_problem *problem)
+{
+    unsigned *count = arg;
+    *count += problem->is_mended && strstr(problem->text, "is cut off");
+}
+
+/* F6: what goes, goes with a line that names it. */
+Test(repair, F6_an_inode_that_is_cut_off_is_told)
+{
+    struct vmfs_check_result result;
+    struct copy copy;
+    unsigned count = 0;
+    poke_flip(inode_of("/plain").offset + 20, 1);
+    cr_assert_eq(copy_make(&copy, 0), 0);
+    undo_all();
+    cr_expect_eq(vmfs_repair(copy.fs, note_cut, &count, &result), 0);
+    cr_expect_eq(count, 1, "%u lines", count);
+    copy_free(&copy, true);
+}
