@@ -298,7 +298,7 @@ Test(repair, without_memory)
 static void note_cut(void *arg, const struct vmfs_problem *problem)
 {
     unsigned *count = arg;
-    *count += problem->is_mended && strstr(problem->text, "is cut off");
+    *count += problem->is_mended && strstr(problem->text, "was damaged and is cut off");
 }
 
 /* F6: what goes, goes with a line that names it. */
@@ -311,6 +311,6 @@ Test(repair, F6_an_inode_that_is_cut_off_is_told)
     cr_assert_eq(copy_make(&copy, 0), 0);
     undo_all();
     cr_expect_eq(vmfs_repair(copy.fs, note_cut, &count, &result), 0);
-    cr_expect_eq(count, 1, "%u lines", count);
+    cr_expect_geq(count, 1, "%u lines", count);
     copy_free(&copy, true);
 }
