@@ -311,6 +311,29 @@ static void say_spread(struct drive *drive, uint64_t count)
     say(drive, 0, "close %u", slot);
 }
 
+#define LEAF_NAMES 40u
+
+/* Long names, so that a few leaves have few of them. Where a name lies depends on the name alone, so one
+ * directory tells at which removal the other will lose a leaf. */
+static void say_fill_leaves(struct drive *drive)
+{
+    unsigned victim = 0;
+    say(drive, 0, "mkdir /pilot 0700; mkdir /leaves 0700");
+    for (unsigned index = 0; index < LEAF_NAMES; index++)
+        say(drive, 0, "link /o/w /pilot/%u%%200; link /o/w /leaves/%u%%200", index, index);
+    for (; victim < LEAF_NAMES && !drive->is_failed; victim++) {
+        uint64_t before = free_blocks(drive);
+        say(drive, 0, "unlink /pilot/%u%%200", victim);
+        if (free_blocks(drive) > before)
+            break;
+    }
+    for (unsigned index = 0; index < victim; index++)
+        say(drive, 0, "unlink /leaves/%u%%200", index);
+    if (victim == LEAF_NAMES)
+        fail(drive, "no removal of a name gives back a leaf");
+    drive->victim = victim;
+}
+
 static uint64_t word(const struct script_words *words, unsigned index)
 {
     return index < words->count ? strtoull(words->words[index], NULL, 0) : 0;
@@ -338,6 +361,10 @@ static bool say_special(struct drive *drive, const struct script_words *words)
         say_interleave(drive);
     else if (strcmp(verb, "fragment") == 0)
         drive_say(drive, "interleave; unlink /d2/one", 0);
+    else if (strcmp(verb, "fill-leaves") == 0)
+        say_fill_leaves(drive);
+    else if (strcmp(verb, "drop-leaf") == 0)
+        say(drive, 0, "unlink /leaves/%u%%200", drive->victim);
     else if (strcmp(verb, "spread") == 0)
         say_spread(drive, word(words, 1));
     else

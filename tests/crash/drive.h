@@ -56,6 +56,7 @@ struct drive {
     unsigned first;      /* of those that are recorded */
     struct tree *trees[DRIVE_TREES_MAX];
     unsigned tree_count;
+    unsigned victim;  /* the name of /leaves that takes a node with it */
     uint64_t pattern; /* of the next bytes that are written */
     bool is_recording;
     bool is_inside_meanwhile;
@@ -74,6 +75,7 @@ void drive_begin(struct drive *drive, const char *label);
  *     put PATH OFFSET BYTES    opens, writes and closes a file
  *     fill BLOCKS              gives the file /fill all free blocks but so many
  *     fill-leaf DIR COUNT      links /o/w until DIR has COUNT names
+ *     fill-leaves, drop-leaf   /leaves with long names; the removal at which it loses a node
  *     fill-inodes              makes files in /many until there is no slot left
  *     fragment                 two files take turns, until there is no room; one of them goes
  *     interleave               the same without the last

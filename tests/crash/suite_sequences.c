@@ -27,6 +27,8 @@ static void run_sequence(struct drive *drive, uint64_t number)
     if (!crash_wants(drive->crash, label))
         return;
     seed_init(&seed, number);
+    drive->is_zeroed = number % 4 == 3;
+    drive->meanwhile = (enum drive_meanwhile)(number % 3);
     drive_begin(drive, label);
     drive_mark(drive);
     for (unsigned index = 0; index < SEQUENCE_OPS && !drive->is_failed; index++) {
