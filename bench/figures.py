@@ -171,9 +171,11 @@ def space(runs):
 def crashes(runs):
     crash = run([runs.build / "tests/crash/crash_test", "--quick"]).strip().splitlines()[-1]
     kill = run([runs.build / "tests/kill/kill_test", "--kills", "40"]).strip().splitlines()[-1]
+    power = run([runs.build / "tests/kill/kill_test", "--power", "--kills", "200"]).strip().splitlines()[-1]
     return table(["what", "command", "result"], [
         ["power cut at every fence of every operation", "`crash_test --quick`", crash],
-        ["SIGKILL of four threads doing everything", "`kill_test --kills 40`", kill]])
+        ["SIGKILL of four threads doing everything", "`kill_test --kills 40`", kill],
+        ["power cut on a page cache, in place of the kill", "`kill_test --power --kills 200`", power]])
 
 
 def model(runs):
@@ -192,9 +194,16 @@ def model_table(seed, seconds, results):
     return table([f"`model_test --long --seed {seed}`", "result"], rows)
 
 
+def sync(runs):
+    """On the disk of /var/tmp, not in memory like the others."""
+    environment = dict(os.environ, PMEM_IS_PMEM_FORCE="0")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        return run([runs.build / "bench/sync", folder], env=environment).strip()
+
+
 TABLES = {"machine": machine, "cost": cost, "targets": targets, "floors": floors, "opening": opening,
           "threads": threads, "names": names, "space": space, "model": model,
-          "crashes": crashes}
+          "crashes": crashes, "sync": sync}
 
 
 def replace(text, name, body):

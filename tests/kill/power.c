@@ -8,10 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE_BYTES   4096u
 #define SECTOR_BYTES 512u
+#define DEVICE_NS    50000 /* what comes during a round must wait for the next */
 
 static uint8_t *medium; /* null: no power cuts */
 static uint64_t medium_bytes;
@@ -84,6 +86,7 @@ int msync(void *address, size_t length, int flags)
         return -1;
     }
     keep((uint64_t *)(void *)(medium + offset), address, length / 8);
+    nanosleep(&(struct timespec){.tv_nsec = DEVICE_NS}, NULL);
     return 0;
 }
 
