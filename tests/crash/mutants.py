@@ -53,9 +53,9 @@ def command_of(test):
     name, _, part = test.partition(" ")
     suite, _, program = name.partition("-")
     if name == "crash":
-        return CRASH, ["@PROGRAM@", "--quick", "--first", *([] if part == "*" else ["--only", part])]
+        return CRASH, ["@PROGRAM@", "--quick", "--first", "--keep", "none", *([] if part == "*" else ["--only", part])]
     if name == "crash-all":
-        return CRASH, ["@PROGRAM@", "--first", "--only", part]
+        return CRASH, ["@PROGRAM@", "--first", "--keep", "none", "--only", part]
     if name == "state":
         how = "--only" if part.startswith("damage:") else "--replay"
         return CRASH, ["@PROGRAM@", how, part]
@@ -83,7 +83,7 @@ def complaint(test, outcome):
     lines = [line.strip() for line in outcome.output.splitlines() if line.strip()]
     if outcome.status in (0, None):
         return None
-    state = next((re.search(r"token=(\S+?):? (.*)", line) for line in lines if "VIOLATION" in line), None)
+    state = next(filter(None, (re.match(r"[A-Z]+ token=(\S+?):? (.*)", line) for line in lines)), None)
     if state:
         return state.group(2) or lines[0], f"state {state.group(1)}"
     if name.startswith(("unit", "api")):

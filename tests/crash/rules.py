@@ -216,7 +216,7 @@ RULES = [
     ("F3-directories-are-entered-once", "rule", "check/dump.c", "    tree->entered[slot / 64] |= bit;", "    ;"),
     ("F4-ranges-in-order", "rule", "check/map.c", "    if (map->at >= end) /* F4 */", "    if (0)"),
     ("F4-gaps-are-told", "rule", "check/map.c",
-     "    if (map->at < run->block)\n        tell_gap(map, run->block);\n", ""),
+     "        tell_gap(&map, map.region->blocks);\n", ""),
     ("F5-bits-before-all-that-allocates", "order", "check/repair.c",
      "    if (has_unmarked(check))\n        return STEP_MARK;\n", ""),
     ("F6-a-line-for-what-is-cut-off", "rule", "check/repair_inodes.c",
