@@ -297,7 +297,7 @@ static struct totals sum_up(const struct totals *totals, uint64_t count, uint64_
 
 static double percent(uint64_t part, uint64_t whole)
 {
-    return whole ? 100.0 * (double)part / (double)whole : 100.0;
+    return whole ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
 static void print_json(FILE *out, const char *name, const struct totals *sum)

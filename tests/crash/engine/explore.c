@@ -569,7 +569,8 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
         put_garbage(level);
     else
         outcome->is_new = !is_known(explorer->seen, &explorer->seen_count, key_of(explorer, image));
-    if (!outcome->is_new && !is_watched && !explorer->replay && !explorer->is_trying) {
+    if (!outcome->is_new && !is_watched && !level->is_after_recovery && !explorer->replay &&
+        !explorer->is_trying) {
         take_back(explorer, level, is_nested);
         return;
     }
@@ -596,9 +597,9 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
     if (is_watched)
         end_watch(level);
     explorer->depth = level->depth;
-    if (!explorer->replay || explorer->replay->depth == level->depth + 1)
-        explore_report(explorer, outcome->reason);
     take_back(explorer, level, is_nested);
+    if (!explorer->replay || explorer->replay->depth == level->depth + 1)
+        explore_report(explorer, outcome->reason); /* which may try other states */
     explorer->depth = depth;
     explorer->is_in_state = was_in_state;
 }
