@@ -317,15 +317,11 @@ void side_run(struct side *side, unsigned thread, const struct deed *deed, int64
 
 /* ---- a deed whose paths were walked before ---- */
 
-static bool has_path(const struct deed *deed)
+unsigned deed_paths(const struct deed *deed)
 {
-    return deed->kind == DEED_OP &&
-           (deed->op.kind == OP_FILE_LINK || !op_is_slot_kind(deed->op.kind));
-}
-
-static bool has_other_path(const struct deed *deed)
-{
-    return deed->op.kind == OP_LINK || deed->op.kind == OP_RENAME;
+    if (deed->kind != DEED_OP || (op_is_slot_kind(deed->op.kind) && deed->op.kind != OP_FILE_LINK))
+        return 0;
+    return deed->op.kind == OP_LINK || deed->op.kind == OP_RENAME ? 2 : 1;
 }
 
 static bool walk_one(struct model *model, const char *path, struct walked *walked)
@@ -349,12 +345,7 @@ void side_let_go(struct walked *walked)
 
 bool side_walk(struct side *side, const struct deed *deed, struct walked *walked)
 {
-    walked->count = 0;
-    if (has_path(deed) && walk_one(side->model, deed->op.path, walked) &&
-        (!has_other_path(deed) || walk_one(side->model, deed->op.other, walked)))
-        return true;
-    side_let_go(walked);
-    return false;
+    return walk_one(side->model, walked->count ? deed->op.other : deed->op.path, walked);
 }
 
 void side_run_walked(struct side *side, unsigned thread, const struct deed *deed,

@@ -71,15 +71,16 @@ void side_close(struct side *side, unsigned thread);
 void side_run(struct side *side, unsigned thread, const struct deed *deed, int64_t now_ns,
               struct answer *answer);
 
-/* A call walks its paths but for their last names before it locks anything, as on Linux, so that
- * directories may be moved or removed behind its back. On the model: walks those of a deed, if it has
- * any and they are there; the deed is then run from where they ended. */
+/* A call walks its paths, one after the other, but for their last names before it locks anything, as on
+ * Linux, so that directories may be moved or removed behind its back. On the model: walks the next path of
+ * a deed, if it is there; the deed is then run from where those that were walked have ended. */
 struct walked {
-    unsigned count; /* 0: nothing has been walked */
+    unsigned count; /* of paths that have been walked */
     struct model_node *dirs[2];
     char names[2][VMFS_NAME_MAX + 1];
 };
 
+unsigned deed_paths(const struct deed *deed);
 bool side_walk(struct side *side, const struct deed *deed, struct walked *walked);
 void side_let_go(struct walked *walked);
 void side_run_walked(struct side *side, unsigned thread, const struct deed *deed,

@@ -23,7 +23,7 @@ void concert_text(const struct concert *concert, char *text, size_t room)
         for (unsigned index = 0; index < concert->deed_counts[thread] && used < room; index++)
             used += (size_t)snprintf(text + used, room - used, "%c%s",
                                      index    ? '.'
-                                     : thread ? '+'
+                                     : thread ? ','
                                               : ':',
                                      concert->deeds[thread][index]->name);
 }
@@ -57,15 +57,15 @@ bool concert_parse(const char *text, struct concert *concert, const char **rest)
     if (!text || *text != ':')
         return false;
     do {
-        size_t length = strcspn(++text, ".+:");
+        size_t length = strcspn(++text, ".,:");
         unsigned at = concert->deed_counts[thread];
         if (at == CONCERT_DEEDS_MAX || !(concert->deeds[thread][at] = deed_find(text, length)))
             return false;
         concert->deed_counts[thread]++;
         text += length;
-        if (*text == '+' && ++thread == concert->thread_count)
+        if (*text == ',' && ++thread == concert->thread_count)
             return false;
-    } while (*text == '+' || *text == '.');
+    } while (*text == ',' || *text == '.');
     *rest = *text == ':' ? text + 1 : text;
     return thread + 1 == concert->thread_count && concert_has_sense(concert);
 }
@@ -162,7 +162,8 @@ static bool run_events(const struct concert *concert, const struct order *order,
         const struct deed *deed = concert->deeds[thread][done[thread]];
         unsigned place = outcome->count;
         if (order->events[at].is_walk) {
-            behind[thread] = (uint8_t)place;
+            if (walked[thread].count == 0)
+                behind[thread] = (uint8_t)place;
             is_possible = side_walk(side, deed, &walked[thread]);
             continue;
         }
@@ -218,8 +219,8 @@ static bool has_mover(const struct concert *concert, unsigned thread)
 /* Where an order stands. */
 struct progress {
     unsigned done[DEED_THREADS_MAX];
-    bool is_walked[DEED_THREADS_MAX];
-    unsigned pending; /* walks whose deeds are to come */
+    unsigned walked[DEED_THREADS_MAX]; /* paths of its next deed */
+    unsigned pending;                  /* threads that have walked some */
 };
 
 static struct progress measure(const struct order *order)
@@ -228,10 +229,10 @@ static struct progress measure(const struct order *order)
     for (unsigned at = 0; at < order->count; at++) {
         unsigned thread = order->events[at].thread;
         bool is_walk = order->events[at].is_walk;
-        progress.pending += is_walk;
-        progress.pending -= !is_walk && progress.is_walked[thread];
+        progress.pending += is_walk && progress.walked[thread] == 0;
+        progress.pending -= !is_walk && progress.walked[thread] > 0;
         progress.done[thread] += !is_walk;
-        progress.is_walked[thread] = is_walk;
+        progress.walked[thread] = is_walk ? progress.walked[thread] + 1 : 0;
     }
     return progress;
 }
@@ -243,13 +244,13 @@ static bool may_follow(const struct orders *orders, const struct order *order,
     const struct concert *concert = orders->concert;
     if (progress->done[thread] == concert->deed_counts[thread])
         return false;
-    if (is_walk && (progress->is_walked[thread] || !has_mover(concert, thread)))
+    const struct deed *deed = concert->deeds[thread][progress->done[thread]];
+    if (is_walk && (progress->walked[thread] == deed_paths(deed) || !has_mover(concert, thread)))
         return false;
     if (order->count == 0 || !order->events[order->count - 1].is_walk)
         return true;
     unsigned walker = order->events[order->count - 1].thread;
-    return is_walk ? walker < thread
-                   : walker != thread && concert->deeds[thread][progress->done[thread]]->moves_dirs;
+    return is_walk ? walker <= thread : walker != thread && deed->moves_dirs;
 }
 
 static void run_orders(struct orders *orders, struct order *order)

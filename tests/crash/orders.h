@@ -20,7 +20,7 @@
 #define ORDER_DEEDS_MAX   6u
 #define OUTCOMES_MAX      512u
 
-/* What the threads do. As text "two:A.B+C": threads joined by '+', their deeds by '.'; the first word
+/* What the threads do. As text "two:A.B,C": threads joined by ',', their deeds by '.'; the first word
  * says how many threads and, with "-u", that there is history without a checkpoint. */
 struct concert {
     unsigned thread_count;

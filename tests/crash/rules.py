@@ -179,6 +179,22 @@ RULES = [
      "    int result = vm_journal_fence(ctx);\n"
      "    for (unsigned held = 0; held < ctx->held_count; held++)\n"
      "        vm_lock_take(&ctx->held[held]->lock, ctx->region->platform);"),
+    ("H6-number-taken-under-the-locks", "order", "journal/tx.c",
+     "    uint64_t sequence = VM_SHARED(&ctx->io, atomic_fetch_add(&journal->sequence, 1)) + 1;",
+     "    for (unsigned held = 0; held < ctx->held_count; held++)\n"
+     "        vm_lock_release(&ctx->held[held]->lock, ctx->region->platform);\n"
+     "    uint64_t sequence = VM_SHARED(&ctx->io, atomic_fetch_add(&journal->sequence, 1)) + 1;\n"
+     "    for (unsigned held = 0; held < ctx->held_count; held++)\n"
+     "        vm_lock_take(&ctx->held[held]->lock, ctx->region->platform);"),
+    ("H11-slots-are-free-after-the-fence", "order", "journal/tx.c",
+     "    int result = vm_journal_fence(ctx); /* H4, H6: durable from here on */",
+     "    if (tx->inodes_delta < 0)\n        store_homes(ctx, writer->bytes);\n"
+     "    int result = vm_journal_fence(ctx);"),
+    ("waiting-for-W-lets-others-run", "rule", "journal/journal.c",
+     "    if (result == 0 && may_wait)\n        journal->region->platform->yield(journal->region->platform->arg);\n",
+     ""),
+    ("link-looks-again", "rule", "name/nsop.c",
+     "        return vm_inode_stale(ctx, inode->id); /* its path", "        return vm_path_missing(ctx); /* its path"),
     ("H7-log-space", "rule", "journal/tx.c",
      "    while (!vm_lane_has_room(lane, journal->lane_bytes, journal->record_max)) {", "    while (0) {"),
     ("H21-L1-the-window-of-the-homes", "rule", "journal/tx.c",

@@ -318,6 +318,20 @@ static void play_samples(struct concurrent *suite, const struct effort *effort, 
     }
 }
 
+/* What has been wrong once, and what the hazards speak of: one preemption at every step. A link whose file
+ * is replaced; who waits for W while a step holds it back; a freed inode that is taken again (B16);
+ * directories that would become their own ancestors. */
+static void play_thorough(struct concurrent *suite)
+{
+    static const char *const labels[] = {"two:link,rename-over", "two:create,sync",
+                                         "two-u:create,reap", "two:rename-down,rename-up"};
+    static const struct effort every_step = {.single_max = 0};
+    const char *rest;
+    for (unsigned index = 0; index < sizeof labels / sizeof labels[0]; index++)
+        if (concert_parse(labels[index], &suite->concert, &rest))
+            play_concert(suite, &every_step);
+}
+
 /* The concert and the plan that a label names, alone. */
 static void play_label(struct concurrent *suite, const char *label)
 {
@@ -379,6 +393,7 @@ void suite_concurrent(struct crash *crash)
         crash->explorer.choices_max = choices_max;
         return;
     }
+    play_thorough(&suite);
     play_pairs(&suite, crash->is_quick ? &quick : &whole, crash->explorer.seed % 2 == 0);
     if (!crash->is_quick)
         play_pairs(&suite, &whole, crash->explorer.seed % 2 == 1);
