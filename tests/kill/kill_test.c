@@ -337,7 +337,7 @@ static bool verify_check(struct vmfs *fs)
 static struct vmfs *open_region(struct kill_test *test, uint32_t flags)
 {
     struct vmfs *fs;
-    struct region_log log;
+    static struct region_log log; /* the handle tells it as long as it lives */
     int err = region_open(test->region, flags, &log, &fs);
     if (err == 0)
         return fs;
