@@ -20,14 +20,12 @@
  * debugger if you like. docs/crash-testing.md explains epochs, states and reports.
  *
  * Link with -lvmfs-crashtest in the place of -lvmfs (`pkg-config --cflags --libs vmfs-crashtest`), and
- * compile with -g and without -foptimize-sibling-calls (-O0 or -O1), so that lines can be named.
+ * compile with -g and -fno-optimize-sibling-calls, so that lines can be named.
  *
  * What the hardware allows is taken from Chipmunk (EuroSys 2023), Vinter (ATC 2022) and the x86 persistency
  * model; that recovery is cut as well, from littlefs. */
 #ifndef VMFS_CRASHTEST_H
 #define VMFS_CRASHTEST_H
-
-#include <stdio.h>
 
 #include "vmfs.h"
 
@@ -57,33 +55,32 @@ struct vmfs_crashtest {
     void *arg;
     uint64_t region_bytes; /* at least VMFS_REGION_MIN, the default; small is fast */
     uint64_t seed;         /* where not every state can be tried, which; default 1 */
-    uint64_t reports_max;  /* violations that are printed; default 5 */
-    FILE *out;             /* where to; null: stderr */
     const char
-        *image_path; /* a file for the image of the first violation, as the power cut left it, for
-                             * vmfs fsck and dump; or null */
+        *keep; /* a folder for what violations leave, or null: of each its token, the image as
+                            * the power cut left it, for vmfs fsck and dump, and what was in flight */
     const char *replay; /* only the state of this token; null: $VMFS_CRASHTEST_REPLAY, or all */
 };
 
 #define VMFS_CRASHTEST_INIT                                                                        \
     {                                                                                              \
-        .struct_bytes = sizeof(struct vmfs_crashtest), .region_bytes = VMFS_REGION_MIN, .seed = 1, \
-        .reports_max = 5                                                                           \
+        .struct_bytes = sizeof(struct vmfs_crashtest), .region_bytes = VMFS_REGION_MIN, .seed = 1  \
     }
 
 struct vmfs_crashtest_result {
-    uint64_t states;     /* different regions that were recovered and checked */
-    uint64_t points;     /* moments at which the power was cut */
+    uint64_t states; /* different regions that were recovered and checked */
+    uint64_t points; /* moments at which the power was cut */
+    uint64_t
+        points_complete; /* of these, with every state tried or shown to be equal to one that was */
     uint64_t violations; /* states in which recovery, vmfs_check() or check() failed */
-    char token[256];     /* of the first violation, "" if there is none */
-    char where[256];     /* the line of the program it arose at, as "FILE:LINE" */
+    char token[1024];    /* of the first violation; "" if there is none, or it is longer */
+    char where[256];     /* the lines of the program it arose at: "FILE:LINE from FILE:LINE" */
 };
 
-/* Runs `test`. 0 if it was run to the end, whatever it found (`result`); -EINVAL for a bad argument or
- * token; -ENOMEM; what prepare() or run() returned if that was not 0. A check that crashes ends the
- * process with its token printed. One test at a time in a process, and not while threads of the process
- * use other regions: the whole memory of the test is in this process, and nothing is written elsewhere but
- * to `out` and `image_path`. */
+/* Runs `test`; violations are printed to stderr. 0 if it was run to the end, whatever it found (`result`);
+ * -EINVAL for a bad argument or token, or a size that is no multiple of 1 MiB; -ENOMEM; what prepare() or
+ * run() returned if that was not 0. A check that crashes, or takes more than 20 seconds, ends the process with its
+ * token printed. One test at a time in a process; SIGALRM and signals of faults are the library's until it
+ * returns. Nothing is written but to stderr and `keep`. */
 int vmfs_crashtest_run(const struct vmfs_crashtest *test, struct vmfs_crashtest_result *result);
 
 /* For run(): from here on the program promises something, which check() knows by this number. Numbers must

@@ -80,8 +80,12 @@ void explore_init(struct explorer *explorer, uint64_t bytes)
         level_init(&explorer->levels[depth], depth, bytes);
 }
 
+static void leave_signals(const struct explorer *explorer);
+
 void explore_fini(struct explorer *explorer)
 {
+    leave_signals(explorer);
+    free(explorer->first_token);
     for (unsigned depth = 0; depth < TOKEN_LEVELS_MAX; depth++)
         level_fini(&explorer->levels[depth]);
     medium_unmap(explorer->seen, SEEN_SLOTS * sizeof *explorer->seen);
@@ -216,16 +220,40 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     _exit(1);
 }
 
+static const int signals[] = {SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+#define SIGNALS (sizeof signals / sizeof signals[0])
+static struct sigaction actions_before[SIGNALS];
+
 static void watch_signals(struct explorer *explorer)
 {
-    static const int signals[] = {SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
     if (alarmed == explorer)
         return;
+    bool is_first = !alarmed;
     alarmed = explorer;
     struct sigaction action = {.sa_flags = SA_SIGINFO | SA_NODEFER};
     action.sa_sigaction = on_signal;
-    for (unsigned index = 0; index < sizeof signals / sizeof signals[0]; index++)
-        sigaction(signals[index], &action, NULL);
+    for (unsigned index = 0; index < SIGNALS; index++)
+        sigaction(signals[index], &action, is_first ? &actions_before[index] : NULL);
+}
+
+static void leave_signals(const struct explorer *explorer)
+{
+    if (alarmed != explorer)
+        return;
+    alarm(0);
+    for (unsigned index = 0; index < SIGNALS; index++)
+        sigaction(signals[index], &actions_before[index], NULL);
+    alarmed = NULL;
+}
+
+static void keep_first_token(struct explorer *explorer)
+{
+    size_t len_bytes = 0;
+    FILE *out = explorer->first_token ? NULL : open_memstream(&explorer->first_token, &len_bytes);
+    if (!out)
+        return;
+    explore_print_token(explorer, out);
+    fclose(out);
 }
 
 void explore_report(struct explorer *explorer, const char *reason)
@@ -233,6 +261,7 @@ void explore_report(struct explorer *explorer, const char *reason)
     if (!reason || explorer->is_trying)
         return;
     explorer->violation_count++;
+    keep_first_token(explorer);
     if (explorer->is_quiet)
         return;
     if (explorer->violation_count > REPORTS_MAX)

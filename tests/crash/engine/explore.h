@@ -97,6 +97,7 @@ struct explorer {
     uint64_t point_count;
     uint64_t share_count[SHARE_COUNT]; /* of the points */
     uint64_t violation_count;
+    char *first_token;      /* of the first violation, or null */
     uint64_t escaped_count; /* stores that went round the persist layer */
     uint64_t record_count;  /* stored by one call, and found to be all or nothing (R2) */
     /* Volatile. */

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,9 @@
 #define FENCE_TAKE_NS 1000000
 #define CHOICES_MAX   256u
 #define RANDOM_COUNT  64u
+#define PLACES_MAX    5u
+#define LABEL         "run"
+#define MIB           ((uint64_t)1 << 20)
 
 /* The test that runs. */
 struct run {
@@ -25,7 +29,7 @@ struct run {
     struct medium live;
     struct judge judge;
     struct token token;
-    FILE *out;
+    char *token_text;   /* `token` points into it */
     const void *caller; /* of vmfs_crashtest_run() */
     uint64_t promised;
     bool is_recording;
@@ -110,8 +114,8 @@ static void cut(struct run *run, const struct medium_event *event)
     if (run->explorer.violation_count == before)
         return;
     name_place(run, event, where, sizeof where, &call);
-    if (before < run->test.reports_max)
-        fprintf(run->out, "vmfs-crashtest: the power was cut in %s, called at %s\n", call, where);
+    if (before < PLACES_MAX)
+        fprintf(stderr, "vmfs-crashtest: the power was cut in %s, called at %s\n", call, where);
     if (before == 0)
         memcpy(result->where, where, sizeof where);
 }
@@ -143,6 +147,7 @@ static int prepare(struct run *run, struct vmfs **fs)
     run->live.thread = THREAD_USER;
     run->live.now_ns = RUN_NOW_NS;
     int err = world_attach(&run->live, VMFS_CREATE, fs);
+    medium_unmap(zeros, run->live.bytes);
     if (err == 0 && run->test.prepare)
         err = run->test.prepare(*fs, run->test.arg);
     if (err == 0)
@@ -158,9 +163,9 @@ static int record(struct run *run)
         return err;
     run->live.before_fence = before_fence;
     run->live.hook_arg = run;
-    explore_start(&run->explorer, &run->live, "run", &run->judge);
+    explore_start(&run->explorer, &run->live, LABEL, &run->judge);
     medium_log(&run->live);
-    medium_begin(&run->live, "run");
+    medium_begin(&run->live, LABEL);
     run->is_recording = true;
     err = run->test.run(fs, run->test.arg);
     medium_end(&run->live, err);
@@ -171,17 +176,30 @@ static int record(struct run *run)
     return err ? err : close_err;
 }
 
+/* The state to replay, if one is asked for. */
+static bool load_token(struct run *run)
+{
+    const char *text = run->test.replay ? run->test.replay : getenv("VMFS_CRASHTEST_REPLAY");
+    if (!text)
+        return true;
+    run->token_text = strdup(text);
+    if (!run->token_text || !token_parse(run->token_text, &run->token) ||
+        strcmp(run->token.label, LABEL) != 0)
+        return false;
+    run->test.model = (uint32_t)run->token.model;
+    run->test.seed = run->token.seed;
+    run->test.region_bytes = run->token.region_mib * MIB;
+    return true;
+}
+
 static bool load_options(struct run *run, const struct vmfs_crashtest *test)
 {
     if (!test || test->struct_bytes != sizeof *test || !test->run || !test->check ||
         test->model > VMFS_CRASHTEST_PAGE || test->region_bytes < VMFS_REGION_MIN ||
-        test->region_bytes % VMFS_BLOCK_SIZE)
+        test->region_bytes % MIB)
         return false;
     run->test = *test;
-    run->out = test->out ? test->out : stderr;
-    if (!run->test.replay)
-        run->test.replay = getenv("VMFS_CRASHTEST_REPLAY");
-    return true;
+    return load_token(run);
 }
 
 static void set_up(struct run *run)
@@ -192,9 +210,30 @@ static void set_up(struct run *run)
     run->live.random_seed = run->test.seed;
     explore_init(explorer, run->test.region_bytes);
     explorer->seed = run->test.seed;
+    explorer->region_mib = run->test.region_bytes / MIB;
     explorer->choices_max = CHOICES_MAX;
     explorer->random_count = RANDOM_COUNT;
+    explorer->keep = run->test.keep;
+    explorer->replay = run->token_text ? &run->token : NULL;
     run->judge = (struct judge){.arg = run, .recover = recover, .examine = examine, .rules = rules};
+}
+
+static void fill_result(struct run *run)
+{
+    struct vmfs_crashtest_result *result = &run->result;
+    const struct explorer *explorer = &run->explorer;
+    result->states = explorer->state_count;
+    result->points = explorer->point_count;
+    result->points_complete = explorer->point_count - explorer->share_count[SHARE_SAMPLED];
+    result->violations = explorer->violation_count;
+    if (explorer->first_token && strlen(explorer->first_token) < sizeof result->token)
+        memcpy(result->token, explorer->first_token, strlen(explorer->first_token) + 1);
+}
+
+static void run_free(struct run *run)
+{
+    free(run->token_text);
+    free(run);
 }
 
 int vmfs_crashtest_run(const struct vmfs_crashtest *test, struct vmfs_crashtest_result *result)
@@ -203,20 +242,18 @@ int vmfs_crashtest_run(const struct vmfs_crashtest *test, struct vmfs_crashtest_
     if (!run)
         return -ENOMEM;
     if (running || !result || !load_options(run, test)) {
-        free(run);
+        run_free(run);
         return -EINVAL;
     }
     running = run;
     run->caller = __builtin_return_address(0);
     set_up(run);
     int err = record(run);
-    run->result.states = run->explorer.state_count;
-    run->result.points = run->explorer.point_count;
-    run->result.violations = run->explorer.violation_count;
+    fill_result(run);
     *result = run->result;
     running = NULL;
     explore_fini(&run->explorer);
     medium_fini(&run->live);
-    free(run);
+    run_free(run);
     return err;
 }

@@ -18,6 +18,8 @@ def main():
     named = re.search(r"the power was cut in (\w+), called at (\S+):(\d+)", done.stderr)
     token = re.search(r"token=(\S+):", done.stderr)
     twin = re.search(r"^save_beside: (\d+) states, (\d+) violations", done.stdout, re.M)
+    again = subprocess.run([example], capture_output=True, text=True, check=False, timeout=60,
+                           env=dict(os.environ, VMFS_CRASHTEST_REPLAY=token.group(1) if token else ""))
     checks = {
         "the example ends well": done.returncode == 0,
         "the call is named": named and named.group(1) == "vmfs_file_open",
@@ -26,6 +28,9 @@ def main():
         "the twin is tried in many states": twin and int(twin.group(1)) > 100,
         "the twin is correct": twin and twin.group(2) == "0",
         "there is a token": token,
+        "the token brings back that state alone":
+            token and f"token={token.group(1)}:" in again.stderr
+            and re.search(r"^save_in_place: \d+ states, 1 violations", again.stdout, re.M),
     }
     failed = [what for what, is_so in checks.items() if not is_so]
     print("\n".join("not so: " + what for what in failed))
