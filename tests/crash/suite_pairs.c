@@ -8,8 +8,8 @@
 #include "catalog.h"
 #include "drive.h"
 
-#define STRIDE       61u /* no divisor of the number of operations that can be paired */
-#define SECOND_SHIFT 2u  /* slots 0 and 1 belong to the first */
+#define STRIDE       241u /* no divisor of the number of operations that can be paired */
+#define SECOND_SHIFT 2u   /* slots 0 and 1 belong to the first */
 
 static void run_pair(struct drive *drive, const struct workload *one, const struct workload *two)
 {

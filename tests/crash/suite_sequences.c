@@ -6,7 +6,7 @@
 
 #define SEQUENCE_OPS    30u
 #define SEQUENCES       400u
-#define SEQUENCES_QUICK 20u
+#define SEQUENCES_QUICK 3u
 
 static const struct op_profile profile = {
     .names_max = 18,
