@@ -190,6 +190,22 @@ class Tools(unittest.TestCase):
         for label in ("inodes", "orphans", "blocks", "journal"):
             self.assertRegex(text, rf"(?m)^{label}: \d+")
 
+    def test_durability(self):
+        forced = dict(os.environ)
+        os.environ["PMEM_IS_PMEM_FORCE"] = "0"
+        try:
+            self.assertRegex(vmfs("info", self.region), r"(?m)^durability: process: .*\nbackend: none$")
+            text = vmfs("format", "--force", "--durability", "power", self.region, "--size", "16M")
+            self.assertRegex(text, r"(?m)^durability: power: .*msync")
+            vmfs("mkdir", "--durability", "power", self.region, "/kept")
+            text = vmfs("info", "--durability", "power", self.region)
+            self.assertRegex(text, r"(?m)^durability: power: .*msync.*\nbackend: sync$")
+            vmfs("info", "--durability", "nonsense", self.region, status=2)
+        finally:
+            os.environ.clear()
+            os.environ.update(forced)
+        self.fsck()
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0]] + sys.argv[1:])
