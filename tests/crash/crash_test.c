@@ -37,12 +37,8 @@
 #define SECOND_LINES 2u /* both watermark lines, and nothing else */
 
 static const struct crash_suite suites[] = {
-    {"format", suite_format},
-    {"scenarios", suite_scenarios},
-    {"singles", suite_singles},
-    {"pairs", suite_pairs},
-    {"sequences", suite_sequences},
-    {"concurrent", suite_concurrent},
+    {"format", suite_format}, {"scenarios", suite_scenarios}, {"singles", suite_singles},
+    {"pairs", suite_pairs},   {"sequences", suite_sequences}, {"concurrent", suite_concurrent},
     {"damage", suite_damage},
 };
 
@@ -58,6 +54,9 @@ struct totals {
     uint64_t records;
     uint64_t violations;
     uint64_t escaped;
+    uint64_t unfenced;
+    uint64_t redundant_flushes;
+    uint64_t overwritten;
 };
 
 /* The image that most runs start from; every free block is poisoned. */
@@ -228,8 +227,12 @@ static void run_model(struct crash *crash, enum medium_model model, struct total
     crash->live.model = model;
     for (unsigned index = 0; index < sizeof suites / sizeof suites[0]; index++)
         suites[index].run(crash);
-    crash->explorer.escaped_count += crash->live.escaped;
-    crash->live.escaped = 0;
+    struct medium *live = &crash->live;
+    crash->explorer.escaped_count += live->escaped;
+    totals[model].unfenced += live->unfenced;
+    totals[model].redundant_flushes += live->redundant_flushes;
+    totals[model].overwritten += live->overwritten;
+    live->escaped = live->unfenced = live->redundant_flushes = live->overwritten = 0;
     add_totals(&totals[model], &crash->explorer);
 }
 
@@ -291,6 +294,9 @@ static struct totals sum_up(const struct totals *totals, uint64_t count, uint64_
         sum.records += totals[index].records;
         sum.violations += totals[index].violations;
         sum.escaped += totals[index].escaped;
+        sum.unfenced += totals[index].unfenced;
+        sum.redundant_flushes += totals[index].redundant_flushes;
+        sum.overwritten += totals[index].overwritten;
     }
     return sum;
 }
@@ -306,10 +312,12 @@ static void print_json(FILE *out, const char *name, const struct totals *sum)
             "\"%s\": {\"states\": %" PRIu64 ", \"examined\": %" PRIu64 ", \"in_recovery\": %" PRIu64
             ", \"points\": %" PRIu64 ", \"enumerated\": %" PRIu64 ", \"reduced\": %" PRIu64
             ", \"sampled\": %" PRIu64 ", \"records\": %" PRIu64 ", \"violations\": %" PRIu64
-            ", \"escaped\": %" PRIu64 "}",
+            ", \"escaped\": %" PRIu64 ", \"unfenced_words\": %" PRIu64
+            ", \"redundant_flushes\": %" PRIu64 ", \"overwritten_words\": %" PRIu64 "}",
             name, sum->states, sum->examined, sum->inner, sum->points,
             sum->shares[SHARE_ENUMERATED], sum->shares[SHARE_REDUCED], sum->shares[SHARE_SAMPLED],
-            sum->records, sum->violations, sum->escaped);
+            sum->records, sum->violations, sum->escaped, sum->unfenced, sum->redundant_flushes,
+            sum->overwritten);
 }
 
 static void write_json(const struct options *options, const struct totals *totals, double seconds)
@@ -350,11 +358,15 @@ static bool report(const struct options *options, const struct totals *totals, d
 {
     struct totals sum = sum_up(totals, options->jobs * MODELS, 1);
     printf("enumerated=%.2f%% by_reduction=%.2f%% sampled=%.2f%% examined=%" PRIu64
-           " in_recovery=%" PRIu64 " records=%" PRIu64 " seconds=%.1f cpu_seconds=%.1f jobs=%" PRIu64 "\n",
+           " in_recovery=%" PRIu64 " records=%" PRIu64
+           " seconds=%.1f cpu_seconds=%.1f jobs=%" PRIu64 "\n",
            percent(sum.shares[SHARE_ENUMERATED], sum.points),
            percent(sum.shares[SHARE_REDUCED], sum.points),
            percent(sum.shares[SHARE_SAMPLED], sum.points), sum.examined, sum.inner, sum.records,
            seconds, cpu_seconds(), options->jobs);
+    printf("unfenced_words=%" PRIu64 " redundant_flushes=%" PRIu64 " overwritten_words=%" PRIu64
+           "\n",
+           sum.unfenced, sum.redundant_flushes, sum.overwritten);
     printf("states=%" PRIu64 " points=%" PRIu64 " complete=%.2f violations=%" PRIu64
            " escaped=%" PRIu64 " states_per_s=%.0f\n",
            sum.states, sum.points,

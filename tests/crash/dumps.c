@@ -106,6 +106,10 @@ void dumps_init(struct dumps *dumps)
     *dumps = (struct dumps){.found = (void *)medium_pages(sizeof *dumps->found)};
     for (unsigned index = 0; index < DUMP_COUNT; index++)
         dumps->all[index] = (void *)medium_pages(sizeof *dumps->all[index]);
-    dumps->judge = (struct judge){
-        .arg = dumps, .recover = recover, .examine = examine, .excuses = excuses, .rules = rules};
+    dumps->judge = (struct judge){.arg = dumps,
+                                  .recover = recover,
+                                  .examine = examine,
+                                  .excuses = excuses,
+                                  .rules = rules,
+                                  .dump = world_dump_image};
 }

@@ -331,7 +331,11 @@ static uint64_t rules(void *arg)
 void oracle_init(struct oracle *oracle)
 {
     *oracle = (struct oracle){
-        .judge = {.arg = oracle, .recover = recover, .examine = examine, .rules = rules},
+        .judge = {.arg = oracle,
+                  .recover = recover,
+                  .examine = examine,
+                  .rules = rules,
+                  .dump = world_dump_image},
         .use_interval = 1,
         .found = tree_create(),
     };

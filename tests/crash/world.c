@@ -358,6 +358,35 @@ int world_checkpoint(struct vmfs *fs)
     return vm_checkpoint(&ctx, false) < 0 ? -EIO : 0;
 }
 
+static void print_line(void *arg, const char *line)
+{
+    fprintf(arg, "%s\n", line);
+}
+
+void world_dump_image(void *arg, const uint8_t *image, uint64_t bytes, FILE *out)
+{
+    static struct medium medium;
+    struct vmfs *fs;
+    (void)arg;
+    medium_init(&medium, bytes);
+    medium_load(&medium, image);
+    medium.is_tracking = false;
+    int err = world_attach(&medium, VMFS_RDONLY, &fs);
+    if (err) {
+        fprintf(out, "as it is: error %d; recovered:\n", err);
+        err = world_attach(&medium, 0, &fs);
+    }
+    if (err) {
+        fprintf(out, "error %d\n", err);
+    } else {
+        vmfs_dump(fs, VMFS_DUMP_SUPER, 0, print_line, out);
+        vmfs_dump(fs, VMFS_DUMP_JOURNAL, 0, print_line, out);
+        vmfs_dump(fs, VMFS_DUMP_TREE, 0, print_line, out);
+        vmfs_close(fs);
+    }
+    medium_fini(&medium);
+}
+
 /* ---- using ---- */
 
 static bool use_dir(struct vmfs *fs, const char *dir)

@@ -52,6 +52,9 @@ bool world_is_quiet(struct vmfs *fs);
 /* A checkpoint as another thread would make it: 0 or a negative errno. */
 int world_checkpoint(struct vmfs *fs);
 
+/* Prints what is on an image as it is, or, where it needs that, as it recovers: for judge.dump. */
+void world_dump_image(void *arg, const uint8_t *image, uint64_t bytes, FILE *out);
+
 /* Calls of platform.back() go here while it is not null. */
 typedef void (*world_back_fn)(void *arg, uint64_t offset, uint64_t len_bytes);
 void world_watch_backing(world_back_fn watch, void *arg);

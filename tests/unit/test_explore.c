@@ -520,3 +520,28 @@ Test(explore, shrinking_finds_what_it_takes)
         cr_expect_eq(is_kept[index], index == 3 || index == 7, "item %u", index);
     cr_expect_lt(tries, 60);
 }
+
+/* What an operation leaves behind, and does twice, is counted. */
+Test(explore, statistics_of_a_medium)
+{
+    const struct vm_persist_ops *ops = vm_persist_trace();
+    struct medium medium;
+    uint8_t *zeros = medium_pages(BYTES);
+    medium_init(&medium, BYTES);
+    medium_load(&medium, zeros);
+    medium_log(&medium);
+    medium_begin(&medium, "op");
+    store(&medium, 8, 1, true);
+    store(&medium, 8, 2, true);
+    ops->flush(&medium.trace, medium.stores + 64, 8);
+    fence(&medium);
+    cr_expect_eq(medium.overwritten, 1);
+    cr_expect_eq(medium.redundant_flushes, 1);
+    ops->copy(&medium.trace, medium.stores + 512, zeros, 24);
+    store(&medium, 128, 1, false);
+    medium_end(&medium, 0);
+    cr_expect_eq(medium.unfenced, 3);
+    cr_expect_eq(medium.escaped, 0);
+    medium_unmap(zeros, BYTES);
+    medium_fini(&medium);
+}

@@ -197,11 +197,20 @@ static bool matches_shadow(struct medium *medium)
     return false;
 }
 
+/* Is it on its way to the medium, for the running thread's next fence? */
+static bool is_begun(const struct medium *medium, const struct unit *unit)
+{
+    return unit->is_past_cache ? unit->thread == medium->thread
+                               : unit->flushed >> medium->thread & 1;
+}
+
 bool medium_end(struct medium *medium, int64_t result)
 {
     if (!medium->is_logging)
         return true;
     medium_look(medium);
+    for (uint64_t index = 0; index < medium->unit_count; index++)
+        medium->unfenced += is_begun(medium, &medium->units[index]);
     note_event(medium, MEDIUM_END)->result = result;
     medium->is_in_operation = false;
     return matches_shadow(medium);
@@ -264,12 +273,17 @@ static void note_flush(struct medium *medium, uint64_t start, uint64_t len_bytes
 {
     uint64_t first = start / MEDIUM_LINE_BYTES;
     uint64_t last = (start + len_bytes - 1) / MEDIUM_LINE_BYTES;
+    const uint8_t mine = (uint8_t)(1u << medium->thread);
+    bool is_needed = !medium->is_tracking;
     for (uint64_t index = 0; index < medium->unit_count; index++) {
         struct unit *unit = &medium->units[index];
         uint64_t line = unit->word / WORDS_OF_LINE;
-        if (line >= first && line <= last && !unit->is_past_cache)
-            unit->flushed |= (uint8_t)(1u << medium->thread);
+        if (line < first || line > last || unit->is_past_cache)
+            continue;
+        is_needed = is_needed || !(unit->flushed & mine);
+        unit->flushed |= mine;
     }
+    medium->redundant_flushes += !is_needed;
     if (medium->at_flush)
         medium->at_flush(medium, medium->hook_arg);
 }
@@ -321,8 +335,7 @@ static void mark_synced(struct medium *medium)
     for (uint64_t index = 0; index < medium->unit_count; index++) {
         const struct unit *unit = &medium->units[index];
         uint64_t page = unit->word / WORDS_OF_PAGE;
-        if (unit->is_past_cache ? unit->thread == medium->thread
-                                : unit->flushed >> medium->thread & 1)
+        if (is_begun(medium, unit))
             medium->synced[page / 64] |= (uint64_t)1 << page % 64;
     }
 }
@@ -332,8 +345,7 @@ static bool is_covered(const struct medium *medium, const struct unit *unit)
     uint64_t page = unit->word / WORDS_OF_PAGE;
     if (medium->model == MEDIUM_PAGE)
         return medium->synced[page / 64] >> page % 64 & 1;
-    return unit->is_past_cache ? unit->thread == medium->thread
-                               : unit->flushed >> medium->thread & 1;
+    return is_begun(medium, unit);
 }
 
 static void settle(struct medium *medium, const struct unit *unit)
@@ -362,6 +374,7 @@ static void settle_all(struct medium *medium)
         uint32_t newest = medium->newest[unit.word];
         if (newest == index + 1)
             medium->newest[unit.word] = 0;
+        medium->overwritten += newest > index + 1;
         if (newest <= index && !is_covered(medium, &unit))
             medium->units[kept++] = unit;
     }

@@ -102,7 +102,11 @@ struct medium {
     uint64_t durable_hash; /* of the durable words */
     uint64_t fences;
     uint32_t store_serial;
-    uint64_t escaped; /* bytes found to be stored by nobody who told */
+    uint64_t unfenced;          /* words at the ends of operations that their thread copied or
+                                 * flushed, and did not fence */
+    uint64_t redundant_flushes; /* of lines of which nothing was in flight but what was flushed */
+    uint64_t overwritten;       /* words that were stored again before they were durable */
+    uint64_t escaped;           /* bytes found to be stored by nobody who told */
     struct medium_window windows[MEDIUM_WINDOWS_MAX];
     unsigned window_count;
     bool fails;                           /* the next fence refuses, and makes nothing durable */
