@@ -13,6 +13,7 @@
 
 #define CLAIM_SLOTS ((uint64_t)1 << 17)
 #define JOB_BITS    8u
+#define QUICK_TURNS 8u
 
 /* Labels that are run, each with the process that runs it in the low bits. */
 struct crash_shared {
@@ -68,6 +69,14 @@ void crash_load(struct crash *crash, const uint8_t *image, unsigned thread)
     live->mirror_count = 0;
 }
 
+/* A quick run tries all labels under LINE and, another choice with each seed, some under the others. */
+static bool is_due(const struct crash *crash, const char *label)
+{
+    uint64_t turn = vm_hash64(crash->explorer.seed, label, strlen(label)) % QUICK_TURNS;
+    return !crash->is_quick || crash->only || crash->live.model == MEDIUM_LINE ||
+           turn == (uint64_t)crash->live.model;
+}
+
 bool crash_wants(const struct crash *crash, const char *label)
 {
     if (crash->deadline > 0 && crash_seconds() > crash->deadline)
@@ -75,6 +84,8 @@ bool crash_wants(const struct crash *crash, const char *label)
     if (crash->only &&
         (crash->is_exact_label ? strcmp(label, crash->only) != 0
                                : strncmp(label, crash->only, strlen(crash->only)) != 0))
+        return false;
+    if (!is_due(crash, label))
         return false;
     return !crash->shared || claim(crash, label);
 }

@@ -8,7 +8,7 @@
  * return the states that a crash may leave are tried, each recovered, checked, read and used. Passes with
  * new seeds follow until the time is up.
  *
- * --quick  cuts fewer recoveries, for a check of a minute or two
+ * --quick  cuts fewer recoveries, and only some of the labels under word and page: for a check of two minutes
  * --long   cuts every recovery, over all models, and goes on for ten minutes
  * --sound  does without all reductions, and tries as many more states as it takes
  * --keep   where a violation leaves its token, its image and a text (default: vmfs-crash in the folder for
