@@ -818,10 +818,12 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
 /* Finds what is wrong as vmfs_check() does, and makes the region sound again. Superblocks, watermark lines,
  * heads and bitmaps are written again from what the rest says; wrong counts are set right; a damaged
  * inode and names that lead to nothing are cut off; what is sound in a damaged map is kept; what lives
- * without a name gets one in /lost+found. Whatever is done is told, as a problem with `is_mended`; what
- * cannot be kept is never cut off silently. *out is what is left: no problems, where all could be
- * mended. Each change is a step of its own, so that a region in which it was cut short can be repaired
- * again. What cannot be opened otherwise is opened with VMFS_REPAIR.
+ * without a name gets one in /lost+found, "#" and its inode id. A damaged field costs at most the object that it
+ * describes, or a part of it. Blocks that two files have are copied for one of them, and both are told;
+ * what lies in them may be either's. Whatever is done is told, as a problem with `is_mended`; what cannot
+ * be kept is never cut off silently. *out is what is left: no problems, where all could be mended. Power
+ * may fail at any moment: the region can be repaired again. What cannot be opened otherwise is opened
+ * with VMFS_REPAIR.
  * Exclusive, and without open files or directories on the handle. A handle that damage had made
  * read-only can be written to again once nothing is wrong.
  *   -EBUSY   files or directories are open

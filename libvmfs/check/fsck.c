@@ -8,7 +8,7 @@
 #include "check/state.h"
 #include "inode/table.h"
 
-#define LINE_BYTES 200u
+#define LINE_BYTES 240u
 /* Problems of a pass behind these are counted only: one broken block can be the cause of millions. */
 #define LINES_MAX 1000u
 

@@ -62,7 +62,7 @@ static int attach_damaged(struct vm_volume *volume, struct vm_ctx *ctx,
         vm_mended(&told, SUPERBLOCKS,
                   "both superblocks are lost and made anew, region of %n blocks",
                   volume->region.blocks);
-        if (vm_super_publish(&ctx->io, &volume->super))
+        if (vm_super_publish(&ctx->io, &volume->super)) /* F7 */
             return vm_journal_poison(ctx);
         volume->choice.is_rebuilt = false;
     }

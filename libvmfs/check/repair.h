@@ -1,12 +1,18 @@
 /* repair.h -- making a region sound again
  *
- * The check is run, the first thing that is wrong is mended, and so on until nothing is wrong or nothing
- * helps. Each change is a transaction, and what is not reachable yet is taken from free space, so a crash
- * leaves a region that can be repaired again.
+ * A region that cannot be attached is attached in spite of that. Then the check is run, the first thing that is
+ * wrong is mended, and so on until nothing is wrong or nothing helps.
  *
  * F5  Before anything is allocated every block that something uses is marked in its bitmap, and blocks
- *     are freed only when all else is sound.
- * F6  What cannot be kept is cut off with a report. */
+ *     are freed only when all else is sound. An inode chunk or map block that must be new before that is
+ *     taken where bitmap and walk agree that nobody is.
+ * F6  What cannot be kept is cut off with a report, which is made before the record that does it.
+ * F7  Power may fail at any fence: a step is one record, or several of which each leaves something that a check
+ *     finds and a new repair takes for the same damage, or for blocks that nobody uses. What is written anew
+ *     replaces the old by one record that points to it. Geometry that was found is published before
+ *     anything is stored by it.
+ * F8  Nobody gets bytes of somebody else but as a copy that both are told of. Blocks that prove to be what one
+ *     owner says, by a check of their own, are no other's; for the rest nothing says whose they are. */
 #ifndef VM_CHECK_REPAIR_H
 #define VM_CHECK_REPAIR_H
 

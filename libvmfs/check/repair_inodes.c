@@ -112,6 +112,14 @@ static bool word_mend(struct vm_check *check, uint64_t offset, uint64_t wanted)
     return true;
 }
 
+static uint64_t valid_slots(const struct vm_itable *table, unsigned word)
+{
+    uint64_t first = (uint64_t)word * 64;
+    if (first >= table->slots_per_chunk)
+        return 0;
+    return vm_bit_run(0, (unsigned)vm_min(64, table->slots_per_chunk - first));
+}
+
 /* Slots of one word of a chunk, with its used bits. */
 static int word_of_slots(struct vm_check *check, uint64_t chunk, unsigned word)
 {
@@ -134,6 +142,9 @@ static int word_of_slots(struct vm_check *check, uint64_t chunk, unsigned word)
     uint64_t offset = head + offsetof(struct vm_chunk_media, used) + word * 8u;
     if (word_mend(check, offset, used))
         vm_mended(check, INODES, "the used bits at offset %o agree with their inodes", offset);
+    offset = head + offsetof(struct vm_chunk_media, orphan) + word * 8u;
+    if (word_mend(check, offset, vm_load64_home(check->region, offset) & valid_slots(table, word)))
+        vm_mended(check, INODES, "orphan bits behind the end are clear, offset %o", offset);
     return 0;
 }
 
@@ -161,7 +172,11 @@ static int chunk_mend(struct vm_check *check, uint64_t chunk)
         return result;
     if (!vm_chunk_validate(check->ctx, &head, block * VM_BLOCK_BYTES, first_slot)) {
         vm_repair_chunk_head(check, block, first_slot);
-        vm_mended(check, INODES, "the head of the inode chunk at block %b is written again", block);
+        vm_mended(
+            check, INODES,
+            "the head of the inode chunk at block %b is written again; of slots %n to %n those "
+            "are free now that hold no inode",
+            block, first_slot, first_slot + check->ctx->itable->slots_per_chunk - 1);
     }
     for (unsigned word = 0; result == 0 && word < VM_CHUNK_WORDS; word++)
         result = word_of_slots(check, chunk, word);

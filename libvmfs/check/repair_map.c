@@ -175,7 +175,7 @@ static uint64_t take_free(struct map_mend *mend, uint64_t count)
     for (uint64_t block = region->map_block + 1; block < region->blocks; block++) {
         uint64_t group = vm_region_bit(region, block).group;
         bool is_usable = group < mend->ctx->space->ready && is_free(region, block) &&
-                         !is_met(mend->check, block);
+                         !is_met(mend->check, block); /* F5 */
         if (run && vm_region_bit(region, block - 1).group != group)
             run = 0;
         run = is_usable ? run + 1 : 0;

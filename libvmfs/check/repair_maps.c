@@ -161,6 +161,8 @@ static int each_name(void *arg, const struct vm_named_hit *hit, const uint8_t *n
     struct salvage *salvage = arg;
     struct vm_inode child;
     if (!name_is_kept(salvage, hit, name, &child)) {
+        vm_mended(salvage->check, MAPS, "inode %i: a name of inode %n is cut off",
+                  salvage->inode.id, hit->entry.value); /* F6 */
         salvage->is_lossy = true;
         return 0;
     }
@@ -207,6 +209,8 @@ static int each_attribute(void *arg, const struct vm_named_hit *hit, const uint8
         !memchr(name, '\0', old->name_bytes) &&
         (is_inline || (old->type == XATTR_BLOCKS && value_is_kept(salvage, hit, payload)));
     if (!is_sound) {
+        vm_mended(salvage->check, MAPS, "inode %i: an attribute of %n bytes is cut off",
+                  salvage->inode.id, old->value); /* F6 */
         salvage->is_lossy = true;
         return 0;
     }
@@ -304,7 +308,7 @@ static void share_block(struct salvage *salvage, const struct vm_extent *extent,
     part.file_block += index;
     part.block += index;
     part.blocks = 1;
-    bool is_proved = vm_bit_is_set(check->proved, part.block);
+    bool is_proved = vm_bit_is_set(check->proved, part.block); /* F8 */
     if (is_proved || !is_copied(salvage, part.file_block)) {
         salvage->is_lossy = true;
         return;
@@ -496,7 +500,7 @@ static int inode_mend(struct vm_check *check, uint64_t slot)
     vm_inode_add_blocks(&inode, (int64_t)salvage.blocks);
     if (inode.m.kind == VM_INODE_SYMLINK && inode.m.form == VM_BODY_EMPTY)
         target_lost(check, &inode);
-    insert_in_tx(&salvage, store_inode, &inode);
+    insert_in_tx(&salvage, store_inode, &inode); /* F7 */
     if (salvage.is_lossy)
         vm_mended(check, MAPS, "inode %i: what was damaged is cut off; %n blocks and %n names stay",
                   inode.id, salvage.blocks, names); /* F6 */

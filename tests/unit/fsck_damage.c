@@ -69,8 +69,7 @@ static void line_totals(void)
     line_put(1, 0, 1);
 }
 
-/* A record above the watermark that is not the last of its lane, by its offset. */
-static uint64_t live_record(void)
+uint64_t live_record(void)
 {
     const struct vm_journal *journal = &world.fs->volume.journal;
     for (uint32_t index = 0; index < journal->lane_count; index++) {
@@ -105,7 +104,7 @@ static void group_descriptor(void)
 
 static void bitmap_tail(void)
 {
-    poke_flip(group().bitmap_offset + REGION_BYTES / VM_BLOCK_BYTES / 8 + 5, 1);
+    poke_flip(group().bitmap_offset + region()->bytes / VM_BLOCK_BYTES / 8 + 5, 1);
 }
 
 static void touched_lost(void)
@@ -138,7 +137,7 @@ static void map_leaf_entry(void)
 
 static void map_entry_far(void)
 {
-    map_entry_put(map_entry_offset(map_leaf_block(), 1), REGION_BYTES / VM_BLOCK_BYTES - 1);
+    map_entry_put(map_entry_offset(map_leaf_block(), 1), region()->bytes / VM_BLOCK_BYTES - 1);
 }
 
 static void map_entry_behind(void)
@@ -317,7 +316,7 @@ static void inner_child(void)
 static void inner_child_outside(void)
 {
     uint64_t self = vm_get64(root_of("/fragments").head.self);
-    poke_u64(self + offsetof(struct vm_inner_media, child), REGION_BYTES * 1000 + 8);
+    poke_u64(self + offsetof(struct vm_inner_media, child), region()->bytes * 1000 + 8);
 }
 
 static void leaf_kind(void)
@@ -478,7 +477,7 @@ static void extent_outside(void)
 {
     struct vm_inode inode = inode_of("/few");
     struct vm_extent_media *media = &inode.m.body.extents[0];
-    media->place = vm_put64(REGION_BYTES / VM_BLOCK_BYTES);
+    media->place = vm_put64(region()->bytes / VM_BLOCK_BYTES);
     extent_seal(media);
     inode_put(&inode);
 }
@@ -552,7 +551,7 @@ static void bitmap_clear(void)
 
 static void bitmap_leak(void)
 {
-    uint64_t block = REGION_BYTES / VM_BLOCK_BYTES - 1;
+    uint64_t block = region()->bytes / VM_BLOCK_BYTES - 1;
     poke_flip(bitmap_offset_of(block), (uint8_t)(1u << block % 8));
 }
 
@@ -725,7 +724,7 @@ static void map_root_behind(void)
 static void map_too_long(void)
 {
     uint64_t leaf = map_leaf_block();
-    uint64_t lost = REGION_BYTES / VM_BLOCK_BYTES / region()->chunk_blocks / VM_MAP_ENTRIES;
+    uint64_t lost = region()->bytes / VM_BLOCK_BYTES / region()->chunk_blocks / VM_MAP_ENTRIES;
     for (uint64_t index = 0; index < lost; index++)
         poke_u64(map_entry_offset(VM_INODE_MAP_BLOCK, index), 1);
     map_entry_put(map_entry_offset(VM_INODE_MAP_BLOCK, lost), leaf);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "api/public.h"
 #include "base/hash.h"
 #include "base/util.h"
 #include "name/dir.h"
@@ -78,6 +79,12 @@ void undo_all(void)
         memcpy(world.memory + change->offset, change->before, change->len_bytes);
         free(change->before);
     }
+}
+
+void forget_changes(void)
+{
+    while (world.change_count > 0)
+        free(world.changes[--world.change_count].before);
 }
 
 void *at(uint64_t offset)
@@ -153,11 +160,11 @@ void put_pieces(const char *path, unsigned count, uint64_t stride)
     must(vmfs_file_close(file), path);
 }
 
-static void put_many(void)
+static void put_many(unsigned many_files)
 {
     char path[300];
     must(vmfs_mkdir(world.fs, "/many", 0755), "mkdir");
-    for (unsigned index = 0; index < MANY_FILES; index++) {
+    for (unsigned index = 0; index < many_files; index++) {
         unsigned used = (unsigned)snprintf(path, sizeof path, "/many/%04u", index);
         memset(path + used, 'n', index % 90);
         path[used + index % 90] = '\0';
@@ -171,12 +178,12 @@ static void put_many(void)
     must(vmfs_mknod(world.fs, path, 0644, 0), path);
 }
 
-static void put_files(void)
+static void put_files(uint64_t big_bytes)
 {
     must(region_put_file(world.fs, "/small", 10, 1), "small");
     must(region_put_file(world.fs, "/plain", 9000, 1), "plain");
     must(region_put_file(world.fs, "/other", 9000, 2), "other");
-    must(region_put_file(world.fs, "/big", 5 * REGION_MIB, 3), "big");
+    must(region_put_file(world.fs, "/big", big_bytes, 3), "big");
     put_pieces("/few", 3, 3 * VM_BLOCK_BYTES);
     put_pieces("/fragments", 400, 2 * VM_BLOCK_BYTES);
     put_pieces("/sparse", 2, 900 * REGION_MIB);
@@ -258,7 +265,7 @@ void unmap_guarded(uint8_t *memory, uint64_t bytes)
     munmap(memory - GUARD_BYTES, bytes + 2 * GUARD_BYTES);
 }
 
-void world_attach(uint64_t bytes, uint32_t flags)
+void world_mount(uint64_t bytes, uint32_t flags)
 {
     struct vmfs_options options = VMFS_OPTIONS_INIT;
     options.flags = flags;
@@ -280,18 +287,24 @@ static void leave_records(void)
     }
 }
 
-void world_make(void)
+void world_make_sized(uint64_t bytes, unsigned many_files, uint64_t big_bytes)
 {
     seed_start();
-    world.memory = map_guarded(REGION_BYTES);
-    world_attach(REGION_BYTES, VMFS_CREATE | VMFS_ZEROED);
-    put_many();
-    put_files();
+    world.bytes = bytes;
+    world.memory = map_guarded(bytes);
+    world_mount(bytes, VMFS_CREATE | VMFS_ZEROED);
+    put_many(many_files);
+    put_files(big_bytes);
     put_others();
     put_attributes();
     put_flags();
     leave_records();
     memset(&world.log, 0, sizeof world.log);
+}
+
+void world_make(void)
+{
+    world_make_sized(REGION_BYTES, MANY_FILES, 5 * REGION_MIB);
 }
 
 void world_free(void)
@@ -300,7 +313,7 @@ void world_free(void)
     if (world.held)
         must(vmfs_file_close(world.held), "close");
     must(vmfs_close(world.fs), "close");
-    unmap_guarded(world.memory, REGION_BYTES);
+    unmap_guarded(world.memory, world.bytes);
     memset(&world, 0, sizeof world);
 }
 
@@ -311,6 +324,11 @@ uint64_t id_of(const char *path)
     struct vmfs_stat stat;
     must(vmfs_stat(world.fs, path, VMFS_NOFOLLOW, &stat), path);
     return stat.ino;
+}
+
+uint64_t id_of_held(void)
+{
+    return world.held->id;
 }
 
 struct vm_inode inode_by_id(uint64_t id)

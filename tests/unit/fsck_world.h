@@ -26,6 +26,7 @@ struct change {
 
 struct world {
     uint8_t *memory;
+    uint64_t bytes;
     struct vmfs *fs;
     struct vmfs_file *held; /* unlinked */
     struct vm_ctx ctx;
@@ -37,9 +38,11 @@ struct world {
 
 extern struct world world;
 
+/* Of REGION_BYTES; or smaller, with so many files in one directory, and one file of so many bytes. */
 void world_make(void);
+void world_make_sized(uint64_t bytes, unsigned many_files, uint64_t big_bytes);
 void world_free(void);
-void world_attach(uint64_t bytes, uint32_t flags);
+void world_mount(uint64_t bytes, uint32_t flags);
 
 /* Memory between pages that are not there: whatever reads outside of it is killed. */
 uint8_t *map_guarded(uint64_t bytes);
@@ -56,6 +59,8 @@ void poke(uint64_t offset, const void *bytes, uint64_t len_bytes);
 void poke_flip(uint64_t offset, uint8_t bits);
 void poke_u64(uint64_t offset, uint64_t value);
 void undo_all(void);
+/* They stay. */
+void forget_changes(void);
 
 void *at(uint64_t offset);
 const struct vm_region *region(void);
@@ -85,6 +90,7 @@ void expect_clean(const char *when);
 /* ---- structures: where they are, and changed ones made to look right ---- */
 
 uint64_t id_of(const char *path);
+uint64_t id_of_held(void);
 struct vm_inode inode_by_id(uint64_t id);
 struct vm_inode inode_of(const char *path);
 void inode_put(struct vm_inode *inode);
@@ -116,6 +122,8 @@ void map_entry_put(uint64_t offset, uint64_t block);
 uint64_t map_leaf_block(void);
 uint64_t chunk_block(uint64_t chunk);
 struct vm_group_place group(void);
+/* A record above the watermark that is not the last of its lane. */
+uint64_t live_record(void);
 uint64_t bitmap_offset_of(uint64_t block);
 
 /* ---- one change each, and the pass that must find it ---- */

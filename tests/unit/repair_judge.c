@@ -8,19 +8,38 @@
 #define SLOT_MASK (((uint64_t)1 << 40) - 1)
 #define ROOT_ID   1u
 
+void judge_allow(struct repair_judge *judge, uint64_t id, char mark)
+{
+    for (unsigned index = 0; index < judge->cost_count; index++)
+        if (judge->costs[index].id == id && judge->costs[index].mark == mark)
+            return;
+    if (judge->cost_count == JUDGE_COSTS_MAX)
+        abort();
+    judge->costs[judge->cost_count].id = id;
+    judge->costs[judge->cost_count].limit = 0;
+    judge->costs[judge->cost_count].lost = 0;
+    judge->costs[judge->cost_count++].mark = mark;
+}
+
 void judge_begin(struct repair_judge *judge, struct vmfs *fs, const struct inventory *before,
                  const char *cost)
 {
     char path[300];
-    *judge = (struct repair_judge){.before = before};
+    judge->before = before;
+    judge->cost_count = 0;
+    judge->is_sum = judge->takes_data = false;
+    judge_deafen(judge);
     for (int used; sscanf(cost, " %299s%n", path, &used) == 1; cost += used) {
         struct vmfs_stat stat;
         char mark = path[0] == '/' ? 0 : path[0];
-        if (vmfs_stat(fs, path + (mark != 0), VMFS_NOFOLLOW, &stat) ||
-            judge->cost_count == JUDGE_COSTS_MAX)
+        char *colon = strchr(path, ':');
+        if (colon)
+            *colon = '\0';
+        if (vmfs_stat(fs, path + (mark != 0), VMFS_NOFOLLOW, &stat))
             abort();
-        judge->costs[judge->cost_count].id = stat.ino;
-        judge->costs[judge->cost_count++].mark = mark;
+        judge_allow(judge, stat.ino, mark);
+        if (colon)
+            judge->costs[judge->cost_count - 1].limit = (unsigned)strtoul(colon + 1, NULL, 10);
     }
 }
 
@@ -73,6 +92,15 @@ static bool may_lose(const struct repair_judge *judge, uint64_t id, char mark)
     return false;
 }
 
+/* Counts a lost part; false if it is one too many. */
+static bool is_within_limit(struct repair_judge *judge, uint64_t id)
+{
+    for (unsigned index = 0; index < judge->cost_count; index++)
+        if (judge->costs[index].id == id && judge->costs[index].limit && !judge->is_sum)
+            return ++judge->costs[index].lost <= judge->costs[index].limit;
+    return true;
+}
+
 static void violation(struct repair_judge *judge, const char *what,
                       const struct inventory_piece *piece)
 {
@@ -86,6 +114,11 @@ static void violation(struct repair_judge *judge, const char *what,
                 (unsigned long long)piece->child);
 }
 
+static bool is_data(const struct inventory_piece *piece)
+{
+    return piece->kind == INVENTORY_DATA || piece->kind == INVENTORY_LINK;
+}
+
 static void each_lost(void *arg, const struct inventory_piece *piece)
 {
     struct repair_judge *judge = arg;
@@ -97,6 +130,10 @@ static void each_lost(void *arg, const struct inventory_piece *piece)
     judge->lost++;
     if (!is_allowed)
         violation(judge, "lost", piece);
+    else if (!is_within_limit(judge, piece->id))
+        violation(judge, "lost more than it may:", piece);
+    else if (judge->takes_data && is_data(piece))
+        return; /* nobody can tell */
     else if (piece->kind != INVENTORY_ERROR && !is_told(judge, piece->id) &&
              (piece->kind != INVENTORY_NAME || !is_told(judge, piece->child)))
         violation(judge, "not told: lost", piece);
@@ -126,8 +163,8 @@ static void each_gained(void *arg, const struct inventory_piece *piece)
     bool is_allowed = is_new && piece->kind == INVENTORY_LIFE;
     if (piece->kind == INVENTORY_NAME)
         is_allowed = is_new || is_lost_dir || may_lose(judge, piece->id, 0);
-    if (piece->kind == INVENTORY_DATA)
-        is_allowed = may_lose(judge, piece->id, '+');
+    if (is_data(piece))
+        is_allowed = may_lose(judge, piece->id, judge->takes_data ? 0 : '+');
     if (piece->kind == INVENTORY_STAT)
         is_allowed = is_new || may_lose(judge, piece->id, 0);
     if (!is_allowed)
@@ -138,6 +175,8 @@ const char *judge_losses(struct repair_judge *judge, struct vmfs *fs)
 {
     struct inventory after;
     judge->violations = judge->lost = 0;
+    for (unsigned index = 0; index < judge->cost_count; index++)
+        judge->costs[index].lost = 0;
     inventory_take(fs, &after);
     inventory_compare(judge->before, &after, each_lost, each_gained, judge);
     inventory_free(&after);

@@ -65,10 +65,10 @@ Test(fsck, stays_sound_from_life_to_life)
     world.held = NULL;
     expect_clean("closed the unlinked file");
     must(vmfs_close(world.fs), "close");
-    world_attach(REGION_BYTES, VMFS_RDONLY);
+    world_mount(REGION_BYTES, VMFS_RDONLY);
     expect_clean("attached read-only");
     must(vmfs_close(world.fs), "close");
-    world_attach(REGION_BYTES, 0);
+    world_mount(REGION_BYTES, 0);
     expect_clean("attached");
 }
 
@@ -248,7 +248,7 @@ Test(fsck, many_groups)
     struct world small = world;
     world.memory = map_guarded(bytes);
     world.change_count = 0;
-    world_attach(bytes, VMFS_CREATE | VMFS_ZEROED);
+    world_mount(bytes, VMFS_CREATE | VMFS_ZEROED);
     must(region_put_file(world.fs, "/wide", 150 * REGION_MIB, 3), "wide");
     put_pieces("/few", 3, 3 * VM_BLOCK_BYTES);
     cr_assert_eq(vm_load64_home(region(), group().descriptor_offset + 64) & 1, 0,
@@ -262,7 +262,7 @@ Test(fsck, many_groups)
     cr_expect_eq(check_for(VM_PASS_BLOCKS, "used but clear", &findings), 1);
     undo_all();
     must(vmfs_close(world.fs), "close");
-    world_attach(bytes, 0);
+    world_mount(bytes, 0);
     expect_clean("attached");
     must(vmfs_close(world.fs), "close");
     unmap_guarded(world.memory, bytes);
