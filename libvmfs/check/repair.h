@@ -65,6 +65,10 @@ int vm_repair_step(struct vm_ctx *ctx);
 /* Stages the head of the chunk of inodes at a block, but not its bits. */
 void vm_repair_chunk_head(struct vm_check *check, uint64_t block, uint64_t first_slot);
 
+/* Makes what is left of a damaged inode one that checks, if one of its hashes is right. */
+bool vm_repair_rescue(struct vm_check *check, struct vm_inode *inode);
+void vm_repair_seal(const struct vm_ctx *ctx, struct vm_inode *inode);
+
 /* Stages an inode, both hashes new whatever the home holds. */
 void vm_repair_store(struct vm_ctx *ctx, struct vm_inode *inode);
 

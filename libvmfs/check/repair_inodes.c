@@ -10,13 +10,18 @@
 #define FLAGS_SHIFT 48u
 #define STATE_SHIFT 24u
 
-void vm_repair_store(struct vm_ctx *ctx, struct vm_inode *inode)
+void vm_repair_seal(const struct vm_ctx *ctx, struct vm_inode *inode)
 {
     uint64_t seed = ctx->region->hash_seed ^ vm_id_slot(inode->id);
     struct vm_inode_media *m = &inode->m;
     m->hash0 = vm_put32(vm_hash32(seed, &m->mode, 52));
     m->hash1 = vm_put32(vm_hash32(seed, &m->project, VM_INODE_BYTES - 68));
-    vm_tx_write(ctx, inode->offset, m, sizeof *m); /* N1 */
+}
+
+void vm_repair_store(struct vm_ctx *ctx, struct vm_inode *inode)
+{
+    vm_repair_seal(ctx, inode);
+    vm_tx_write(ctx, inode->offset, &inode->m, sizeof inode->m); /* N1 */
 }
 
 /* The generation stays, so that the next inode of the slot has another id. */
@@ -79,6 +84,14 @@ static void slot_mend(struct vm_check *check, uint64_t slot, bool *is_living)
     vm_slot_load(check, slot, &inode);
     bool is_root = slot == VM_ROOT_ID;
     bool is_sound = vm_inode_check(check->ctx, slot, inode.offset, &inode.m) == 0;
+    if (!is_sound && vm_repair_rescue(check, &inode) && !is_hopeless(&inode)) {
+        is_sound = true;
+        vm_repair_store(check->ctx, &inode);
+        vm_mended(check, INODES,
+                  "half of inode %i failed its check; it stays, but mode, owner and times may be "
+                  "wrong, and names and data are looked at next",
+                  inode.id);
+    }
     *is_living = is_sound && inode.m.kind != VM_INODE_FREE;
     bool is_kept = *is_living && !is_hopeless(&inode);
     if (is_root && !(is_kept && inode.id == VM_ROOT_ID && vm_inode_is_directory(&inode))) {

@@ -196,20 +196,27 @@
     x(vm_retired_media, list_root, PLACE, COST) \
     x(vm_retired_media, zero_, PLACE, COST)
 
-#define INODE_FIELDS(x, PLACE, COST) \
+/* Half of an inode is believed as far as the other half and the maps bear it out. */
+#define INODE_LINE_FIELDS(x, PLACE, COST) \
     x(vm_inode_media, hash0, PLACE, COST) \
     x(vm_inode_media, mode, PLACE, COST) \
     x(vm_inode_media, kind, PLACE, COST) \
-    x(vm_inode_media, form, PLACE, COST) \
-    x(vm_inode_media, generation, PLACE, COST) \
     x(vm_inode_media, nlink, PLACE, COST) \
     x(vm_inode_media, uid, PLACE, COST) \
     x(vm_inode_media, gid, PLACE, COST) \
-    x(vm_inode_media, size, PLACE, COST) \
     x(vm_inode_media, blocks, PLACE, COST) \
     x(vm_inode_media, mtime_ns, PLACE, COST) \
     x(vm_inode_media, ctime_ns, PLACE, COST) \
     x(vm_inode_media, atime_ns, PLACE, COST) \
+    x(vm_inode_media, form, PLACE, COST)
+
+#define INODE_SIZE_FIELDS(x, PLACE, COST) \
+    x(vm_inode_media, size, PLACE, COST)
+
+#define INODE_ID_FIELDS(x, PLACE, COST) \
+    x(vm_inode_media, generation, PLACE, COST)
+
+#define INODE_REST_FIELDS(x, PLACE, COST) \
     x(vm_inode_media, hash1, PLACE, COST) \
     x(vm_inode_media, project, PLACE, COST) \
     x(vm_inode_media, btime_ns, PLACE, COST) \
@@ -218,7 +225,9 @@
     x(vm_inode_media, base_inode, PLACE, COST) \
     x(vm_inode_media, base_epoch, PLACE, COST) \
     x(vm_inode_media, birth, PLACE, COST) \
-    x(vm_inode_media, xattr_root, PLACE, COST) \
+    x(vm_inode_media, xattr_root, PLACE, COST)
+
+#define INODE_BODY_FIELDS(x, PLACE, COST) \
     x(vm_inode_media, body, PLACE, COST)
 
 #define REPAIR_FIELDS(x) \
@@ -245,7 +254,7 @@
     NAMED_FIELDS(x, leaf_attributes, "/attrs") \
     XATTR_FIELDS(x, value, "/attrs:1") \
     EXTENT_FIELDS(x, slot, "/fragments:1") \
-    EXTENT_FIELDS(x, inline_slot, "!/few") \
+    EXTENT_FIELDS(x, inline_slot, "/few:2") \
     FIXED_FIELDS(x, leaf_extents, "/fragments") \
     MAP_ENTRY_FIELDS(x, root_entry, "") \
     MAP_ENTRY_FIELDS(x, leaf_entry, "") \
@@ -254,11 +263,51 @@
     CHUNK_FIELDS(x, first_chunk, "") \
     CHUNK_FIELDS(x, second_chunk, "") \
     RETIRED_FIELDS(x, retired, "") \
-    INODE_FIELDS(x, file_inode, "!/plain") \
-    INODE_FIELDS(x, dir_inode, "!/dir") \
-    INODE_FIELDS(x, link_inode, "!/short") \
-    INODE_FIELDS(x, root_inode, "/") \
-    INODE_FIELDS(x, free_inode, "")
+    INODE_LINE_FIELDS(x, file_inode, "/plain") \
+    INODE_SIZE_FIELDS(x, file_inode, "+/plain") \
+    INODE_ID_FIELDS(x, file_inode, "!/plain") \
+    INODE_REST_FIELDS(x, file_inode, "/plain") \
+    INODE_BODY_FIELDS(x, file_inode, "!/plain") \
+    INODE_LINE_FIELDS(x, tree_inode, "/fragments") \
+    INODE_SIZE_FIELDS(x, tree_inode, "+/fragments") \
+    INODE_ID_FIELDS(x, tree_inode, "!/fragments") \
+    INODE_REST_FIELDS(x, tree_inode, "/fragments") \
+    INODE_BODY_FIELDS(x, tree_inode, "!/fragments") \
+    INODE_LINE_FIELDS(x, dir_inode, "/dir") \
+    INODE_SIZE_FIELDS(x, dir_inode, "+/dir") \
+    INODE_ID_FIELDS(x, dir_inode, "!/dir") \
+    INODE_REST_FIELDS(x, dir_inode, "/dir") \
+    INODE_BODY_FIELDS(x, dir_inode, "!/dir") \
+    INODE_LINE_FIELDS(x, many_inode, "/many") \
+    INODE_SIZE_FIELDS(x, many_inode, "+/many") \
+    INODE_ID_FIELDS(x, many_inode, "!/many") \
+    INODE_REST_FIELDS(x, many_inode, "/many") \
+    INODE_BODY_FIELDS(x, many_inode, "!/many") \
+    INODE_LINE_FIELDS(x, extents_inode, "/few") \
+    INODE_SIZE_FIELDS(x, extents_inode, "+/few") \
+    INODE_ID_FIELDS(x, extents_inode, "!/few") \
+    INODE_REST_FIELDS(x, extents_inode, "/few") \
+    INODE_BODY_FIELDS(x, extents_inode, "!/few") \
+    INODE_LINE_FIELDS(x, link_inode, "!/short") \
+    INODE_SIZE_FIELDS(x, link_inode, "!/short") \
+    INODE_ID_FIELDS(x, link_inode, "!/short") \
+    INODE_REST_FIELDS(x, link_inode, "!/short") \
+    INODE_BODY_FIELDS(x, link_inode, "!/short") \
+    INODE_LINE_FIELDS(x, device_inode, "!/device") \
+    INODE_SIZE_FIELDS(x, device_inode, "!/device") \
+    INODE_ID_FIELDS(x, device_inode, "!/device") \
+    INODE_REST_FIELDS(x, device_inode, "!/device") \
+    INODE_BODY_FIELDS(x, device_inode, "!/device") \
+    INODE_LINE_FIELDS(x, root_inode, "/") \
+    INODE_SIZE_FIELDS(x, root_inode, "/") \
+    INODE_ID_FIELDS(x, root_inode, "/") \
+    INODE_REST_FIELDS(x, root_inode, "/") \
+    INODE_BODY_FIELDS(x, root_inode, "/") \
+    INODE_LINE_FIELDS(x, free_inode, "") \
+    INODE_SIZE_FIELDS(x, free_inode, "") \
+    INODE_ID_FIELDS(x, free_inode, "") \
+    INODE_REST_FIELDS(x, free_inode, "") \
+    INODE_BODY_FIELDS(x, free_inode, "")
 // clang-format on
 
 #endif

@@ -153,6 +153,16 @@ static bool was_there(const struct repair_judge *judge, uint64_t id)
     return low < judge->before->count && judge->before->pieces[low].id == id;
 }
 
+/* Is it what may have vanished, under another id? */
+static bool may_return(const struct repair_judge *judge, uint64_t id)
+{
+    for (unsigned index = 0; index < judge->cost_count; index++)
+        if (judge->costs[index].mark == '!' &&
+            (judge->costs[index].id & SLOT_MASK) == (id & SLOT_MASK))
+            return true;
+    return false;
+}
+
 /* New are only the directory for what is lost, its names, and what belongs to an object that has changed;
  * but nobody gets bytes, attributes or a target that it never had. */
 static void each_gained(void *arg, const struct inventory_piece *piece)
@@ -160,11 +170,11 @@ static void each_gained(void *arg, const struct inventory_piece *piece)
     struct repair_judge *judge = arg;
     bool is_new = !was_there(judge, piece->id);
     bool is_lost_dir = piece->id == ROOT_ID && strncmp(piece->name, "lost+found", 10) == 0;
-    bool is_allowed = is_new && piece->kind == INVENTORY_LIFE;
+    bool is_allowed = is_new && (piece->kind == INVENTORY_LIFE || may_return(judge, piece->id));
     if (piece->kind == INVENTORY_NAME)
         is_allowed = is_new || is_lost_dir || may_lose(judge, piece->id, 0);
     if (is_data(piece))
-        is_allowed = may_lose(judge, piece->id, judge->takes_data ? 0 : '+');
+        is_allowed = is_allowed || may_lose(judge, piece->id, judge->takes_data ? 0 : '+');
     if (piece->kind == INVENTORY_STAT)
         is_allowed = is_new || may_lose(judge, piece->id, 0);
     if (!is_allowed)
