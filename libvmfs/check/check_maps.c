@@ -93,7 +93,8 @@ static void check_value_blocks(struct body *body, const struct vm_named_hit *hit
                      hit->leaf / VM_BLOCK_BYTES);
         return;
     }
-    if (!body_meet(body, block, count, (struct vm_use){.kind = VMFS_MAP_XATTR})) /* F1 */
+    bool is_own = body_meet(body, block, count, (struct vm_use){.kind = VMFS_MAP_XATTR});
+    if (!is_own && (!body->check->is_repair || body->check->overlap_left < count)) /* F1 */
         return;
     const uint8_t *value = region->base + block * VM_BLOCK_BYTES;
     if (vm_get64(media.check) == vm_hash64(region->hash_seed ^ block, value, len_bytes))

@@ -86,7 +86,9 @@ class Tools(unittest.TestCase):
 
     def test_repair(self):
         self.assertEqual(self.fsck("--repair")["state"], "clean")
-        self.flip(self.inode_offset("/top/dir") + 20)
+        offset = self.inode_offset("/top/dir")
+        self.flip(offset + 20)
+        self.flip(offset + 100)
         found = self.fsck("--repair", status=1)
         self.assertEqual((found["state"], found["problems"]), ("clean", 0))
         self.assertTrue(any(problem["mended"] for problem in found["found"]))
@@ -96,6 +98,23 @@ class Tools(unittest.TestCase):
         self.assertEqual(vmfs("cat", self.region, "/top/link").encode("utf-8", "surrogateescape"),
                          self.content)
         self.assertNotIn("dir", vmfs("ls", self.region, "/top").split())
+
+    def test_repair_of_what_cannot_be_opened(self):
+        for blocks in ((1, 2), (0, 3), (5,)):
+            for block in blocks:
+                self.flip(block * BLOCK + 16)
+            self.assertEqual(self.fsck(status=4)["state"], "damaged")
+            found = self.fsck("--repair", status=1)
+            self.assertEqual((found["state"], found["problems"]), ("clean", 0))
+            self.assertEqual(self.fsck()["state"], "clean")
+            self.assertEqual(vmfs("cat", self.region, "/top/link").encode("utf-8", "surrogateescape"),
+                             self.content)
+
+    def test_repair_of_what_is_no_region(self):
+        self.region.write_bytes(bytes(1 << 20))
+        text = subprocess.run([VMFS, "fsck", "--repair", self.region], capture_output=True, text=True)
+        self.assertEqual((text.returncode, "not a vmfs region" in text.stderr), (8, True))
+        self.assertEqual(self.region.read_bytes(), bytes(1 << 20))
 
     def test_fsck_that_cannot_run(self):
         vmfs("fsck", self.region.parent / "nothing", status=8)

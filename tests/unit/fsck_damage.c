@@ -135,6 +135,16 @@ static void map_leaf_entry(void)
     poke_flip(map_entry_offset(map_leaf_block(), 1), 1);
 }
 
+/* The last chunk is not named any more, and nothing says that it was. */
+static void map_entry_lost(void)
+{
+    const struct vm_map_entry_media none = {.block = vm_put64(0)};
+    uint64_t last = 0;
+    while (chunk_block(last + 1))
+        last++;
+    poke(map_entry_offset(map_leaf_block(), last), &none, sizeof none);
+}
+
 static void map_entry_far(void)
 {
     map_entry_put(map_entry_offset(map_leaf_block(), 1), region()->bytes / VM_BLOCK_BYTES - 1);
@@ -569,6 +579,43 @@ static void block_shared(void)
     inode_put(&inode);
 }
 
+/* The first block of a file's data is somebody else's. */
+static void block_put(const char *path, uint64_t block)
+{
+    struct vm_inode inode = inode_of(path);
+    struct vm_extent_media *media = &inode.m.body.extents[0];
+    media->place = vm_put64(block);
+    extent_seal(media);
+    inode_put(&inode);
+}
+
+static void block_of_inodes(void)
+{
+    block_put("/few", chunk_block(0) + 1);
+}
+
+static void block_of_journal(void)
+{
+    block_put("/few", region()->lane_offset / VM_BLOCK_BYTES);
+}
+
+static void block_of_node(void)
+{
+    block_put("/few", vm_get64(leaf_of("/many").head.self) / VM_BLOCK_BYTES);
+}
+
+/* Whoever is walked first is not in the right for that. */
+static void block_of_later_node(void)
+{
+    block_put("/small", vm_get64(leaf_of("/fragments").head.self) / VM_BLOCK_BYTES);
+}
+
+static void block_of_value(void)
+{
+    struct vm_named_hit hit = attribute_of("/attrs", "user.largest");
+    block_put("/few", vm_get64(attribute_value(&hit).block));
+}
+
 static void node_shared(void)
 {
     struct vm_inode from = inode_of("/many");
@@ -838,6 +885,7 @@ const struct damage damages[] = {
     DAMAGE(INODES, map_root_behind, "map's root is behind"),
     DAMAGE(INODES, map_leaf_head, "head of the map block"),
     DAMAGE(INODES, map_leaf_entry, "entry 1 of"),
+    DAMAGE(BLOCKS, map_entry_lost, "but not used"),
     DAMAGE(INODES, map_entry_far, "entry 1 of"),
     DAMAGE(INODES, map_entry_behind, "entry 251"),
     DAMAGE(INODES, map_too_long, "no room"),
@@ -899,6 +947,11 @@ const struct damage damages[] = {
     DAMAGE(BLOCKS, bitmap_clear, "clear in its bitmap"),
     DAMAGE(BLOCKS, bitmap_leak, "but not used"),
     DAMAGE(BLOCKS, bitmap_reserved, "block 0 is used but clear"),
+    COSTLY(BLOCKS, block_of_inodes, "used twice", "/few:1"),
+    COSTLY(BLOCKS, block_of_journal, "used twice", "/few:1"),
+    COSTLY(BLOCKS, block_of_node, "used twice", "/few:1"),
+    COSTLY(BLOCKS, block_of_later_node, "used twice", "/small:1"),
+    COSTLY(BLOCKS, block_of_value, "used twice", "/few:1"),
     COSTLY(BLOCKS, block_shared, "used twice", "+/few"),
     COSTLY(BLOCKS, attribute_shared, "used twice", "/attrs"),
     COSTLY(BLOCKS, node_shared, "used twice", "/dir"),

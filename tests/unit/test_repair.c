@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "repair_copy.h"
+#include "space/group.h"
 
 /* Records that are applied at attach must not heal what is damaged, but for the few that damages need. */
 static void world_start(void)
@@ -268,10 +270,186 @@ Test(repair, F6_an_inode_that_is_cut_off_is_told)
     struct vmfs_check_result result;
     struct copy copy;
     unsigned count = 0;
-    poke_flip(inode_of("/plain").offset + 20, 1);
-    cr_assert_eq(copy_make(&copy, 0), 0);
+    uint64_t offset = inode_of("/plain").offset;
+    poke_flip(offset + 20, 1);
+    poke_flip(offset + 100, 1); /* half an inode is kept */
+    copy_begin(&copy);
     undo_all();
     cr_expect_eq(vmfs_repair(copy.fs, note_cut, &count, &result), 0);
     cr_expect_geq(count, 1, "%u lines", count);
-    copy_free(&copy, true);
+    copy_free(&copy);
+}
+
+/* ---- superblocks and watermark lines ---- */
+
+/* Both copies are hit in the copy; how repair may open it then. */
+static int open_without_supers(struct copy *copy, size_t a, size_t b, size_t bytes)
+{
+    copy_take(copy);
+    memset(copy->memory + a, 0x5a, bytes);
+    memset(copy->memory + VM_SUPER_B_BLOCK * VM_BLOCK_BYTES + b, 0x5a, bytes);
+    return copy_open(copy, VMFS_REPAIR);
+}
+
+#define SUPER_FIELD(field) offsetof(struct vm_super_media, field)
+
+/* What each superblock has lost the other still has, or the region itself tells. */
+Test(repair, superblocks_are_put_together)
+{
+    static const struct {
+        const char *name;
+        size_t a;
+        size_t b;
+        const char *cost;
+    } pairs[] = {
+        {"uuid and label", SUPER_FIELD(uuid), SUPER_FIELD(label), ""},
+        {"both seeds", SUPER_FIELD(hash_seed), SUPER_FIELD(name_seed), ""},
+        {"geometry and check", SUPER_FIELD(zones), SUPER_FIELD(check), ""},
+        {"magic", SUPER_FIELD(magic), SUPER_FIELD(magic), ""},
+        {"size", SUPER_FIELD(region_blocks), SUPER_FIELD(region_blocks), ""},
+        {"lanes", SUPER_FIELD(lane_count), SUPER_FIELD(lane_count), ""},
+        {"clock", SUPER_FIELD(epoch), SUPER_FIELD(epoch), ""},
+        {"checks", SUPER_FIELD(check), SUPER_FIELD(check), ""},
+        {"seed of names", SUPER_FIELD(name_seed), SUPER_FIELD(name_seed), ""},
+    };
+    static struct repair_judge judge;
+    copy_learn(&inventory);
+    for (unsigned index = 0; index < sizeof pairs / sizeof pairs[0]; index++) {
+        struct copy copy;
+        judge_begin(&judge, world.fs, &inventory, pairs[index].cost);
+        must(open_without_supers(&copy, pairs[index].a, pairs[index].b, 8), pairs[index].name);
+        if (copy_repair(&copy, &judge, pairs[index].name))
+            expect_usable(&copy, pairs[index].name);
+        struct vmfs_stat stat;
+        cr_expect_eq(vmfs_stat(copy.fs, "/dir/below/link", 0, &stat), 0, "%s", pairs[index].name);
+        cr_expect_eq(vmfs_stat(copy.fs, "/many/0001n", 0, &stat), 0, "%s", pairs[index].name);
+        copy_free(&copy);
+    }
+    inventory_free(&inventory);
+}
+
+/* Where nothing proves what is found, nothing is stored. */
+Test(repair, superblocks_that_cannot_be_found)
+{
+    struct copy copy;
+    cr_expect_eq(open_without_supers(&copy, SUPER_FIELD(hash_seed), SUPER_FIELD(hash_seed), 8),
+                 -EUCLEAN);
+    cr_expect_eq(copy.log.reason, VMFS_R_SUPER_LOST);
+    memset(copy.memory, 0x5a, 8);
+    memset(copy.memory + VM_SUPER_B_BLOCK * VM_BLOCK_BYTES, 0x5a, 8);
+    cr_expect_eq(copy_open(&copy, VMFS_REPAIR), -EMEDIUMTYPE);
+    copy.fs = NULL;
+    copy_free(&copy);
+}
+
+static uintptr_t thread_now;
+
+static uintptr_t hint_of_thread(void *arg)
+{
+    (void)arg;
+    return thread_now;
+}
+
+static void chmod_as(uintptr_t thread, const char *path, uint32_t mode)
+{
+    thread_now = thread;
+    must(vmfs_chmod(world.fs, path, mode), path);
+}
+
+/* S5: two lanes change one inode; the record of the second change is overwritten when its watermark is
+ * durable, that of the first is not. With the newer line lost the first must not be applied again. */
+Test(repair, what_a_lost_watermark_has_retired_stays_retired)
+{
+    struct copy copy;
+    struct vmfs_stat stat;
+    struct vmfs_check_result result;
+    struct vm_watermark lines[2];
+    world.fs->platform.hint = hint_of_thread;
+    must(vmfs_sync(world.fs), "sync");
+    chmod_as(71, "/plain", 0600);
+    chmod_as(72, "/plain", 0640);
+    must(vmfs_sync(world.fs), "sync");
+    chmod_as(72, "/", 0711);
+    for (unsigned number = 0; number < 2; number++)
+        cr_assert(vm_watermark_read(world.memory, number, &lines[number]));
+    bool is_b = lines[1].watermark > lines[0].watermark;
+    poke_flip((is_b ? VM_WATERMARK_B_BLOCK : VM_WATERMARK_A_BLOCK) * VM_BLOCK_BYTES + 16, 1);
+    copy_take(&copy);
+    undo_all();
+    must(copy_open(&copy, VMFS_REPAIR), "open");
+    must(vmfs_repair(copy.fs, NULL, NULL, &result), "repair");
+    cr_expect_eq(result.problems, 0);
+    must(vmfs_stat(copy.fs, "/plain", 0, &stat), "stat");
+    cr_expect_eq(stat.mode & 07777, 0640, "mode %o", stat.mode);
+    copy_free(&copy);
+}
+
+/* Somebody has the name in /lost+found that an inode would get. */
+Test(repair, a_name_for_what_is_lost_is_taken)
+{
+    static struct repair_judge judge;
+    char path[64];
+    struct copy copy;
+    must(vmfs_mkdir(world.fs, "/lost+found", 0700), "mkdir");
+    snprintf(path, sizeof path, "/lost+found/#%llu", (unsigned long long)id_of("/few"));
+    must(vmfs_mknod(world.fs, path, 0600, 0), "mknod");
+    must(vmfs_sync(world.fs), "sync");
+    struct vm_named_hit hit = entry_of("/", "few");
+    entry_put(&hit, id_of("/plain"), hit.entry.type);
+    copy_take(&copy);
+    undo_all();
+    copy_learn(&inventory);
+    judge_begin(&judge, world.fs, &inventory, "/ /lost+found");
+    must(copy_open(&copy, VMFS_REPAIR), "open");
+    (void)copy_repair(&copy, &judge, "taken");
+    strcat(path, ".2");
+    struct vmfs_stat stat;
+    must(vmfs_stat(copy.fs, path, 0, &stat), path);
+    copy_free(&copy);
+    inventory_free(&inventory);
+}
+
+#define LARGE_BYTES (300 * REGION_MIB)
+
+/* Three groups, two of them in use: data lies in the second. */
+static void large_make(struct copy *large)
+{
+    struct vmfs_file *file;
+    *large = (struct copy){.memory = map_guarded(LARGE_BYTES), .bytes = LARGE_BYTES};
+    must(copy_open(large, VMFS_CREATE | VMFS_ZEROED), "format");
+    must(vmfs_file_open(large->fs, "/large", VMFS_O_CREAT | VMFS_O_RDWR, 0644, &file), "large");
+    must(vmfs_file_allocate(file, 0, 0, 150 * REGION_MIB), "allocate");
+    must(vmfs_file_pwrite(file, "behind", 6, 149 * REGION_MIB), "write");
+    must(vmfs_file_close(file), "close");
+    cr_assert_eq(large->fs->volume.space->ready, 2);
+}
+
+/* What a zone says of its groups is told by the groups; what they say is told by what lies in them. */
+Test(repair, groups_that_are_not_told_of)
+{
+    static struct repair_judge judge;
+    struct copy large;
+    large_make(&large);
+    const struct vm_region geometry = large.fs->volume.region;
+    struct vm_zone_state_media *state =
+        (void *)(large.memory + geometry.zones[0].head_block * VM_BLOCK_BYTES);
+    uint64_t second = vm_region_group(&geometry, 1).descriptor_offset;
+    inventory_take(large.fs, &inventory);
+    for (unsigned round = 0; round < 3; round++) {
+        copy_close(&large);
+        if (round == 1) /* it checks, and is wrong */
+            state->groups_ready = vm_put32(1);
+        if (round == 2)
+            memset(large.memory + second, 0, sizeof(struct vm_group_media));
+        state->hash =
+            vm_put32(vm_hash32(geometry.hash_seed ^ vm_get64(state->self), &state->self,
+                               sizeof *state - offsetof(struct vm_zone_state_media, self)) ^
+                     (round != 1));
+        judge_begin(&judge, NULL, &inventory, "");
+        must(copy_open(&large, VMFS_REPAIR), "open");
+        (void)copy_repair(&large, &judge, "groups");
+        cr_expect_eq(large.fs->volume.space->ready, 2, "round %u", round);
+    }
+    inventory_free(&inventory);
+    copy_free(&large);
 }
