@@ -17,6 +17,7 @@ struct findings {
     struct tool *tool;
     uint32_t wanted; /* pass id, or 0 for all */
     uint64_t shown;  /* problems of it */
+    uint64_t mended;
     uint64_t by_pass[PASS_MAX];
     bool is_first; /* of a JSON list */
 };
@@ -47,7 +48,9 @@ static void problem_print(void *arg, const struct vmfs_problem *problem)
 
     if (findings->wanted && problem->pass != findings->wanted)
         return;
-    if (!problem->is_mended)
+    if (problem->is_mended)
+        findings->mended++;
+    else
         findings->shown++;
     if (!problem->is_mended && problem->pass < PASS_MAX)
         findings->by_pass[problem->pass]++;
@@ -172,7 +175,7 @@ static void fsck_repair(struct findings *findings)
         tool_fail(tool, err, tool->region);
     else
         conclude(findings, &result);
-    if (!err && result.problems == 0 && findings->shown > 0)
+    if (!err && result.problems == 0 && findings->shown + findings->mended > 0)
         tool->status = STATUS_FSCK_MENDED;
 }
 
@@ -226,7 +229,8 @@ const struct verb verb_fsck = {
         "  --pass PASS         only what this pass finds, by its name or number\n"
         "  --repair            mend what is found, and tell what was done: what lives without a\n"
         "                      name gets one in /lost+found, what is damaged is cut off, what\n"
-        "                      is sound is kept. Interrupted, it can be started again\n\n"
+        "                      is sound is kept. A region that cannot be opened otherwise is\n"
+        "                      mended, too. Interrupted, it can be started again\n\n"
         "Exit status: 0 clean, 1 damaged and now clean, 4 damaged, 8 could not run.\n",
     .options = (const int[]){'v', OPTION_JSON, OPTION_PASS, OPTION_PEEK, OPTION_REPAIR, 0},
     .operands_min = 1,

@@ -56,10 +56,6 @@ static void check_key(struct named_leaf *leaf, const struct vm_named_hit *hit, c
     uint64_t key = hit->entry.key;
     const struct vm_name wanted = {name, hit->entry.name_bytes};
     bool is_same = false;
-    if (key >> VM_KEY_HASH_SHIFT != vm_named_key(body->check->region, wanted) >> VM_KEY_HASH_SHIFT)
-        vm_problem(body->check, MAPS, NONE,
-                   "inode %i: a name in the leaf at block %b cannot be found by its key",
-                   body->inode->id, hit->leaf / VM_BLOCK_BYTES);
     for (uint32_t index = 0; index < leaf->count && !is_same; index++) {
         union vm_entry_cells other;
         if (leaf->keys[index] >> VM_KEY_HASH_SHIFT != key >> VM_KEY_HASH_SHIFT)

@@ -32,11 +32,32 @@ static bool hash_is_right(const struct vm_check *check, const struct vm_inode *i
     return vm_get32(m->hash0) == vm_hash32(seed, &m->mode, 52);
 }
 
-/* The head of the map in the body, if there is one. */
+/* The head of a map, if one is there that nobody else has. */
+static bool map_load(const struct rescue *rescue, uint64_t root, union vm_head *head)
+{
+    return root && vm_head_load(rescue->check->ctx, root, head) == 0 &&
+           !vm_bit_is_set(rescue->check->met, root / VM_BLOCK_BYTES);
+}
+
 static bool root_load(const struct rescue *rescue, union vm_head *head)
 {
-    uint64_t root = vm_get64(rescue->inode->m.body.word[0]);
-    return root && vm_head_load(rescue->check->ctx, root, head) == 0;
+    return map_load(rescue, vm_get64(rescue->inode->m.body.word[0]), head);
+}
+
+/* Does the map in the body lead to names? */
+static bool has_names(const struct rescue *rescue)
+{
+    union vm_head head;
+    if (!root_load(rescue, &head))
+        return false;
+    for (unsigned level = 0; level < VM_NODE_LEVEL_MAX && head.node.kind == VM_NODE_INNER;
+         level++) {
+        struct vm_place child;
+        vm_child_place(rescue->check->ctx, &head, 0, &child);
+        if (vm_head_load(rescue->check->ctx, child.offset, &head))
+            return false;
+    }
+    return head.node.kind == VM_NODE_NAMED;
 }
 
 static bool has_extents(const struct rescue *rescue)
@@ -61,7 +82,6 @@ static void kind_find(const struct rescue *rescue)
                  {VM_INODE_DIRECTORY, VM_MODE_DIRECTORY},
                  {VM_INODE_SYMLINK, VM_MODE_SYMLINK}};
     struct vm_inode_media *m = &rescue->inode->m;
-    union vm_head head;
     uint32_t type = vm_get16(m->mode) & VM_MODE_TYPE;
     unsigned by_kind = 3;
     unsigned by_type = 3;
@@ -70,8 +90,8 @@ static void kind_find(const struct rescue *rescue)
         by_type = type == pairs[index].type ? index : by_type;
     }
     unsigned chosen = by_kind < 3 ? by_kind : by_type;
-    if (by_kind < 3 && by_type < 3 && by_kind != by_type && root_load(rescue, &head))
-        chosen = head.node.kind == VM_NODE_NAMED ? 1 : 0;
+    if (by_kind < 3 && by_type < 3 && by_kind != by_type && has_names(rescue))
+        chosen = 1;
     if (chosen == 3)
         return; /* a device or the like, or nothing */
     m->kind = pairs[chosen].kind;
@@ -105,8 +125,7 @@ static void rest_find(const struct rescue *rescue)
     m->base_inode = vm_put64(0);
     if (m->form == VM_BODY_TREE && root_load(rescue, &head))
         m->tag = head.node.tag;
-    else if (vm_get64(m->xattr_root) &&
-             vm_head_load(rescue->check->ctx, vm_get64(m->xattr_root), &head) == 0)
+    else if (map_load(rescue, vm_get64(m->xattr_root), &head))
         m->tag = head.node.tag;
 }
 
@@ -127,7 +146,9 @@ bool vm_repair_rescue(struct vm_check *check, struct vm_inode *inode)
     const struct rescue rescue = {
         .check = check, .inode = inode, .is_rest_sound = hash_is_right(check, inode, true)};
     bool is_line_sound = hash_is_right(check, inode, false);
-    if (rescue.is_rest_sound == is_line_sound || (is_line_sound && inode->m.kind == VM_INODE_FREE))
+    bool is_dead =
+        is_line_sound && (inode->m.kind == VM_INODE_FREE || inode->m.form == VM_BODY_RETIRED);
+    if (rescue.is_rest_sound == is_line_sound || is_dead)
         return false;
     if (rescue.is_rest_sound)
         kind_find(&rescue);

@@ -430,19 +430,6 @@ int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space)
     return 0;
 }
 
-/* The groups of a zone up to the last whose descriptor checks. The first one was begun with the region. */
-static uint32_t groups_described(struct vm_ctx *ctx, const struct vm_zone *zone)
-{
-    uint32_t count = zone->first_group == 0;
-    for (uint32_t index = 0; index < zone->group_count; index++) {
-        struct vm_group_place place = vm_region_group(ctx->region, zone->first_group + index);
-        struct vm_group_media media;
-        if (group_check(ctx, &place, &media) == 0)
-            count = index + 1;
-    }
-    return count;
-}
-
 void vm_groups_salvage(struct vm_ctx *ctx, struct vm_space *space)
 {
     space->ready = 0;
@@ -450,7 +437,7 @@ void vm_groups_salvage(struct vm_ctx *ctx, struct vm_space *space)
         const struct vm_zone *zone = &ctx->region->zones[index];
         struct vm_zone_state_media state;
         bool is_sound = zone_state_load(ctx, zone, &state) == 0;
-        uint32_t ready = is_sound ? vm_get32(state.groups_ready) : groups_described(ctx, zone);
+        uint32_t ready = is_sound ? vm_get32(state.groups_ready) : zone->first_group == 0;
         space->ready += ready;
         if (ready < zone->group_count)
             break;

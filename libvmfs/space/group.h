@@ -111,7 +111,8 @@ int vm_group_init_next(struct vm_ctx *ctx);
 /* Reads how many groups each zone says are initialised. */
 int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space);
 
-/* The same where a zone's state is damaged: then its descriptors tell. */
+/* The same where a zone's state is damaged: the region's first group was begun with it, and what is used
+ * tells of the others later. */
 void vm_groups_salvage(struct vm_ctx *ctx, struct vm_space *space);
 
 /* The longest, or first sufficient, run of ones: its first bit and length (0: none). */

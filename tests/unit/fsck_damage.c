@@ -948,7 +948,7 @@ const struct damage damages[] = {
     DAMAGE(BLOCKS, bitmap_leak, "but not used"),
     DAMAGE(BLOCKS, bitmap_reserved, "block 0 is used but clear"),
     COSTLY(BLOCKS, block_of_inodes, "used twice", "/few:1"),
-    COSTLY(BLOCKS, block_of_journal, "used twice", "/few:1"),
+    COSTLY(MAPS, block_of_journal, "the extent at offset", "/few:1"),
     COSTLY(BLOCKS, block_of_node, "used twice", "/few:1"),
     COSTLY(BLOCKS, block_of_later_node, "used twice", "/small:1"),
     COSTLY(BLOCKS, block_of_value, "used twice", "/few:1"),

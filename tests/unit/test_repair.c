@@ -402,8 +402,8 @@ Test(repair, a_name_for_what_is_lost_is_taken)
     judge_begin(&judge, world.fs, &inventory, "/ /lost+found");
     must(copy_open(&copy, VMFS_REPAIR), "open");
     (void)copy_repair(&copy, &judge, "taken");
-    strcat(path, ".2");
     struct vmfs_stat stat;
+    snprintf(path, sizeof path, "/lost+found/#%llu.2", (unsigned long long)id_of("/few"));
     must(vmfs_stat(copy.fs, path, 0, &stat), path);
     copy_free(&copy);
     inventory_free(&inventory);
