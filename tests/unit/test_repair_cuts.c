@@ -74,7 +74,7 @@ static void before_inner_fence(struct medium *work, void *arg)
 static int recover(void *arg, struct medium *medium, struct vmfs **out)
 {
     (void)arg;
-    if (medium->random_seed % NESTED_EVERY)
+    if (cuts.is_nested)
         medium->is_tracking = false;
     if (medium->is_tracking) {
         cuts.engine_hook = medium->before_fence;
@@ -132,7 +132,11 @@ static void start(void)
     medium_init(&cuts.live, region()->bytes);
     explore_init(&cuts.explorer, region()->bytes);
     cuts.explorer.choices_max = cuts.percent == 100 ? CHOICES_LONG : CHOICES;
-    cuts.explorer.states.random_count = cuts.percent == 100 ? 8 : 2;
+    cuts.explorer.random_count = cuts.percent == 100 ? 8 : 2;
+    cuts.explorer.nested_every = NESTED_EVERY;
+    cuts.explorer.third_every = 0;
+    cuts.explorer.is_sound = true; /* a repair reads everything: nothing is reduced */
+    cuts.explorer.sound_max = CHOICES;
     cuts.explorer.seed = seed_next(&world.seed);
     cuts.judge = (struct judge){.recover = recover, .examine = examine, .rules = rules};
     cuts.live.before_fence = before_fence;
