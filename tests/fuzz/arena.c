@@ -378,6 +378,7 @@ int64_t __wrap_vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path
     *out = (struct vm_backing){NULL, false};
     fs->fd = FAKE_FD;
     fs->map = world.arena->memory;
+    fs->stores = fs->map;
     fs->map_bytes = world.arena->bytes;
     int64_t result = vm_choose_backend(fs, err, options->durability, false, true);
     fs->is_page_cache = false;

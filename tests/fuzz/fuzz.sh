@@ -28,7 +28,7 @@ programs=$build/tests/fuzz
 ninja -C $build tests/fuzz/fuzz_target tests/fuzz/fuzz_fields
 mkdir -p $build/corpus $build/kept $build/findings
 "$programs/fuzz_fields" --unpack $build/kept tests/fuzz/corpus/*.txt
-limits=(-max_len=136 -timeout=20 -rss_limit_mb=1500 -artifact_prefix=$build/findings/)
+limits=(-max_len=136 -entropic=0 -timeout=20 -rss_limit_mb=1500 -artifact_prefix=$build/findings/)
 export ASAN_OPTIONS=quarantine_size_mb=8:detect_leaks=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 if [ "$seconds" -gt 0 ]; then

@@ -9,6 +9,7 @@
 
 #include "drive.h"
 #include "plan.h"
+#include "seed.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -99,15 +100,17 @@ static void vary_head(struct input *input, struct seed *seed)
     }
 }
 
-static size_t finish(struct input *input, uint8_t *data, size_t max_size)
+static size_t finish(const struct input *varied, uint8_t *data, size_t max_size)
 {
     uint8_t bytes[INPUT_BYTES_MAX];
-    input_decode(input, input, sizeof *input);
-    while (input->count && INPUT_HEAD_BYTES + input->count * sizeof input->mutations[0] > max_size)
-        input->count--;
-    size_t size = input_encode(input, bytes);
-    memcpy(data, bytes, size < max_size ? size : max_size);
-    return size < max_size ? size : max_size;
+    struct input input;
+    input_decode(&input, varied, sizeof *varied);
+    while (input.count && INPUT_HEAD_BYTES + input.count * sizeof input.mutations[0] > max_size)
+        input.count--;
+    size_t size = input_encode(&input, bytes);
+    size = size < max_size ? size : max_size;
+    memcpy(data, bytes, size);
+    return size;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int number)

@@ -13,6 +13,18 @@
 
 static uint8_t buffer[VMFS_XATTR_MAX];
 
+/* Ids that this walk has met: looking at every name of one file would tell nothing new. */
+#define SEEN_SLOTS 1024u
+static uint64_t seen[SEEN_SLOTS];
+
+static bool was_seen(uint64_t id)
+{
+    uint64_t *slot = &seen[seed_mix(id, 0) % SEEN_SLOTS];
+    bool is_known = *slot == id;
+    *slot = id;
+    return is_known;
+}
+
 static bool note(struct use *use, int64_t code)
 {
     use->calls++;
@@ -91,7 +103,8 @@ static void walk(struct use *use, uint64_t id, unsigned depth, unsigned *left)
         struct vmfs_stat stat;
         if (*left % 8 == 0)
             note(use, vmfs_stat_at(use->fs, vmfs_at(id, entry.name), VMFS_NOFOLLOW, &stat));
-        look_at(use, entry.ino, depth, left);
+        if (!was_seen(entry.ino))
+            look_at(use, entry.ino, depth, left);
     }
     note(use, vmfs_dir_close(dir));
 }
@@ -99,6 +112,7 @@ static void walk(struct use *use, uint64_t id, unsigned depth, unsigned *left)
 void use_walk(struct use *use)
 {
     unsigned left = NAMES_MAX;
+    memset(seen, 0, sizeof seen);
     for (unsigned index = 0; index < USE_TARGETS_MAX; index++)
         if (use->targets[index])
             look_at(use, use->targets[index], DEPTH_MAX, &left);
