@@ -11,7 +11,8 @@
  * H8  W stays below every sequence number handed out whose homes are not all stored: a lane's mark
  *     is set before its number is taken.
  * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are released.
- * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied.
+ * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied, but
+ *     begin anew where that is more than half of the largest there can be.
  * H22 Whoever attaches stores nothing else before the new watermark and era are durable.
  * S5  Where a watermark line is damaged, the highest watermark that any record of the era names counts, if it
  *     is above that of the line that is left: what was overwritten was at or below it, as what overwrites

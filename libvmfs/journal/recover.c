@@ -233,13 +233,16 @@ static int apply_found(struct recovery *recovery)
 }
 
 /* The copy that is older is overwritten first, so that a torn one leaves the other; both belong to the
- * new era before any record does. */
+ * new era before any record does. Nobody can count as far as the largest era or half the largest sequence
+ * number; but bytes that say so must not make a region that cannot be opened any more. */
 static int begin_era(struct recovery *recovery, unsigned newest_copy)
 {
     struct vm_ctx *ctx = recovery->ctx;
     const struct vm_platform *platform = ctx->region->platform;
     recovery->line.nonce = platform->random(platform->arg); /* H14 */
-    recovery->line.era++;
+    recovery->line.era += recovery->line.era < UINT64_MAX;
+    if (recovery->line.watermark > VM_SEQUENCE_MAX / 2) /* H14 */
+        recovery->line.watermark = 0;
     for (unsigned turn = 0; turn < 2; turn++) {
         vm_watermark_store(&ctx->io, turn ? newest_copy : newest_copy ^ 1,
                            &recovery->line); /* S2 */
