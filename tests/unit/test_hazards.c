@@ -465,43 +465,6 @@ Test(hazards, H14_resurrection)
     cr_assert_eq(world.core.journal.replayed, 0);
 }
 
-/* Both copies as they can only be made by hand: nothing that recovery counts up may come to its end. */
-static void forge_lines(uint64_t era, uint64_t watermark)
-{
-    for (unsigned copy = 0; copy < 2; copy++) {
-        uint8_t *image = world.core.memory;
-        struct vm_io io = {.ops = vm_persist_none(), .base = image};
-        struct vm_watermark line = world.core.journal.line;
-        struct vm_watermark_media before[2];
-        uint64_t offset = (copy ? VM_WATERMARK_B_BLOCK : VM_WATERMARK_A_BLOCK) * VM_BLOCK_BYTES;
-        line.era = era;
-        line.watermark = watermark;
-        memcpy(before, image + offset, sizeof before[0]);
-        vm_watermark_store(&io, copy, &line);
-        memcpy(before + 1, image + offset, sizeof before[1]);
-        memcpy(image + offset, before, sizeof before[0]);
-        world_forge(&world, offset, before + 1, sizeof before[1]);
-    }
-}
-
-Test(hazards, H14_last_numbers)
-{
-    world_put(mine, word(0), 1);
-    world_checkpoint(mine);
-    forge_lines(UINT64_MAX, VM_SEQUENCE_MAX);
-    for (uint64_t value = 2; value < 5; value++) {
-        uint64_t nonce = world.core.journal.nonce;
-        world_crash(&world, NULL); /* a line that cannot be read ends the test here */
-        cr_assert_neq(world.core.journal.nonce, nonce);
-        cr_assert_eq(world_word(&world, word(0)), value - 1);
-        world_put(mine, word(0), value);
-        if (value == 3)
-            world_checkpoint(mine);
-    }
-    world_crash(&world, NULL);
-    cr_assert_eq(world_word(&world, word(0)), 4);
-}
-
 static void see_era_after_homes(struct world *at, uint64_t offset)
 {
     if (offset / VM_BLOCK_BYTES == VM_WATERMARK_A_BLOCK ||
