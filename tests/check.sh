@@ -154,6 +154,13 @@ suite_asan() {
             "$(quick_or_long 15000 200000)"
 }
 
+# The kept inputs, and images of every field, in the build with sanitizers.
+suite_fuzz() {
+    [ -x "$build/asan/tests/fuzz/fuzz_fields" ] || skip "no build with sanitizers"
+    "$build/asan/tests/fuzz/fuzz_fields" --corpus tests/fuzz/corpus/*.txt &&
+        "$build/asan/tests/fuzz/fuzz_fields" --runs "$(quick_or_long 10 100)"
+}
+
 suite_tsan() {
     need gcc
     CC=gcc configure tsan -Db_sanitize=thread -Db_lundef=false && compile tsan &&
@@ -237,7 +244,7 @@ export VMFS_TEST_DIR
 chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
 trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
 for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model protocol stress \
-    kill crash mutants examples bench-smoke quickstart asan tsan; do
+    kill crash mutants examples bench-smoke quickstart asan fuzz tsan; do
     run "$suite"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

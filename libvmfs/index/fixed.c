@@ -51,7 +51,7 @@ int vm_extent_load(struct vm_ctx *ctx, const struct vm_extent_media *media, uint
         .birth = vm_get64(media->birth),
     };
     bool is_sound = vm_get32(media->hash) == extent_hash(ctx->region, media) && out->blocks > 0 &&
-                    out->blocks <= VM_EXTENT_BLOCKS_MAX &&
+                    out->blocks <= VM_EXTENT_BLOCKS_MAX && out->birth > 0 &&
                     (out->flags & ~VM_EXTENT_FLAGS_ALL) == 0 &&
                     vm_range_inside(out->file_block, out->blocks, FILE_BLOCKS_MAX) &&
                     vm_region_is_home(ctx->region, out->block * VM_BLOCK_BYTES,

@@ -6,6 +6,9 @@
 
 #define DESCRIPTORS_PER_BLOCK (VM_BLOCK_BYTES / (unsigned)sizeof(struct vm_group_media))
 
+/* Epochs are above 0 and below it: a clock that stands elsewhere is damage. */
+#define EPOCH_MAX ((uint64_t)1 << 62)
+
 static uint64_t descriptor_blocks(uint32_t group_count)
 {
     return vm_div_up(group_count, DESCRIPTORS_PER_BLOCK);
@@ -52,7 +55,8 @@ static bool geometry_is_sound(const struct vm_region *region)
            region->lane_bytes <= (1u << 20) && region->lane_bytes % VM_BLOCK_BYTES == 0 &&
            lanes_end <= region->zones[0].head_block * VM_BLOCK_BYTES && is_chunk_power &&
            region->chunk_blocks >= 2 && region->chunk_blocks <= 256 &&
-           region->map_block == VM_INODE_MAP_BLOCK;
+           region->map_block == VM_INODE_MAP_BLOCK && region->epoch > 0 &&
+           region->epoch < EPOCH_MAX;
 }
 
 int vm_region_init(struct vm_err *err, struct vm_region *region, const struct vm_super_media *super,

@@ -224,6 +224,27 @@ static void work(struct run *run)
     }
 }
 
+/* What cannot be opened otherwise is opened for repair, which may be beyond it; but if not, nothing is left. */
+static void work_closed(struct run *run)
+{
+    struct vmfs_check_result result = {.problems = 1};
+    if (arena_has_failed() || arena_attach(VMFS_REPAIR, &run->fs) != 0)
+        return;
+    run->use.fs = run->fs;
+    run->out->repair_error = vmfs_repair(run->fs, each_problem, run, &result);
+    if (run->out->repair_error || arena_has_failed())
+        return;
+    arena_disarm();
+    run->out->is_repaired = result.problems == 0;
+    if (result.problems || check(run) != 0)
+        broken(run, "a repair of what cannot be opened left problems");
+    change_sound(run);
+    if (!reopen(run))
+        broken(run, "what was repaired cannot be opened");
+    else if (check(run) > 0)
+        broken(run, "what was repaired was not sound when opened again");
+}
+
 void drive(struct seed_image *const images[SEED_COUNT], const struct input *input,
            struct drive_result *out)
 {
@@ -241,9 +262,11 @@ void drive(struct seed_image *const images[SEED_COUNT], const struct input *inpu
     if (out->open_error == 0) {
         out->is_open = true;
         work(&run);
-        if (run.fs)
-            (void)vmfs_close(run.fs);
+    } else {
+        work_closed(&run);
     }
+    if (run.fs)
+        (void)vmfs_close(run.fs);
     struct arena_memory memory = arena_memory();
     if (memory.live_bytes)
         broken(&run, "memory was not given back");
