@@ -25,8 +25,9 @@ build=build-cover
 [ -d $build ] || CC=gcc meson setup $build -Db_coverage=true -Doptimization=0
 ninja -C $build tests/fuzz/fuzz_fields
 find $build -name '*.gcda' -delete
-$build/tests/fuzz/fuzz_fields --corpus tests/fuzz/corpus/*.txt | tail -n 1
-$build/tests/fuzz/fuzz_fields --runs "$runs" | tail -n 1
+# What breaks a rule is counted there, and no matter here.
+$build/tests/fuzz/fuzz_fields --corpus tests/fuzz/corpus/*.txt | tail -n 1 || true
+$build/tests/fuzz/fuzz_fields --runs "$runs" | tail -n 1 || true
 
 rm -rf $build/gcov
 mkdir $build/gcov
