@@ -139,19 +139,21 @@ static int word_of_slots(struct vm_check *check, uint64_t chunk, unsigned word)
     const struct vm_itable *table = check->ctx->itable;
     uint64_t head = check->chunk_blocks[chunk] * VM_BLOCK_BYTES;
     uint64_t used = 0;
-    for (unsigned bit = 0; bit < 64; bit++) {
+    /* For its two words, which may change also where there are no slots, and for each slot. */
+    int result = vm_repair_room(check->ctx, 2, 8);
+    for (unsigned bit = 0; result == 0 && bit < 64; bit++) {
         uint64_t index = (uint64_t)word * 64 + bit;
         uint64_t slot = (chunk << table->chunk_stride_log2) + index;
         bool is_living = slot == 0;
         if (index >= table->slots_per_chunk)
             break;
-        int result = vm_repair_room(check->ctx, 2, 8);
-        if (result)
-            return result;
         if (slot)
             slot_mend(check, slot, &is_living);
         used |= (uint64_t)is_living << bit;
+        result = vm_repair_room(check->ctx, 2, 8);
     }
+    if (result)
+        return result;
     uint64_t offset = head + offsetof(struct vm_chunk_media, used) + word * 8u;
     if (word_mend(check, offset, used))
         vm_mended(check, INODES, "the used bits at offset %o agree with their inodes", offset);
