@@ -35,14 +35,18 @@ void medium_unmap(const void *pages, uint64_t bytes)
     munmap((void *)(uintptr_t)pages, bytes);
 }
 
-/* The same pages twice: to load from, and to store to. */
+/* The same pages twice: to load from, and behind them to store to. */
 static void map_twice(struct medium *medium)
 {
     int fd = memfd_create("medium", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)medium->bytes) != 0)
         give_up("no memory file");
-    void *loads = mmap(NULL, medium->bytes, PROT_READ, MAP_SHARED, fd, 0);
-    void *stores = mmap(NULL, medium->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    uint8_t *both = mmap(NULL, 2 * medium->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (both == MAP_FAILED)
+        give_up("no address space");
+    void *loads = mmap(both, medium->bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+    void *stores = mmap(both + medium->bytes, medium->bytes, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_FIXED, fd, 0);
     if (loads == MAP_FAILED || stores == MAP_FAILED)
         give_up("no mapping");
     close(fd);

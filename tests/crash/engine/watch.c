@@ -13,9 +13,9 @@
 #undef vm_hash64
 #undef vm_hash32
 
+struct watch_span watch_span;
 static struct watch *watcher;
-static const uint8_t *loads; /* of the watched medium */
-static const uint8_t *stores;
+static const uint8_t *stores; /* of the watched medium */
 static uint64_t watched_bytes;
 static const uint8_t *words_buffer;
 static size_t words_bytes;
@@ -34,8 +34,9 @@ struct watch *watch_set(struct watch *watch)
     struct watch *before = watcher;
     watcher = watch;
     watched_bytes = watch ? watch->medium->bytes : 0;
-    loads = watch ? watch->medium->memory : NULL;
     stores = watch ? watch->medium->stores : NULL;
+    watch_span =
+        (struct watch_span){watch ? (uintptr_t)watch->medium->memory : 0, 2 * watched_bytes};
     return before;
 }
 
@@ -76,17 +77,18 @@ static void look(uint64_t start, size_t len_bytes, enum watch_kind kind)
 /* Offset of a watched address, by either mapping; false if it is none. */
 static bool offset_of(const void *from, uint64_t *offset)
 {
-    *offset = (uint64_t)((uintptr_t)from - (uintptr_t)loads);
-    if (*offset < watched_bytes)
-        return true;
-    *offset = (uint64_t)((uintptr_t)from - (uintptr_t)stores);
-    return *offset < watched_bytes;
+    *offset = (uintptr_t)from - watch_span.start;
+    if (*offset >= watch_span.len_bytes)
+        return false;
+    if (*offset >= watched_bytes)
+        *offset -= watched_bytes;
+    return true;
 }
 
 void watch_loaded(const void *from, size_t len_bytes, const void *to)
 {
     uint64_t offset;
-    if (!watched_bytes || !offset_of(from, &offset))
+    if (!offset_of(from, &offset))
         return;
     bool is_judged = to && words_buffer && (uintptr_t)to - (uintptr_t)words_buffer < words_bytes &&
                      (uintptr_t)to - (uintptr_t)words_buffer + len_bytes <= words_bytes;
@@ -102,7 +104,7 @@ const void *vm_watch_data(const void *from, size_t len_bytes, const void *to)
 {
     uint64_t offset;
     watch_loaded(from, len_bytes, to);
-    return watched_bytes && offset_of(from, &offset) ? stores + offset : from;
+    return offset_of(from, &offset) ? stores + offset : from;
 }
 
 /* ---- pages ---- */
@@ -141,7 +143,7 @@ void watch_open_pages(struct watch *watch)
 
 bool watch_faulted(const void *address)
 {
-    uint64_t offset = (uint64_t)((uintptr_t)address - (uintptr_t)loads);
+    uint64_t offset = (uint64_t)((uintptr_t)address - watch_span.start);
     uint64_t page = offset / MEDIUM_PAGE_BYTES;
     if (!watched_bytes || offset >= watched_bytes || !(watcher->pages[page / 64] >> page % 64 & 1))
         return false;

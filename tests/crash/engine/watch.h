@@ -10,6 +10,8 @@
 #ifndef TESTS_CRASH_ENGINE_WATCH_H
 #define TESTS_CRASH_ENGINE_WATCH_H
 
+#include <stdint.h>
+
 #include "medium.h"
 
 /* How a word is looked at. */
@@ -39,6 +41,13 @@ bool watch_is_built(void);
 
 /* Lets the loads from this watch's medium be told; returns who was watching. Null: nobody. */
 struct watch *watch_set(struct watch *watch);
+
+/* Both mappings of the watched medium: loads from elsewhere need not be told. No bytes: nobody looks. */
+struct watch_span {
+    uintptr_t start;
+    uint64_t len_bytes;
+};
+extern struct watch_span watch_span;
 
 /* Loads come to here; `is_data`: they are copied to `to`. */
 void watch_loaded(const void *from, size_t len_bytes, const void *to);

@@ -5,16 +5,23 @@
 
 #include "watch.h"
 
+/* Most loads are from elsewhere. */
+static inline void loaded(const void *from, size_t len_bytes)
+{
+    if ((uintptr_t)from - watch_span.start < watch_span.len_bytes)
+        watch_loaded(from, len_bytes, NULL);
+}
+
 #define LOADS(bytes)                                                                               \
     void __tsan_read##bytes(const void *from);                                                     \
     void __tsan_read##bytes(const void *from)                                                      \
     {                                                                                              \
-        watch_loaded(from, bytes, NULL);                                                           \
+        loaded(from, bytes);                                                                       \
     }                                                                                              \
     void __tsan_unaligned_read##bytes(const void *from);                                           \
     void __tsan_unaligned_read##bytes(const void *from)                                            \
     {                                                                                              \
-        watch_loaded(from, bytes, NULL);                                                           \
+        loaded(from, bytes);                                                                       \
     }                                                                                              \
     void __tsan_write##bytes(void *to);                                                            \
     void __tsan_write##bytes(void *to)                                                             \
