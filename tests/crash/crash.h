@@ -22,6 +22,7 @@ struct crash {
     const char *only;  /* what labels must start with, or null */
     uint64_t bytes;
     double deadline; /* 0: none */
+    bool is_boxed;   /* the deadline is that of the suite */
     bool is_quick;
     bool is_exact_label;         /* `only` is a whole label */
     unsigned job;                /* which of the processes that share the labels */
@@ -32,6 +33,7 @@ struct crash {
 struct crash_suite {
     const char *name;
     void (*run)(struct crash *crash);
+    double share;
 };
 
 void suite_concurrent(struct crash *crash);

@@ -8,7 +8,8 @@
  * return the states that a crash may leave are tried, each recovered, checked, read and used. Passes with
  * new seeds follow until the time is up.
  *
- * --quick  cuts fewer recoveries, and only some of the labels under word and page: for a check of two minutes
+ * --quick  cuts fewer recoveries, only some of the labels under word and page, and ends each suite when its
+ *          share of 75 seconds is over, unless one is asked for with --only
  * --long   cuts every recovery, over all models, and goes on for ten minutes
  * --sound  does without all reductions, and tries as many more states as it takes
  * --keep   where a violation leaves its token, its image and a text (default: vmfs-crash in the folder for
@@ -27,22 +28,26 @@
 #include "scenarios.h"
 #include "seed.h"
 
-#define JOBS_MAX     16u
-#define HEAP_BYTES   (256 << 20)
-#define LONG_SECONDS 600.0
-#define MODELS       3u
-#define LEAVES_QUICK 1024u
-#define NESTED_QUICK 24u
-#define THIRD_QUICK  512u
-#define SECOND_LINES 2u /* both watermark lines, and nothing else */
+#define JOBS_MAX      16u
+#define HEAP_BYTES    (256 << 20)
+#define LONG_SECONDS  600.0
+#define QUICK_SECONDS 75.0
+#define MODELS        3u
+#define LEAVES_QUICK  1024u
+#define NESTED_QUICK  24u
+#define THIRD_QUICK   512u
+#define SECOND_LINES  2u /* both watermark lines, and nothing else */
 
+/* With what part of a quick run's time each may have; what is left goes to the next. */
 static const struct crash_suite suites[] = {
-    {"format", suite_format}, {"scenarios", suite_scenarios}, {"singles", suite_singles},
-    {"pairs", suite_pairs},   {"sequences", suite_sequences}, {"concurrent", suite_concurrent},
-    {"damage", suite_damage},
+    {"format", suite_format, 0.04},         {"damage", suite_damage, 0.06},
+    {"concurrent", suite_concurrent, 0.20}, {"singles", suite_singles, 0.25},
+    {"pairs", suite_pairs, 0.10},           {"sequences", suite_sequences, 0.10},
+    {"scenarios", suite_scenarios, 0.25},
 };
 
 static const char *const model_names[MODELS] = {"line", "word", "page"};
+static const double model_shares[MODELS] = {0.7, 0.15, 0.15};
 
 /* What one process has found, by model. */
 struct totals {
@@ -225,8 +230,11 @@ static void add_totals(struct totals *totals, struct explorer *explorer)
 static void run_model(struct crash *crash, enum medium_model model, struct totals *totals)
 {
     crash->live.model = model;
-    for (unsigned index = 0; index < sizeof suites / sizeof suites[0]; index++)
+    for (unsigned index = 0; index < sizeof suites / sizeof suites[0]; index++) {
+        if (crash->is_boxed)
+            crash->deadline += QUICK_SECONDS * model_shares[model] * suites[index].share;
         suites[index].run(crash);
+    }
     struct medium *live = &crash->live;
     crash->explorer.escaped_count += live->escaped;
     totals[model].unfenced += live->unfenced;
@@ -240,7 +248,10 @@ static void run_passes(struct crash *crash, const struct options *options, struc
 {
     const struct token *token = crash->explorer.replay;
     double start = crash_seconds();
+    crash->is_boxed = options->is_quick && !options->only && !token && options->seconds <= 0;
     crash->deadline = options->seconds > 0 ? start + options->seconds : 0;
+    if (crash->is_boxed)
+        crash->deadline = start;
     do {
         build_image(crash);
         for (unsigned model = 0; model < MODELS; model++)
