@@ -30,6 +30,7 @@ static struct {
     unsigned cut;
     bool is_looking; /* another filesystem is being worked on, by whoever is on the stack */
     bool is_endless;
+    medium_hook_fn in_epoch; /* of the medium when nobody plays */
 } run;
 
 /* ---- plans ---- */
@@ -155,6 +156,13 @@ static void after_fence(struct medium *medium, void *arg)
     step(medium, SCHED_AFTER_FENCE);
 }
 
+static void in_epoch(struct medium *medium, void *arg)
+{
+    (void)arg;
+    if (is_playing(medium))
+        sched_look();
+}
+
 static void at_backing(void *arg, uint64_t offset, uint64_t len_bytes)
 {
     (void)offset;
@@ -263,6 +271,7 @@ static void set_hooks(struct medium *medium, bool is_on)
     medium->at_flush = is_on ? at_flush : NULL;
     medium->before_fence = is_on ? before_fence : NULL;
     medium->after_fence = is_on ? after_fence : NULL;
+    medium->in_epoch = is_on ? in_epoch : run.in_epoch;
     world_watch_backing(is_on ? at_backing : NULL, medium);
     world_play_threads(is_on ? &threads : NULL);
 }
@@ -294,6 +303,7 @@ enum sched_end sched_run(struct sched *sched, const struct sched_plan *plan)
     run.next = plan->first < sched->thread_count ? plan->first : 0;
     for (unsigned thread = 0; thread < sched->thread_count; thread++)
         prepare_player(&run.players[thread]);
+    run.in_epoch = sched->medium->in_epoch;
     set_hooks(sched->medium, true);
     while (run.next != NOBODY)
         play_on(run.next);

@@ -56,7 +56,7 @@ struct sched {
     struct medium *medium; /* whose filesystem the threads work on */
     unsigned thread_count;
     void (*body)(void *arg, unsigned thread);
-    void (*look)(void *arg); /* a crash could be now: before each fence */
+    void (*look)(void *arg); /* a crash could be now: before each fence, in each long epoch */
     void *arg;
     /* Results. */
     uint32_t step_count; /* steps are numbered from 1 */
