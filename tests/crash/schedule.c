@@ -62,9 +62,14 @@ bool sched_plan_parse(const char *text, struct sched_plan *plan)
 
 /* ---- changing ---- */
 
+bool sched_is_playing(void)
+{
+    return run.sched && run.now != NOBODY && !run.is_looking;
+}
+
 static bool is_playing(const struct medium *medium)
 {
-    return run.sched && run.now != NOBODY && !run.is_looking && run.sched->medium == medium;
+    return sched_is_playing() && run.sched->medium == medium;
 }
 
 static bool can_run(unsigned thread)

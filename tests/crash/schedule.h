@@ -70,6 +70,9 @@ enum sched_end sched_run(struct sched *sched, const struct sched_plan *plan);
 /* For a body: calls `look`, in which nobody plays: other filesystems may be worked on. */
 void sched_look(void);
 
+/* Does a thread play now? Locks that are taken are its own then. */
+bool sched_is_playing(void);
+
 void sched_plan_text(const struct sched_plan *plan, char *text, size_t room);
 bool sched_plan_parse(const char *text, struct sched_plan *plan);
 

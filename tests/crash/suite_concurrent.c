@@ -56,6 +56,8 @@ static const char *use_up(const struct concurrent *suite, struct vmfs *fs)
 
 static const char *look(struct concurrent *suite, struct vmfs *fs, FILE *details)
 {
+    if (sched_is_playing())
+        return "a state is tried while the threads play";
     if (!world_is_sound(fs, details))
         return "vmfs_check finds problems";
     const char *reason = orders_judge(&suite->orders, fs, details);
@@ -186,12 +188,9 @@ struct effort {
 
 static bool is_wanted(const struct concurrent *suite)
 {
-    const struct crash *crash = suite->crash;
     char label[LABEL_BYTES];
-    if (crash->deadline > 0 && crash_seconds() > crash->deadline)
-        return false;
     concert_text(&suite->concert, label, sizeof label);
-    return !crash->only || strncmp(label, crash->only, strlen(crash->only)) == 0;
+    return crash_wants(suite->crash, label);
 }
 
 static uint32_t other_thread(const struct concurrent *suite, uint32_t thread, struct seed *seed)

@@ -545,3 +545,32 @@ Test(explore, statistics_of_a_medium)
     medium_unmap(zeros, BYTES);
     medium_fini(&medium);
 }
+
+static void count_point(struct medium *medium, void *arg)
+{
+    (void)medium;
+    ++*(unsigned *)arg;
+}
+
+/* One thread's operation ends while another's goes on: its long epoch has points as before. */
+Test(explore, long_epochs_of_operations_that_overlap)
+{
+    static struct medium medium;
+    unsigned points = 0;
+    medium_init(&medium, BYTES);
+    medium.in_epoch = count_point;
+    medium.epoch_arg = &points;
+    medium.epoch_words = 8;
+    medium_log(&medium);
+    medium_begin(&medium, "long");
+    medium_begin(&medium, "short");
+    cr_assert(medium_end(&medium, 0));
+    for (uint64_t word = 0; word < 16; word++)
+        store(&medium, HOMES + word, word + 1, false);
+    cr_assert_eq(points, 2);
+    cr_assert(medium_end(&medium, 0));
+    for (uint64_t word = 0; word < 16; word++)
+        store(&medium, HOMES + word, word + 2, false);
+    cr_assert_eq(points, 2);
+    medium_fini(&medium);
+}

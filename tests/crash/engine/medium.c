@@ -107,7 +107,7 @@ void medium_load(struct medium *medium, const uint8_t *image)
     medium->unit_count = 0;
     medium->event_count = 0;
     medium->is_logging = false;
-    medium->is_in_operation = false;
+    medium->operations = 0;
     medium->window_count = 0;
     medium->durable_hash = 0;
     clean(medium);
@@ -188,7 +188,7 @@ void medium_begin(struct medium *medium, const char *text)
     medium_look(medium);
     note_event(medium, MEDIUM_BEGIN)->text = text;
     medium->epoch_left = medium->epoch_words;
-    medium->is_in_operation = true;
+    medium->operations++;
 }
 
 static bool matches_shadow(struct medium *medium)
@@ -216,7 +216,7 @@ bool medium_end(struct medium *medium, int64_t result)
     for (uint64_t index = 0; index < medium->unit_count; index++)
         medium->unfenced += is_begun(medium, &medium->units[index]);
     note_event(medium, MEDIUM_END)->result = result;
-    medium->is_in_operation = false;
+    medium->operations--;
     return matches_shadow(medium);
 }
 
@@ -241,7 +241,7 @@ static void add_unit(struct medium *medium, struct unit unit)
 /* Long epochs have crash points inside. */
 static void count_epoch(struct medium *medium, uint64_t words)
 {
-    if (!medium->epoch_words || !medium->is_in_operation)
+    if (!medium->epoch_words || !medium->operations)
         return;
     if (medium->epoch_left > words) {
         medium->epoch_left -= words;

@@ -84,11 +84,11 @@ struct medium {
     uint8_t *shadow;       /* what the told stores alone make; only while logging */
     uint64_t bytes;
     enum medium_model model;
-    bool is_tracking; /* false: stores only mark lines as dirty */
-    bool is_logging;  /* keep events and the shadow */
-    bool is_in_operation;
-    unsigned thread;    /* who is storing now */
-    struct unit *units; /* in flight, in program order */
+    bool is_tracking;    /* false: stores only mark lines as dirty */
+    bool is_logging;     /* keep events and the shadow */
+    unsigned operations; /* that have begun and not ended */
+    unsigned thread;     /* who is storing now */
+    struct unit *units;  /* in flight, in program order */
     uint64_t unit_count;
     uint64_t unit_room;
     struct medium_event *events;
