@@ -51,14 +51,16 @@ static int create_at(struct vm_ctx *ctx, struct open_call *call, const struct vm
 {
     if (place->is_directory_wanted) /* by a symbolic link */
         return cannot_be_file(ctx, place->parent);
-    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode};
+    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode, .open = call->opening.fresh};
     int result = vm_name_create(ctx, place->parent, place->name, &new, &call->opening.id);
+    call->opening.is_fresh_used = result == 0;
+    call->opening.is_acquired = result == 0;
     if (result == -VMFS_R_EXISTS && !(call->flags & VMFS_O_EXCL))
         return -VMFS_R_INODE_STALE; /* somebody was faster: look again */
     return result ? result : 1;
 }
 
-/* Finds the file, or makes it: 1 if it was made. */
+/* Finds the file, or makes it: 1 if it was made, and is open. */
 static int find_or_create(struct vm_ctx *ctx, struct open_call *call)
 {
     struct vm_place place;
@@ -134,9 +136,9 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
 {
     struct open_call *call = arg;
     int made = find_or_create(ctx, call);
-    if (made < 0)
-        return made;
-    uint32_t how = made ? 0 : open_how(call->flags);
+    if (made)
+        return made < 0 ? made : 0;
+    uint32_t how = open_how(call->flags);
     int result = vm_opening_acquire(ctx, &call->opening, how);
     if (result || !(how & VM_OPEN_TRUNCATE))
         return result;
@@ -153,6 +155,7 @@ static int64_t tmpfile_body(struct vm_ctx *ctx, void *arg)
     uint64_t dir_id;
     const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode,
                                .open = call->opening.fresh,
+                               .is_nameless = true,
                                .is_linkable = !(call->flags & VMFS_O_EXCL)};
     bool is_followed = !(call->flags & VMFS_O_NOFOLLOW);
     int result = vm_at_resolve(ctx, &call->at, is_followed, &dir_id);

@@ -66,7 +66,7 @@ static int child_make(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *
     if (result)
         return result;
     vm_inode_make(ctx, id, offset, new->mode, child);
-    vm_inode_set_nlink(child, new->open ? 0 : vm_inode_is_directory(child) ? 2 : 1);
+    vm_inode_set_nlink(child, new->is_nameless ? 0 : vm_inode_is_directory(child) ? 2 : 1);
     if (vm_inode_is_directory(child))
         child->m.parent = vm_put64(dir_id);
     if (child->m.kind == VM_INODE_SPECIAL) {
@@ -108,7 +108,11 @@ static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name nam
     if (vm_inode_is_directory(child))
         vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) + 1);
     result = vm_inode_store(ctx, &dir);
-    return result ? result : vm_tx_commit(ctx);
+    if (result == 0)
+        result = vm_tx_commit(ctx);
+    if (result == 0 && new->open)
+        vm_open_list(ctx, child->id, new->open); /* O3 */
+    return result;
 }
 
 /* The new inode's stripe is taken too: who still knows the slot by an older id must not read it while it is
@@ -123,6 +127,7 @@ static void lock_new(struct vm_ctx *ctx, uint64_t dir_id, uint64_t child_id)
 int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                    const struct vm_new *new, uint64_t *id_out)
 {
+    VM_ASSERT(!new->is_nameless);
     struct vm_inode child;
     int result = vm_tx_begin(ctx);
     if (result)
@@ -158,7 +163,8 @@ static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_n
 /* The directory is left as it is, but it must be one while the file is made. */
 int vm_name_tmpfile(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new, uint64_t *id_out)
 {
-    VM_ASSERT(new->open && (new->mode &VM_MODE_TYPE) == VM_MODE_FILE);
+    VM_ASSERT(new->open &&new->is_nameless);
+    VM_ASSERT((new->mode &VM_MODE_TYPE) == VM_MODE_FILE);
     struct vm_inode child;
     int result = vm_tx_begin(ctx);
     if (result)

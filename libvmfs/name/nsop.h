@@ -17,11 +17,13 @@ struct vm_new {
     uint64_t rdev;      /* of a device */
     const char *target; /* of a symbolic link */
     uint64_t target_bytes;
-    struct vm_open *open; /* of a file without a name: its first handle */
+    struct vm_open *open; /* of a regular file: its first handle, or null */
+    bool is_nameless;     /* of vm_name_tmpfile() */
     bool is_linkable;     /* such a file may be named later */
 };
 
-/* Creates, and tells the id. */
+/* Creates, and tells the id. With a handle, the file is open from the start: whoever removes its name at
+ * once does not take it from its maker (O3). */
 int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                    const struct vm_new *new, uint64_t *id_out);
 
