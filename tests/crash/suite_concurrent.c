@@ -16,7 +16,12 @@
 #include "seed.h"
 
 #define LABEL_BYTES       192u
-#define QUICK_CHOICES_MAX 4u
+#define TURNS_OF_SEED     3u /* one for each model */
+#define QUICK_STEPS_EVERY 3u
+#define QUICK_PAIRS_EVERY 41u
+#define QUICK_NESTED_MORE 4u
+#define QUICK_SAMPLES     4u
+#define SAMPLES           4000u
 
 struct concurrent {
     struct crash *crash;
@@ -30,6 +35,7 @@ struct concurrent {
     uint64_t empty_blocks;
     uint64_t rules;
     bool is_exploring;
+    uint32_t from_step; /* states are tried from this step on */
     char label[LABEL_BYTES];
 };
 
@@ -87,6 +93,10 @@ static void explore_now(void *arg)
     struct concurrent *suite = arg;
     if (!suite->is_exploring)
         return;
+    if (suite->sched.step_count < suite->from_step) {
+        explore_pass(&suite->crash->explorer);
+        return;
+    }
     suite->rules = orders_settle(&suite->orders);
     explore_point(&suite->crash->explorer, &suite->crash->live);
 }
@@ -183,8 +193,16 @@ static void play(struct concurrent *suite, bool is_exploring)
 /* How much of everything is tried with one concert. */
 struct effort {
     unsigned single_max; /* plans with one preemption for each first thread; 0: one at every step */
+    unsigned step_every; /* of those, one in so many, in turn; 0: all */
     unsigned double_max; /* with two */
 };
+
+/* Differs from model to model and from seed to seed: whose turn it is where not all are taken. */
+static unsigned turn_of(const struct concurrent *suite)
+{
+    const struct crash *crash = suite->crash;
+    return (unsigned)(crash->explorer.seed * TURNS_OF_SEED + crash->live.model);
+}
 
 static bool is_wanted(const struct concurrent *suite)
 {
@@ -221,6 +239,7 @@ static void play_cuts(struct concurrent *suite, uint32_t first, const struct sch
     play(suite, true);
 }
 
+/* What comes before the preemption is as without: it is tried once where there is one at every step. */
 static void play_singles(struct concurrent *suite, const struct effort *effort, uint32_t step_count,
                          struct seed *seed)
 {
@@ -228,12 +247,15 @@ static void play_singles(struct concurrent *suite, const struct effort *effort, 
     uint32_t count =
         effort->single_max && effort->single_max < step_count ? effort->single_max : step_count;
     const struct sched base = suite->sched;
-    for (uint32_t index = 0; index < count; index++) {
+    uint32_t every = effort->step_every ? effort->step_every : 1;
+    for (uint32_t index = turn_of(suite) % every; index < count; index += every) {
         struct sched_cut cut = {.step = index + 1, .to = other_thread(suite, first, seed)};
         if (count < step_count)
             cut.step = pick_step(&base, step_count, seed);
+        suite->from_step = effort->single_max ? 0 : cut.step;
         play_cuts(suite, first, &cut, 1);
     }
+    suite->from_step = 0;
 }
 
 static void play_doubles(struct concurrent *suite, const struct effort *effort, uint32_t step_count,
@@ -271,7 +293,7 @@ static void play_concert(struct concurrent *suite, const struct effort *effort)
     orders_build(&suite->orders, &suite->concert);
     for (uint32_t first = 0; first < suite->concert.thread_count; first++) {
         suite->plan = (struct sched_plan){.first = first};
-        play(suite, false);
+        play(suite, effort->single_max == 0);
         uint32_t own = count_own_steps(&suite->sched);
         if (own == 0)
             continue;
@@ -283,11 +305,14 @@ static void play_concert(struct concurrent *suite, const struct effort *effort)
 
 /* ---- which concerts ---- */
 
-static void play_pairs(struct concurrent *suite, const struct effort *effort, bool is_unsynced)
+/* One in so many of all pairs, in turn; so many turns take all of them. */
+static void play_pairs(struct concurrent *suite, const struct effort *effort, unsigned every,
+                       bool is_unsynced)
 {
     for (unsigned one = 0; one < deed_count; one++)
         for (unsigned two = one; two < deed_count; two++) {
-            if (deeds[one].is_reader && deeds[two].is_reader)
+            if ((deeds[one].is_reader && deeds[two].is_reader) ||
+                (one * deed_count + two) % every != turn_of(suite) % every)
                 continue;
             suite->concert = (struct concert){.thread_count = 2,
                                               .deed_counts = {1, 1},
@@ -317,27 +342,34 @@ static void play_samples(struct concurrent *suite, const struct effort *effort, 
 
 /* What has been wrong once, and what the hazards speak of: one preemption at every step. A link whose file
  * is replaced; who waits for W while a step holds it back; a freed inode that is taken again (B16);
- * directories that would become their own ancestors. */
-static void play_thorough(struct concurrent *suite)
+ * directories that would become their own ancestors; a file that is removed while its maker opens it. */
+static void play_thorough(struct concurrent *suite, const struct effort *effort)
 {
     static const char *const labels[] = {"two:link,rename-over", "two:create,sync",
-                                         "two-u:create,reap", "two:rename-down,rename-up"};
-    static const struct effort every_step = {.single_max = 0};
+                                         "two-u:create,reap", "two:rename-down,rename-up",
+                                         "two:create-open,unlink-new"};
     const char *rest;
     for (unsigned index = 0; index < sizeof labels / sizeof labels[0]; index++)
         if (concert_parse(labels[index], &suite->concert, &rest))
-            play_concert(suite, &every_step);
+            play_concert(suite, effort);
 }
 
-/* The concert and the plan that a label names, alone. */
-static void play_label(struct concurrent *suite, const char *label)
+/* The concert that a label names, alone: with its plan, or with a preemption at every step. False: it
+ * names none. */
+static bool play_label(struct concurrent *suite, const char *label)
 {
-    const char *plan;
-    if (!concert_parse(label, &suite->concert, &plan))
-        return;
+    static const struct effort every_step = {.single_max = 0};
+    const char *rest;
+    if (!label || !concert_parse(label, &suite->concert, &rest))
+        return false;
+    if (*rest == '\0') {
+        play_concert(suite, &every_step);
+        return true;
+    }
     orders_build(&suite->orders, &suite->concert);
-    if (sched_plan_parse(plan, &suite->plan))
+    if (sched_plan_parse(rest, &suite->plan))
         play(suite, true);
+    return true;
 }
 
 static void make_image(struct concurrent *suite)
@@ -358,18 +390,33 @@ static void make_image(struct concurrent *suite)
     memcpy(suite->image, crash->live.memory, crash->bytes);
 }
 
-static bool is_plan_named(const char *label)
+static void play_quickly(struct concurrent *suite)
 {
-    const char *first = label ? strchr(label, ':') : NULL;
-    return first && strchr(first + 1, ':');
+    static const struct effort single = {.single_max = 1};
+    static const struct effort some_steps = {.step_every = QUICK_STEPS_EVERY};
+    struct explorer *explorer = &suite->crash->explorer;
+    uint64_t nested_every = explorer->nested_every;
+    explorer->nested_every *= QUICK_NESTED_MORE; /* many plans rather than many cut recoveries */
+    play_thorough(suite, &some_steps);
+    play_pairs(suite, &single, QUICK_PAIRS_EVERY, explorer->seed % 2 == 0);
+    play_samples(suite, &single, QUICK_SAMPLES);
+    explorer->nested_every = nested_every;
+}
+
+static void play_all(struct concurrent *suite)
+{
+    static const struct effort every_step = {.single_max = 0};
+    static const struct effort whole = {.double_max = 16};
+    static const struct effort sampled = {.single_max = 8, .double_max = 8};
+    play_thorough(suite, &every_step);
+    play_pairs(suite, &whole, 1, suite->crash->explorer.seed % 2 == 0);
+    play_pairs(suite, &whole, 1, suite->crash->explorer.seed % 2 == 1);
+    play_samples(suite, &sampled, SAMPLES);
 }
 
 void suite_concurrent(struct crash *crash)
 {
     static struct concurrent suite;
-    static const struct effort quick = {.single_max = 1};
-    static const struct effort whole = {.double_max = 16};
-    static const struct effort sampled = {.single_max = 8, .double_max = 8};
     if (crash->only && !concert_is_label(crash->only))
         return;
     if (!suite.crash)
@@ -381,19 +428,11 @@ void suite_concurrent(struct crash *crash)
     suite.sched.body = body;
     suite.sched.look = explore_now;
     suite.sched.arg = &suite;
-    uint64_t choices_max = crash->explorer.choices_max;
-    if (crash->is_quick) /* many plans rather than many states of each */
-        crash->explorer.choices_max = QUICK_CHOICES_MAX;
     make_image(&suite);
-    if (is_plan_named(crash->only)) {
-        play_label(&suite, crash->only);
-        crash->explorer.choices_max = choices_max;
+    if (play_label(&suite, crash->only))
         return;
-    }
-    play_thorough(&suite);
-    play_pairs(&suite, crash->is_quick ? &quick : &whole, crash->explorer.seed % 2 == 0);
-    if (!crash->is_quick)
-        play_pairs(&suite, &whole, crash->explorer.seed % 2 == 1);
-    play_samples(&suite, crash->is_quick ? &quick : &sampled, crash->is_quick ? 100 : 4000);
-    crash->explorer.choices_max = choices_max;
+    if (crash->is_quick)
+        play_quickly(&suite);
+    else
+        play_all(&suite);
 }

@@ -740,3 +740,8 @@ void explore_point(struct explorer *explorer, struct medium *live)
     level->crashed = live;
     explore_level(explorer, level);
 }
+
+void explore_pass(struct explorer *explorer)
+{
+    explorer->levels[0].point++;
+}

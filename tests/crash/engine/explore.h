@@ -126,6 +126,9 @@ void explore_start(struct explorer *explorer, struct medium *live, const char *l
 /* Tries the states that a crash at this moment may leave. */
 void explore_point(struct explorer *explorer, struct medium *live);
 
+/* A point of which nothing is tried: those behind it have the same tokens as if it had been. */
+void explore_pass(struct explorer *explorer);
+
 /* Counts and prints a violation with its token; a null reason is none. Outside of all states the token
  * names the moment behind the last point, with nothing of what is in flight. */
 void explore_report(struct explorer *explorer, const char *reason);
