@@ -17,10 +17,10 @@
 
 #define LABEL_BYTES       192u
 #define TURNS_OF_SEED     3u /* one for each model */
-#define QUICK_STEPS_EVERY 3u
-#define QUICK_PAIRS_EVERY 41u
+#define QUICK_STEPS_EVERY 6u
+#define QUICK_PAIRS_EVERY 61u
 #define QUICK_NESTED_MORE 4u
-#define QUICK_SAMPLES     4u
+#define QUICK_SAMPLES     12u
 #define SAMPLES           4000u
 
 struct concurrent {
