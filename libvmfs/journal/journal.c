@@ -119,9 +119,8 @@ struct vm_totals vm_journal_totals(const struct vm_journal *journal)
 
 void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
 {
-    const struct vm_platform *platform = ctx->region->platform;
     struct vm_watermark line = {
-        .nonce = platform->random(platform->arg),
+        .nonce = vm_nonce_draw(ctx->region),
         .era = 1,
         .blocks_free = blocks_free,
     };

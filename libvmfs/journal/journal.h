@@ -124,6 +124,9 @@ struct vm_salvage {
 int vm_journal_salvage(struct vm_ctx *ctx, struct vm_journal *journal,
                        const struct vm_salvage *salvage);
 
+/* An era's nonce: half of it is drawn, and half tells that it is of this region (H15). */
+uint64_t vm_nonce_draw(const struct vm_region *region);
+
 /* The line of an era of which both copies are lost, as records of it tell (S5). */
 void vm_salvage_line(struct vm_ctx *ctx, struct vm_watermark *out);
 

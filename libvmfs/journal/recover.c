@@ -238,8 +238,7 @@ static int apply_found(struct recovery *recovery)
 static int begin_era(struct recovery *recovery, unsigned newest_copy)
 {
     struct vm_ctx *ctx = recovery->ctx;
-    const struct vm_platform *platform = ctx->region->platform;
-    recovery->line.nonce = platform->random(platform->arg); /* H14 */
+    recovery->line.nonce = vm_nonce_draw(ctx->region); /* H14 */
     recovery->line.era += recovery->line.era < UINT64_MAX;
     if (recovery->line.watermark > VM_SEQUENCE_MAX / 2) /* H14 */
         recovery->line.watermark = 0;

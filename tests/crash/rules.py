@@ -77,8 +77,8 @@ RULES = [
      ".kind = VM_ENTRY_MASK, .place = offset, .first = UINT64_MAX, "
      ".second = (vm_load64_home(ctx->region, offset) & ~mask) | value"),
     ("H14-the-nonce", "rule", "journal/recover.c",
-     "    recovery->line.nonce = platform->random(platform->arg); /* H14 */",
-     "    (void)platform;"),
+     "    recovery->line.nonce = vm_nonce_draw(ctx->region); /* H14 */",
+     "    (void)vm_nonce_draw;"),
     ("H15-check-is-seeded-with-the-place", "rule", "journal/record.c",
      "vm_hash64(nonce ^ offset, &header", "vm_hash64(nonce + offset * 0, &header"),
     ("H15-check-covers-the-entries", "rule", "journal/record.c",

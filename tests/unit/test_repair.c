@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "journal/record.h"
 #include "repair_copy.h"
 #include "space/group.h"
 
@@ -217,6 +218,68 @@ Test(repair, counts_and_bits_cost_no_file)
     must(vmfs_stat(copy.fs, "/fragments", 0, &stat), "stat");
     cr_expect_eq(stat.blocks / 8, vm_inode_blocks(&inode) - 5);
     copy_free(&copy);
+}
+
+/* ---- whose records ---- */
+
+static void lose_lines(uint8_t *memory)
+{
+    memset(memory + VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES, 0, 64);
+    memset(memory + VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES, 0, 64);
+}
+
+static void expect_only_the_lines(struct copy *copy, uint64_t digest)
+{
+    struct vmfs_check_result result;
+    must(copy_open(copy, VMFS_REPAIR), "open");
+    must(vmfs_repair(copy->fs, note, copy, &result), "repair");
+    cr_expect_eq(region_digest(copy->fs, "/"), digest, "repair changed what was sound: %s",
+                 copy->last);
+    cr_expect(result.problems == 0 && copy->mended > 0);
+    copy_free(copy);
+}
+
+/* Formatting leaves the lanes as they are: with both watermark lines lost the records of the filesystem that was
+ * there before still check, and have higher numbers. */
+Test(repair, what_was_formatted_over_stays_so)
+{
+    struct copy copy = {.memory = map_guarded(REGION_BYTES)};
+    must(copy_open(&copy, VMFS_CREATE | VMFS_ZEROED), "format");
+    for (unsigned call = 0; call < 60; call++) {
+        char path[32];
+        snprintf(path, sizeof path, "/old-%u", call);
+        must(vmfs_mkdir(copy.fs, path, 0755), path);
+    }
+    must(vmfs_close(copy.fs), "close");
+    must(copy_open(&copy, VMFS_CREATE | VMFS_FORCE), "format again");
+    must(vmfs_mkdir(copy.fs, "/new", 0755), "mkdir");
+    uint64_t digest = region_digest(copy.fs, "/");
+    must(vmfs_close(copy.fs), "close");
+    lose_lines(copy.memory);
+    expect_only_the_lines(&copy, digest);
+}
+
+/* H15: what a user wrote, as it may lie in a lane: a record with a nonce, a check and a number of its own. */
+Test(repair, a_forged_record_is_none)
+{
+    struct copy copy;
+    uint8_t record[256];
+    struct vm_record_writer writer;
+    struct vm_entry entry = {.kind = VM_ENTRY_FILL, .len_bytes = 4 * VM_BLOCK_BYTES};
+    const struct vm_record_totals totals = {0, 0, 0};
+    must(copy_make(&copy, 0), "attach");
+    uint64_t digest = region_digest(copy.fs, "/");
+    const struct vm_region *region = &copy.fs->volume.region;
+    uint64_t at = region->lane_offset + region->lane_bytes * region->lane_count - sizeof record;
+    entry.place = (chunk_block(0) + 1) * VM_BLOCK_BYTES;
+    must(vmfs_close(copy.fs), "close");
+    vm_record_start(&writer, record, sizeof record);
+    vm_record_words(&writer, &entry);
+    vm_record_finish(&writer, 0x1122334455667788, (uint64_t)1 << 40, (uint64_t)1 << 39, &totals);
+    vm_record_seal(record, at);
+    memcpy(copy.memory + at, record, writer.used);
+    lose_lines(copy.memory);
+    expect_only_the_lines(&copy, digest);
 }
 
 static unsigned allocations_left;
