@@ -315,10 +315,12 @@ struct vmfs_options {
  *   -EUCLEAN          truncated, or damaged beyond opening
  *   -EOPNOTSUPP       VMFS_GUARD on what is not a regular file
  *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists
- *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN
+ *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN, or more
+ *                     than the device has
  *   -EIO              VMFS_GUARD, and the file was cut off meanwhile
  *   -EACCES, -ENOENT, -EROFS, -ENOMEM, ... as the system returned them for the file
- * Durable at return: the format, and whatever recovery completed. Any thread. */
+ * Durable at return: the format, at VMFS_DURABILITY_POWER also the name of a created file, and whatever
+ * recovery completed. Any thread. */
 int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs **out);
 
 /* The same over `length` bytes at `address`, mapped by the caller, who keeps them mapped and unmaps
@@ -380,7 +382,8 @@ int vmfs_statfs(struct vmfs *fs, struct vmfs_statfs *out);
 
 /* Makes everything that has returned survive loss of power, as far as the region's backing can: a
  * checkpoint of the journal and, where the region is a page-cache mapping, an msync of it.
- *   -EIO, -ENOSPC   from msync: nothing is promised about writes since the last good sync */
+ *   -EIO, -ENOSPC   from msync: nothing is promised about writes since the last good sync, and no later
+ *                   one on this handle is good: the system takes the pages that it lost for written */
 int vmfs_sync(struct vmfs *fs);
 
 /* Cost of the calls so far. */

@@ -56,6 +56,8 @@ struct vmfs {
     int map_protection;   /* the same, PROT_... */
     int fd;               /* -1: memory of the caller */
     bool is_page_cache;   /* an msync of the whole is what reaches the medium */
+    struct vm_lock msync_lock; /* of that msync: one at a time, and */
+    int msync_errno;           /*   what the first that failed said */
     struct vm_sync *sync; /* of the sync backend; null: another one */
     struct vm_sync sync_state;
     bool is_in_memory;      /* a file of tmpfs and the like, which no msync makes durable */

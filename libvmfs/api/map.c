@@ -217,8 +217,11 @@ static int64_t find_bytes(struct mapping *mapping)
                         ? mapping->file_bytes - options->offset_bytes
                         : 0;
     uint64_t limit = options->length_bytes ? options->length_bytes : UINT64_MAX;
-    if (wants(mapping, VMFS_CREATE) && options->region_bytes)
+    if (wants(mapping, VMFS_CREATE) && options->region_bytes) {
         limit = options->region_bytes;
+        if (left < limit) /* a device does not grow */
+            return bad_size(mapping->err, left);
+    }
     fs->map_bytes = left < limit ? left : limit;
     fs->map_bytes -= fs->map_bytes % VM_BLOCK_BYTES;
     fs->file_offset = options->offset_bytes;
@@ -393,11 +396,48 @@ void vm_map_close(struct vmfs *fs)
     close(fs->fd);
 }
 
+/* As in Y4 and Y5: the kernel tells of an error once, and then calls the lost pages clean. */
 int64_t vm_map_sync(struct vmfs *fs)
 {
     if (!fs->is_page_cache || fs->is_read_only)
         return 0;
-    return msync(fs->map, fs->map_bytes, MS_SYNC) == 0 ? 0 : -errno;
+    vm_lock_take(&fs->msync_lock, &fs->platform);
+    if (fs->msync_errno == 0 && msync(fs->map, fs->map_bytes, MS_SYNC) != 0)
+        fs->msync_errno = errno;
+    int number = fs->msync_errno;
+    vm_lock_release(&fs->msync_lock, &fs->platform);
+    return -number;
+}
+
+/* A directory that may not be read cannot be asked either. */
+static int sync_directory_of(const char *path)
+{
+    char directory[VMFS_PATH_MAX + 1] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    if (len >= sizeof directory)
+        return 0;
+    if (slash) {
+        memcpy(directory, path, len);
+        directory[len] = '\0';
+    }
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    bool is_lost = fsync(fd) != 0 && errno == EIO;
+    close(fd);
+    return is_lost ? -EIO : 0;
+}
+
+int64_t vm_map_keep_name(const struct vmfs *fs, struct vm_err *err, const char *path)
+{
+    if (fs->durability != VMFS_DURABILITY_POWER)
+        return 0;
+    if ((fsync(fs->fd) != 0 && errno == EIO) || sync_directory_of(path)) {
+        errno = EIO;
+        return system_error(err, "the region's name cannot be made durable, errno ");
+    }
+    return 0;
 }
 
 /* When a process started, in clock ticks since boot: with its pid it names one process. */

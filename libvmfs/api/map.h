@@ -23,7 +23,10 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
 /* Unmaps, unlocks and closes; in a forked child the lock is left to the parent. */
 void vm_map_close(struct vmfs *fs);
 
-/* Everything stored so far reaches the file: 0 or a negative errno. */
+/* At level POWER the name of a region that was created is as durable as what is in it. */
+int64_t vm_map_keep_name(const struct vmfs *fs, struct vm_err *err, const char *path);
+
+/* Everything stored so far reaches the file: 0 or a negative errno, and once that, always that. */
 int64_t vm_map_sync(struct vmfs *fs);
 
 /* The owner line of an attached region: claims it unless a living process has it. */

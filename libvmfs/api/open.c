@@ -146,6 +146,8 @@ static int64_t finish_open(struct vmfs *fs, int64_t result, const struct vmfs_op
     vm_ctx_init(fs, &ctx);
     if (result == 0)
         result = attach_region(fs, &ctx, options, backing.is_zeroed);
+    if (result == 0 && backing.created)
+        result = vm_map_keep_name(fs, &ctx.err, backing.created);
     int lost = vm_guard_check(fs, &ctx);
     if (lost)
         result = vm_errno(lost);

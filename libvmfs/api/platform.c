@@ -91,10 +91,12 @@ static int linux_back(void *arg, uint64_t offset, uint64_t len_bytes)
     const struct vmfs *fs = arg;
     if (fs->fd < 0 || fs->is_read_only)
         return 0;
-    if (fallocate(fs->fd, FALLOC_FL_KEEP_SIZE, (off_t)(fs->file_offset + offset),
-                  (off_t)len_bytes) == 0)
-        return 0;
-    return errno == ENOSPC || errno == EDQUOT || errno == EIO;
+    int failed;
+    do
+        failed = fallocate(fs->fd, FALLOC_FL_KEEP_SIZE, (off_t)(fs->file_offset + offset),
+                           (off_t)len_bytes);
+    while (failed && errno == EINTR); /* tmpfs gives up at any signal, and takes back what it gave */
+    return failed && (errno == ENOSPC || errno == EDQUOT || errno == EIO);
 }
 
 void vm_platform_init(struct vmfs *fs)

@@ -1,6 +1,7 @@
 /* test_power.c -- VMFS_DURABILITY_POWER on plain files and block devices: each fence is a round of msync
  *
- * pmem_is_pmem(), msync() and posix_fadvise() of this program take the place of the system's. */
+ * pmem_is_pmem(), msync(), fsync(), fallocate() and posix_fadvise() of this program take the place of the
+ * system's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +53,39 @@ int posix_fadvise(int fd, off_t offset, off_t length, int advice)
 {
     forgotten += advice == POSIX_FADV_DONTNEED;
     return (int)syscall(SYS_fadvise64, fd, offset, length, advice);
+}
+
+static unsigned synced_files;
+static unsigned synced_directories;
+static bool is_fsync_failing;
+
+int fsync(int fd)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode))
+        synced_directories++;
+    else
+        synced_files++;
+    errno = EIO;
+    return is_fsync_failing ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+/* Every other call is interrupted by a signal, as it can be on tmpfs. */
+static bool is_interrupting;
+static off_t interrupted_at = -1;
+static unsigned interruptions;
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    if (is_interrupting && interrupted_at != offset) {
+        cr_assert_eq(interrupted_at, -1, "what was interrupted is not asked for again");
+        interrupted_at = offset;
+        interruptions++;
+        errno = EINTR;
+        return -1;
+    }
+    interrupted_at = -1;
+    return (int)syscall(SYS_fallocate, fd, mode, offset, length);
 }
 
 static struct fixture at;
@@ -359,6 +394,64 @@ Test(power, refused_by_the_device)
     cr_assert_eq(forgotten, before);
 }
 
+/* At level PROCESS, too: what the system could not write it calls clean, so a second sync would succeed. */
+Test(power, a_failed_sync_stays_failed)
+{
+    unsetenv("VMFS_TEST_DURABILITY");
+    fixture_reopen(&at);
+    expect_ok(vmfs_mkdir(at.fs, "/a", 0755));
+    atomic_store(&fail_at, atomic_load(&calls));
+    expect_code(vmfs_sync(at.fs), -EIO);
+    atomic_store(&fail_at, UINT64_MAX);
+    expect_code(vmfs_sync(at.fs), -EIO);
+    expect_ok(vmfs_mkdir(at.fs, "/b", 0755));
+    struct vmfs_file *opened = fixture_file(&at, "/c", VMFS_O_CREAT | VMFS_O_WRONLY);
+    expect_code(vmfs_file_sync(opened), -EIO);
+    expect_ok(vmfs_file_close(opened));
+    fixture_reopen(&at);
+    fixture_stat(&at, "/b");
+    expect_ok(vmfs_sync(at.fs));
+}
+
+/* What lies in a file without a name is lost. */
+Test(power, the_name_of_a_created_region)
+{
+    char path[REGION_PATH_MAX + 8];
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    struct vmfs *fs;
+    snprintf(path, sizeof path, "%s-x", at.path);
+    options.flags = VMFS_CREATE;
+    options.region_bytes = 4 * REGION_MIB;
+    options.durability = VMFS_DURABILITY_POWER;
+    synced_files = synced_directories = 0;
+    expect_ok(vmfs_open(path, &options, &fs));
+    cr_assert(synced_files == 1 && synced_directories == 1);
+    expect_ok(vmfs_close(fs));
+    options.flags |= VMFS_FORCE;
+    expect_ok(vmfs_open(path, &options, &fs));
+    cr_assert(synced_files == 1 && synced_directories == 1, "it was there");
+    expect_ok(vmfs_close(fs));
+    unlink(path);
+    is_fsync_failing = true;
+    expect_code(vmfs_open(path, &options, &fs), -EIO);
+    cr_assert(access(path, F_OK) != 0);
+    options.durability = VMFS_DURABILITY_PROCESS;
+    expect_ok(vmfs_open(path, &options, &fs));
+    is_fsync_failing = false;
+    expect_ok(vmfs_close(fs));
+    unlink(path);
+}
+
+/* Memory that was asked for is asked for until it is there or refused. */
+Test(power, backing_is_interrupted)
+{
+    is_interrupting = true;
+    expect_ok(region_put_file(at.fs, "/file", 3 * REGION_MIB, 1));
+    is_interrupting = false;
+    cr_assert(interruptions > 0);
+    cr_assert_eq(interrupted_at, -1);
+}
+
 /* A format that the device refuses, at whichever of its calls, leaves nothing that opens. */
 Test(power, refused_while_formatting)
 {
@@ -412,6 +505,9 @@ static void use_device(const char *path)
     options.durability = VMFS_DURABILITY_POWER;
     expect_code(vmfs_open(path, &options, &fs), -EEXIST);
     options.flags |= VMFS_FORCE;
+    options.region_bytes = DEVICE_BYTES + VMFS_BLOCK_SIZE;
+    expect_code(vmfs_open(path, &options, &fs), -EINVAL);
+    options.region_bytes = 0;
     expect_ok(vmfs_open(path, &options, &fs));
     struct vmfs_info info = info_now(fs);
     cr_assert_eq(info.region_bytes, DEVICE_BYTES);
