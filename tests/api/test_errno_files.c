@@ -397,8 +397,15 @@ Test(errno_files, syncing_a_page_cache)
     expect_ok(vmfs_sync(second));
     msync_errno = EIO;
     CASE(vmfs_sync, EIO, vmfs_sync(second));
+    expect_ok(vmfs_close(second));
     msync_errno = ENOSPC;
+    options.flags = 0;
+    expect_ok(open_with(path, options));
+    second = out.fs;
     CASE(vmfs_sync, ENOSPC, vmfs_sync(second));
+    expect_ok(vmfs_close(second));
+    expect_ok(open_with(path, options));
+    second = out.fs;
     msync_errno = 0;
     expect_ok(vmfs_sync(second));
     expect_ok(vmfs_close(second));
