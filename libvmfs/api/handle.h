@@ -51,14 +51,14 @@ struct vmfs {
     uint8_t *map;    /* the region's bytes */
     uint8_t *stores; /* the same where they are stored to; differs from `map` on a stage only */
     uint64_t map_bytes;
-    uint64_t file_offset; /* of the region in the file */
-    int map_flags;        /* of the mapping, but MAP_FIXED */
-    int map_protection;   /* the same, PROT_... */
-    int fd;               /* -1: memory of the caller */
-    bool is_page_cache;   /* an msync of the whole is what reaches the medium */
+    uint64_t file_offset;      /* of the region in the file */
+    int map_flags;             /* of the mapping, but MAP_FIXED */
+    int map_protection;        /* the same, PROT_... */
+    int fd;                    /* -1: memory of the caller */
+    bool is_page_cache;        /* an msync of the whole is what reaches the medium */
     struct vm_lock msync_lock; /* of that msync: one at a time, and */
     int msync_errno;           /*   what the first that failed said */
-    struct vm_sync *sync; /* of the sync backend; null: another one */
+    struct vm_sync *sync;      /* of the sync backend; null: another one */
     struct vm_sync sync_state;
     bool is_in_memory;      /* a file of tmpfs and the like, which no msync makes durable */
     bool is_staged;         /* vm_stage_attach(): the system is left alone */

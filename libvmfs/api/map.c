@@ -10,6 +10,7 @@
 #include <libpmem.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -401,11 +402,14 @@ int64_t vm_map_sync(struct vmfs *fs)
 {
     if (!fs->is_page_cache || fs->is_read_only)
         return 0;
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* Y7 */
     vm_lock_take(&fs->msync_lock, &fs->platform);
     if (fs->msync_errno == 0 && msync(fs->map, fs->map_bytes, MS_SYNC) != 0)
         fs->msync_errno = errno;
     int number = fs->msync_errno;
     vm_lock_release(&fs->msync_lock, &fs->platform);
+    pthread_setcancelstate(state, NULL);
     return -number;
 }
 

@@ -273,7 +273,7 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
     int64_t result = 0;
     if (!atomic_load(&fs->is_damaged) && !fs->needs_repair)
         result = vm_errno(vm_volume_settle(ctx));
-    else if (fs->sync && vm_sync_counts(fs->sync).has_failed)
+    if (fs->sync && vm_sync_counts(fs->sync).has_failed)
         result = vm_errno(vm_journal_poison(ctx));
     if (!fs->is_staged)
         vm_owner_release(fs, ctx);

@@ -91,12 +91,17 @@ static int linux_back(void *arg, uint64_t offset, uint64_t len_bytes)
     const struct vmfs *fs = arg;
     if (fs->fd < 0 || fs->is_read_only)
         return 0;
+    int state;
     int failed;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* Y7 */
     do
         failed = fallocate(fs->fd, FALLOC_FL_KEEP_SIZE, (off_t)(fs->file_offset + offset),
                            (off_t)len_bytes);
-    while (failed && errno == EINTR); /* tmpfs gives up at any signal, and takes back what it gave */
-    return failed && (errno == ENOSPC || errno == EDQUOT || errno == EIO);
+    while (failed &&
+           errno == EINTR); /* tmpfs gives up at any signal, and takes back what it gave */
+    bool is_full = failed && (errno == ENOSPC || errno == EDQUOT || errno == EIO);
+    pthread_setcancelstate(state, NULL);
+    return is_full;
 }
 
 void vm_platform_init(struct vmfs *fs)

@@ -149,9 +149,8 @@ static void lead_round(struct vm_sync *sync)
     pthread_cond_signal(&next->moved);
 }
 
-static int sync_fence(void *arg)
+static int fence(struct vm_unsynced *unsynced)
 {
-    struct vm_unsynced *unsynced = arg;
     struct vm_sync *sync = unsynced->sync;
     struct vm_pages *pages = &unsynced->pages;
     pthread_mutex_lock(&sync->lock);
@@ -172,6 +171,15 @@ static int sync_fence(void *arg)
     bool has_failed = mine >= sync->failed; /* Y5 */
     pthread_mutex_unlock(&sync->lock);
     return has_failed;
+}
+
+static int sync_fence(void *arg)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* Y7 */
+    int failed = fence(arg);
+    pthread_setcancelstate(state, NULL);
+    return failed;
 }
 
 const struct vm_persist_ops *vm_persist_sync(void)

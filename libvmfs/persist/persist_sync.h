@@ -13,7 +13,8 @@
  *     together could each take the other's.
  * Y5  Once a round has failed, it and every later one fails without asking the kernel again: the pages
  *     that went nowhere are clean to it, and a second msync would succeed.
- * Y6  The lock is not held during an msync, and nobody who stores needs it. */
+ * Y6  The lock is not held during an msync, and nobody who stores needs it.
+ * Y7  pthread_cancel() waits: a thread that ended in here would leave its round, its lane and its locks. */
 #ifndef VM_PERSIST_PERSIST_SYNC_H
 #define VM_PERSIST_PERSIST_SYNC_H
 

@@ -394,6 +394,28 @@ Test(power, refused_by_the_device)
     cr_assert_eq(forgotten, before);
 }
 
+/* A checkpoint that fails at the end of a call that is durable: the call has succeeded, closing tells. */
+Test(power, refused_between_calls)
+{
+    unsigned quiet = 0;
+    for (uint64_t later = 1; later < 200 && quiet < 2; later += 1 + later / 8) {
+        int64_t result = 0;
+        fixture_reopen(&at);
+        uint64_t failing = atomic_load(&calls) + later;
+        atomic_store(&fail_at, failing);
+        for (unsigned i = 0; result == 0 && atomic_load(&calls) <= failing; i++) {
+            char path[32];
+            snprintf(path, sizeof path, "/q%llu-%u", (unsigned long long)later, i);
+            result = vmfs_mkdir(at.fs, path, 0755);
+        }
+        atomic_store(&fail_at, UINT64_MAX);
+        quiet += result == 0;
+        expect_code(vmfs_close(at.fs), -EIO);
+        cr_assert_eq(region_open(at.path, 0, &at.log, &at.fs), 0);
+    }
+    cr_assert(quiet > 0);
+}
+
 /* At level PROCESS, too: what the system could not write it calls clean, so a second sync would succeed. */
 Test(power, a_failed_sync_stays_failed)
 {

@@ -439,6 +439,41 @@ Test(sync, the_last_of_the_crowd_ends_the_wait)
     cr_assert_eq(fake.count, 1);
 }
 
+static void *run_cancelled(void *arg)
+{
+    run_member(arg);
+    pthread_testcancel();
+    return NULL;
+}
+
+/* Who leads, and who waits for it, are cancelled: both end behind their fence, and others go on. */
+Test(sync, a_cancelled_thread_leaves_nothing)
+{
+    struct member members[2] = {{.page = 3, .result = -1}, {.page = 5, .result = -1}};
+    struct member last;
+    hold_call(1);
+    for (unsigned i = 0; i < 2; i++) {
+        pthread_create(&members[i].thread, NULL, run_cancelled, &members[i]);
+        if (i == 0)
+            wait_for_calls(1);
+        else
+            wait_for_gathered(1);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_cancel(members[i].thread);
+    hold_call(0);
+    for (unsigned i = 0; i < 2; i++) {
+        void *ended;
+        pthread_join(members[i].thread, &ended);
+        cr_assert_eq(ended, PTHREAD_CANCELED);
+        cr_assert_eq(members[i].result, 0);
+        cr_assert_eq(fake.medium[members[i].page], members[i].page + 1000);
+    }
+    start(&last, 9);
+    pthread_join(last.thread, NULL);
+    cr_assert_eq(last.result, 0);
+}
+
 /* The same page, stored again while it is being written: the round that runs does not count. */
 Test(sync, a_round_that_has_begun_is_too_early)
 {
