@@ -187,8 +187,9 @@ int vm_repair_totals(struct vm_check *check)
     line.blocks_free = check->counted.blocks_free;
     line.inodes_used = check->counted.inodes_used;
     line.orphans = check->counted.orphans;
-    for (unsigned copy = 0; copy < 2; copy++) {
-        vm_watermark_store(&ctx->io, copy, &line); /* S2 */
+    for (unsigned turn = 0; turn < 2; turn++) {
+        unsigned newest = ctx->journal->line_copy;
+        vm_watermark_store(&ctx->io, turn ? newest : newest ^ 1, &line); /* S2 */
         if (vm_io_fence(&ctx->io))
             return vm_journal_poison(ctx);
     }

@@ -149,7 +149,7 @@ static void lead_round(struct vm_sync *sync)
     pthread_cond_signal(&next->moved);
 }
 
-static int fence(struct vm_unsynced *unsynced)
+static int wait_for_round(struct vm_unsynced *unsynced)
 {
     struct vm_sync *sync = unsynced->sync;
     struct vm_pages *pages = &unsynced->pages;
@@ -177,7 +177,7 @@ static int sync_fence(void *arg)
 {
     int state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* Y7 */
-    int failed = fence(arg);
+    int failed = wait_for_round(arg);
     pthread_setcancelstate(state, NULL);
     return failed;
 }

@@ -282,6 +282,62 @@ Test(repair, a_forged_record_is_none)
     expect_only_the_lines(&copy, digest);
 }
 
+/* ---- the order of stores ---- */
+
+static const struct damage *damage_named(const char *name)
+{
+    unsigned index = 0;
+    while (index < damage_count && strcmp(damages[index].name, name) != 0)
+        index++;
+    cr_assert(index < damage_count);
+    return &damages[index];
+}
+
+static const struct vm_persist_ops *real_ops;
+static const uint8_t *watched;
+static unsigned lines_stored;
+
+/* S2: a store that is torn must leave the newest line, or its like. */
+static void copy_watched(void *arg, void *dst, const void *src, size_t len_bytes)
+{
+    struct vm_watermark lines[2];
+    uint64_t block = (uint64_t)((const uint8_t *)dst - watched) / VM_BLOCK_BYTES;
+    if (block == VM_WATERMARK_A_BLOCK || block == VM_WATERMARK_B_BLOCK) {
+        unsigned copy = block == VM_WATERMARK_B_BLOCK;
+        bool is_sound = vm_watermark_read(watched, copy, &lines[0]);
+        bool is_newest = !vm_watermark_read(watched, copy ^ 1, &lines[1]) ||
+                         lines[0].era > lines[1].era ||
+                         (lines[0].era == lines[1].era && lines[0].watermark > lines[1].watermark);
+        cr_expect(!is_sound || !is_newest, "the newest line is stored over");
+        lines_stored++;
+    }
+    real_ops->copy(arg, dst, src, len_bytes);
+}
+
+Test(repair, the_newest_line_is_stored_last)
+{
+    for (unsigned changes = 1; changes <= 2; changes++) {
+        struct copy copy;
+        damage_named("line_totals")->make();
+        must(copy_make(&copy, 0), "attach");
+        undo_all();
+        for (unsigned change = 0; change < changes; change++) {
+            must(vmfs_chmod(copy.fs, "/", change ? 0755 : 0711), "chmod");
+            must(vmfs_sync(copy.fs), "sync");
+        }
+        struct vm_persist_ops ops = *copy.fs->ops;
+        real_ops = copy.fs->ops;
+        watched = copy.memory;
+        ops.copy = copy_watched;
+        copy.fs->ops = &ops;
+        lines_stored = 0;
+        expect_mended(&copy, "totals");
+        cr_expect_geq(lines_stored, 4);
+        copy.fs->ops = real_ops;
+        copy_free(&copy, true);
+    }
+}
+
 static unsigned allocations_left;
 static struct vm_platform real_platform;
 
