@@ -60,8 +60,11 @@ def command_of(test):
         how = "--only" if part.startswith("damage:") else "--replay"
         return CRASH, ["@PROGRAM@", how, part]
     if suite in ("unit", "api"):
+        part, *settings = part.split(" ")
         only = [] if part == "*" else ["--filter", f"*/{part}"]
-        return f"tests/{suite}/test_{program}", ["@PROGRAM@", "--jobs=1", f"--timeout={CRITERION_S}", *only]
+        settings = ["env", *(f"VMFS_TEST_{setting}" for setting in settings)] if settings else []
+        return f"tests/{suite}/test_{program}", [
+            *settings, "@PROGRAM@", "--jobs=1", f"--timeout={CRITERION_S}", *only]
     if name == "tools-command":
         return "tools/vmfs", ["python3", str(HERE.parent / "tools/test_tools.py"), "@PROGRAM@"]
     if name == "fuzz":
@@ -89,7 +92,8 @@ def complaint(test, outcome):
     if name.startswith(("unit", "api")):
         failed = re.search(r"\[(?:FAIL|CRASH)[^\]]*\] *([\w-]+)::([\w-]+)", outcome.output)
         told = next((line for line in lines if line.startswith("[----]") and ".c:" in line), lines[0] if lines else "")
-        return re.sub(r"^\[----\] *", "", told), f"{name} {failed.group(2)}" if failed else test
+        setting = "".join(test.partition(" ")[2].partition(" ")[1:])
+        return re.sub(r"^\[----\] *", "", told), f"{name} {failed.group(2)}{setting}" if failed else test
     return lines[-1] if name == "golden" and lines else lines[0] if lines else f"exit {outcome.status}", test
 
 
@@ -228,7 +232,7 @@ def learn(verdicts):
     for verdict in verdicts:
         if verdict.word != "killed":
             continue
-        part = verdict.token.split("+", 1)[1].replace("+", " ", 1)
+        part = verdict.token.split("+", 1)[1].replace("+", " ")
         name, _, rest = part.partition(" ")
         test = f"crash {re.split('[/:]', rest)[0]}" if name == "state" else part
         killers[verdict.mutant.id] = [test] if verdict.test.endswith("*") else [verdict.test]
@@ -287,7 +291,7 @@ def replay(build, token):
     first, _, rest = word.partition("+")
     mutant, test = None, f"state {first}"
     if rest:
-        mutant, test = find(all_mutants()[0], first), rest.replace("+", " ", 1)
+        mutant, test = find(all_mutants()[0], first), rest.replace("+", " ")
     shop = mutation.Workshop(build)
     target, command = command_of(test)
     command = [str(shop.build) if word == "@BUILD@" else word for word in command]

@@ -42,7 +42,22 @@ static struct cuts {
     unsigned fences;
     unsigned inner_fences;
     bool is_recording;
+    struct vm_watermark_media lines[2]; /* as they were at the last fence */
+    unsigned lines_at_once;             /* fences behind which both are stored */
 } cuts;
+
+/* S2: looks at what was stored since the last fence. */
+static void watch_lines(const struct medium *live)
+{
+    static const uint64_t blocks[2] = {VM_WATERMARK_A_BLOCK, VM_WATERMARK_B_BLOCK};
+    unsigned stored = 0;
+    for (unsigned copy = 0; copy < 2; copy++) {
+        const uint8_t *line = live->memory + blocks[copy] * VM_BLOCK_BYTES;
+        stored += memcmp(&cuts.lines[copy], line, sizeof cuts.lines[copy]) != 0;
+        memcpy(&cuts.lines[copy], line, sizeof cuts.lines[copy]);
+    }
+    cuts.lines_at_once += stored == 2;
+}
 
 static int repair(struct vmfs *fs, struct repair_judge *judge)
 {
@@ -116,6 +131,8 @@ static uint64_t rules(void *arg)
 static void before_fence(struct medium *live, void *arg)
 {
     (void)arg;
+    if (cuts.is_recording)
+        watch_lines(live);
     if (cuts.is_recording && is_cut(++cuts.fences))
         explore_point(&cuts.explorer, live);
 }
@@ -184,9 +201,12 @@ static void cut(const struct damage *damage)
     undo_all();
     cuts.fences = 0;
     explore_start(&cuts.explorer, &cuts.live, damage->name, &cuts.judge);
+    watch_lines(&cuts.live);
+    cuts.lines_at_once = 0;
     cuts.is_recording = true;
     must(world_attach(&cuts.live, VMFS_REPAIR, &fs), damage->name);
     int err = repair(fs, &cuts.told);
+    watch_lines(&cuts.live); /* what is behind the last fence */
     cuts.is_recording = false;
     cr_expect_eq(err, 0, "%s: repair returned %d, last: %s", damage->name, err, cuts.told.last);
     must(vmfs_close(fs), "close");
@@ -210,6 +230,20 @@ static void cut_some(unsigned first)
 Test(cuts, even_damages)
 {
     cut_some(0);
+}
+
+/* S2: a cut leaves one of the two watermark lines whole, or attaching would not find its journal. */
+Test(cuts, S2_lines_are_stored_one_at_a_time)
+{
+    cuts.percent = 0;
+    learn();
+    for (unsigned index = 0; index < damage_count; index++) {
+        if (damages[index].pass != VM_PASS_WATERMARK && damages[index].pass != VM_PASS_TOTALS)
+            continue;
+        cut(&damages[index]);
+        cr_expect_eq(cuts.lines_at_once, 0, "%s: at %u fences", damages[index].name,
+                     cuts.lines_at_once);
+    }
 }
 
 Test(cuts, odd_damages)
