@@ -10,6 +10,8 @@ the reason. A mutant that only a time limit of ours ends counts as one that noth
 
 --all       asks about those of redundant.txt as well: whoever is noticed does not belong there
 --learn     writes what noticed a mutant into killers.txt
+--proved    does not ask first whether the named tests are content with the library as it is: for a caller
+            that has run them, as check.sh and run.sh do
 --near      asks only the named tests, or where there are none those of the folder and a few others
 """
 import argparse
@@ -251,7 +253,8 @@ def run_all(options):
     tests = sorted({test for mutant in wanted for test in named[mutant.id]})
     for target in sorted({command_of(test)[0] for test in tests}):
         shop.prepare(target)
-    check_baseline(shop, tests, options.jobs)
+    if not options.proved:
+        check_baseline(shop, tests, options.jobs)
     verdicts = judge_all(shop, wanted, named, options)
     for line in stale:
         print(f"STALE     {line}")
@@ -319,6 +322,7 @@ def options_of(words):
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--learn", action="store_true")
     parser.add_argument("--near", action="store_true")
+    parser.add_argument("--proved", action="store_true")
     parser.add_argument("--json")
     return parser.parse_args(words)
 

@@ -103,7 +103,7 @@ def run(options):
     sums = total(runs)
     judged = {"mutants": 0, "survivors": 0}
     if options.mutants:
-        judged = mutants.run_all(mutants.options_of([f"--jobs={options.jobs}", str(folder)]))
+        judged = mutants.run_all(mutants.options_of(["--proved", f"--jobs={options.jobs}", str(folder)]))
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({**sums, "runs": runs, "mutation": judged}, indent=1) + "\n")
     print(f"states={sums['states']} points={sums['points']} complete={sums['complete']:.2f} "
