@@ -36,7 +36,7 @@ def build_folder(given):
     if given:
         if not (pathlib.Path(given) / "build.ninja").exists():
             sys.exit(f"run.sh: {given} is no folder that meson has set up")
-        return pathlib.Path(given)
+        return pathlib.Path(given).resolve()
     usual = mutation.TOP / "build" / "build.ninja"
     if usual.exists() and mutants.CRASH in usual.read_text():
         return usual.parent

@@ -590,6 +590,7 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
 {
     const struct judge *judge = explorer->judge;
     *outcome = (struct verdict){0};
+    alarm(HANG_SECONDS);
     bool is_nested = wants_inner(explorer, level);
     if (is_watched)
         begin_watch(level);
@@ -609,7 +610,6 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
     bool was_in_state = explorer->is_in_state;
     explorer->depth = level->depth;
     explorer->is_in_state = true;
-    alarm(HANG_SECONDS);
     level->runner.durable_hash = image;
     struct watch *before = watch_set(is_watched ? &level->watch : NULL);
     struct vmfs *fs = recover(explorer, level, is_nested, outcome);
