@@ -117,6 +117,17 @@ static void slot_mend(struct vm_check *check, uint64_t slot, bool *is_living)
         vm_mended(check, INODES, "slot %n, which is free, is empty", slot);
 }
 
+/* Slot 0 is nobody's, as an id of 0 names nothing: whatever claims it was never reached. */
+static void null_slot_mend(struct vm_check *check)
+{
+    struct vm_inode inode;
+    vm_slot_load(check, 0, &inode);
+    if (inode.m.kind == VM_INODE_FREE)
+        return;
+    slot_free(check, &inode);
+    vm_mended(check, INODES, "slot %n, which is nobody's, is empty", (uint64_t)0);
+}
+
 static bool word_mend(struct vm_check *check, uint64_t offset, uint64_t wanted)
 {
     if (vm_load64_home(check->region, offset) == wanted)
@@ -149,6 +160,8 @@ static int word_of_slots(struct vm_check *check, uint64_t chunk, unsigned word)
             break;
         if (slot)
             slot_mend(check, slot, &is_living);
+        else
+            null_slot_mend(check);
         used |= (uint64_t)is_living << bit;
         result = vm_repair_room(check->ctx, 2, 8);
     }

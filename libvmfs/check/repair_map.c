@@ -1,7 +1,7 @@
 /* repair_map.c -- the inode map, written again from what leads to the chunks and what they say themselves
  *
- * A chunk is where a sound entry says, unless that is another chunk by its own head; or where its head is
- * found; or where its inodes are found, whose hashes hold for their slots alone. One that is nowhere, with
+ * A chunk is where a sound entry says, unless that is another chunk by its own head and none of its inodes is
+ * there; or where its head is found; or where its inodes are found, whose hashes hold for their slots alone. One that is nowhere, with
  * others behind it, becomes a new empty one, so that those behind are found. A map block stays where a sound
  * entry of the root says; else it becomes a free block. */
 #include "base/hash.h"
@@ -113,21 +113,29 @@ static void gather_told(struct map_mend *mend)
     const struct vm_check *check = mend->check;
     for (uint64_t chunk = 0; chunk < check->chunk_count; chunk++) {
         uint64_t block = check->chunk_blocks[chunk];
-        uint64_t said = block ? chunk_of_head(mend, block) : NO_CHUNK;
-        if (block && (said == chunk || (said == NO_CHUNK && is_chunk_of(mend, chunk, block))))
+        if (block && (chunk_of_head(mend, block) == chunk || is_chunk_of(mend, chunk, block)))
             set_chunk(mend, chunk, block);
     }
     mend->told = check->chunk_count;
 }
 
-/* Heads name themselves: one pass over the region finds all that are not known. */
+static bool is_taken(const struct map_mend *mend, uint64_t block)
+{
+    for (uint64_t chunk = 0; chunk < mend->count; chunk++)
+        if (mend->blocks[chunk] == block)
+            return true;
+    return false;
+}
+
+/* Heads name themselves: one pass over the region finds all that are not known. One that leads to inodes of
+ * somebody else is wrong. */
 static void gather_heads(struct map_mend *mend)
 {
     const struct vm_region *region = mend->region;
     for (uint64_t block = region->map_block + 1; block < region->blocks; block++) {
         uint64_t magic = vm_load64_home(region, block * VM_BLOCK_BYTES) & UINT32_MAX;
         uint64_t chunk = magic == VM_MAGIC_CHUNK ? chunk_of_head(mend, block) : NO_CHUNK;
-        if (chunk != NO_CHUNK && !mend->blocks[chunk])
+        if (chunk != NO_CHUNK && !mend->blocks[chunk] && !is_taken(mend, block))
             set_chunk(mend, chunk, block);
     }
 }

@@ -349,6 +349,21 @@ static void keep_parts(struct salvage *salvage, const struct vm_extent *extent)
         keep_extent(salvage, &part);
 }
 
+/* The end of a symbolic link is the length of its target, which does not grow: what lies behind it is no part of
+ * it. False where nothing is left. */
+static bool cut_to_end(struct salvage *salvage, struct vm_extent *extent)
+{
+    uint64_t end = vm_div_up(vm_inode_size(&salvage->inode), VM_BLOCK_BYTES);
+    if (salvage->inode.m.kind != VM_INODE_SYMLINK ||
+        vm_range_inside(extent->file_block, extent->blocks, end))
+        return true;
+    salvage->is_lossy = true;
+    if (extent->file_block >= end)
+        return false;
+    extent->blocks = (uint32_t)(end - extent->file_block);
+    return true;
+}
+
 static void each_extent(struct salvage *salvage, const struct vm_extent *extent)
 {
     struct vm_extent kept = *extent;
@@ -361,6 +376,8 @@ static void each_extent(struct salvage *salvage, const struct vm_extent *extent)
     kept.file_block += cut;
     kept.block += cut;
     kept.blocks -= (uint32_t)cut;
+    if (!cut_to_end(salvage, &kept))
+        return;
     salvage->floor = kept.file_block + kept.blocks;
     keep_parts(salvage, &kept);
 }
