@@ -129,6 +129,16 @@ static void rest_find(const struct rescue *rescue)
         m->tag = head.node.tag;
 }
 
+/* A target that lies in the inode ends before its first zero. */
+static void target_measure(struct vm_inode *inode)
+{
+    const uint8_t *bytes = inode->m.body.bytes;
+    uint64_t length = 0;
+    while (length < VM_INODE_BODY && bytes[length])
+        length++;
+    vm_inode_set_size(inode, length);
+}
+
 /* Whoever has no link would be freed; counting comes later. */
 static void line_find(const struct rescue *rescue)
 {
@@ -136,7 +146,9 @@ static void line_find(const struct rescue *rescue)
     uint32_t least = inode->m.kind == VM_INODE_DIRECTORY ? 2 : 1;
     if (vm_inode_nlink(inode) < least || vm_inode_nlink(inode) > VMFS_LINK_MAX)
         vm_inode_set_nlink(inode, least);
-    if (vm_inode_size(inode) > VMFS_FILE_MAX)
+    if (inode->m.kind == VM_INODE_SYMLINK && inode->m.form == VM_BODY_BYTES)
+        target_measure(inode);
+    else if (vm_inode_size(inode) > VMFS_FILE_MAX)
         vm_inode_set_size(inode, 0);
 }
 
