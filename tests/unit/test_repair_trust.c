@@ -97,6 +97,14 @@ static void supers_without_a_check(void)
     flip_bit_of(VM_SUPER_B_BLOCK, offsetof(struct vm_super_media, label));
 }
 
+/* Their numbers are equal and nobody's: the records are those of another. */
+static void lines_of_zeros(void)
+{
+    const uint8_t zeros[sizeof(struct vm_watermark_media)] = {0};
+    poke(in_blocks(VM_WATERMARK_A_BLOCK), zeros, sizeof zeros);
+    poke(in_blocks(VM_WATERMARK_B_BLOCK), zeros, sizeof zeros);
+}
+
 static const struct trust {
     const char *name;
     void (*make)(void);
@@ -108,6 +116,7 @@ static const struct trust {
     {"the first watermark line", first_line, "the line in block 1 failed its check"},
     {"the second watermark line", second_line, "the line in block 2 failed its check"},
     {"a record's check", torn_record, "is not whole and was left out"},
+    {"watermark lines of zeros", lines_of_zeros, "era and watermark, 0, are"},
     {"superblocks damaged in two places", supers_in_two_places, NULL},
     {"superblocks of which none checks", supers_without_a_check, NULL},
 };
