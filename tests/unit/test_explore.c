@@ -478,7 +478,7 @@ Test(explore, gray_order)
     medium_init(&medium, BYTES);
     medium_load(&medium, zeros);
     medium_unmap(zeros, BYTES);
-    states_init(&states, medium.unit_room);
+    states_init(&states, medium.unit_room, medium.bytes);
     for (uint64_t store_index = 0; store_index < 9; store_index++)
         store(&medium, store_index % 4 * 8 + store_index / 8, store_index + 1, false);
     states_begin(&states, &medium);
@@ -500,7 +500,7 @@ Test(explore, gray_order)
         count++;
     } while (states_next(&states, downwards));
     cr_assert_eq(count, product);
-    states_fini(&states, medium.unit_room);
+    states_fini(&states, medium.unit_room, medium.bytes);
     medium_fini(&medium);
 }
 

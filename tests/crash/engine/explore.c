@@ -32,7 +32,7 @@ static void level_init(struct level *level, unsigned depth, uint64_t bytes)
     medium_init(&level->runner, bytes);
     level->runner.is_tracking = false;
     uint64_t units = level->runner.unit_room;
-    states_init(&level->states, units);
+    states_init(&level->states, units, bytes);
     level->decided = medium_pages(units + 1);
     level->seen_as = medium_pages(units + 1);
     level->is_maxed = medium_pages(units + 1);
@@ -50,7 +50,7 @@ static void level_fini(struct level *level)
 {
     uint64_t bytes = level->runner.bytes;
     uint64_t units = level->runner.unit_room;
-    states_fini(&level->states, units);
+    states_fini(&level->states, units, bytes);
     medium_unmap(level->decided, units + 1);
     medium_unmap(level->seen_as, units + 1);
     medium_unmap(level->is_maxed, units + 1);
@@ -295,12 +295,12 @@ static uint64_t open_bits(const struct level *level, uint32_t word)
     uint64_t durable;
     uint64_t bits = 0;
     memcpy(&durable, crashed->durable + (uint64_t)word * 8, 8);
-    for (uint64_t index = 0; index < crashed->unit_count; index++) {
-        const struct unit *unit = &crashed->units[index];
+    for (uint32_t index = states_first_of(states, word); index != STATES_NO_UNIT;
+         index = states->next_of[index]) {
         uint32_t granule = states->granule_of[index];
-        if (unit->word == word && granule != STATES_NO_GRANULE && !level->decided[granule] &&
+        if (granule != STATES_NO_GRANULE && !level->decided[granule] &&
             !(level->seen_as[granule] & (1u << WATCH_LOAD | 1u << WATCH_PAGE)))
-            bits |= unit->value ^ durable;
+            bits |= crashed->units[index].value ^ durable;
     }
     return bits;
 }
@@ -325,16 +325,16 @@ static bool is_home(const struct unit *unit)
 static void on_look(void *arg, uint32_t word, enum watch_kind kind)
 {
     struct level *level = arg;
-    const struct medium *crashed = level->crashed;
-    for (uint64_t index = 0; index < crashed->unit_count; index++) {
-        uint32_t granule = level->states.granule_of[index];
-        if (crashed->units[index].word != word || granule == STATES_NO_GRANULE ||
-            level->decided[granule])
+    const struct states *states = &level->states;
+    for (uint32_t index = states_first_of(states, word); index != STATES_NO_UNIT;
+         index = states->next_of[index]) {
+        uint32_t granule = states->granule_of[index];
+        if (granule == STATES_NO_GRANULE || level->decided[granule])
             continue;
         if (!level->seen_as[granule])
             level->looked_at[level->looked_count++] = granule;
         level->seen_as[granule] |= (uint8_t)(1u << kind);
-        if (level->is_in_recovery && is_home(&crashed->units[index]))
+        if (level->is_in_recovery && is_home(&level->crashed->units[index]))
             level->home_word = word + 1;
         if (kind != WATCH_DATA)
             close_granule(level, granule);
@@ -347,8 +347,9 @@ static uint64_t on_largest(void *arg, uint32_t word)
     const struct medium *crashed = level->crashed;
     uint64_t largest;
     memcpy(&largest, crashed->durable + (uint64_t)word * 8, 8);
-    for (uint64_t index = 0; index < crashed->unit_count; index++)
-        if (crashed->units[index].word == word && crashed->units[index].value > largest)
+    for (uint32_t index = states_first_of(&level->states, word); index != STATES_NO_UNIT;
+         index = level->states.next_of[index])
+        if (crashed->units[index].value > largest)
             largest = crashed->units[index].value;
     return largest;
 }
@@ -356,10 +357,11 @@ static uint64_t on_largest(void *arg, uint32_t word)
 static void on_max(void *arg, uint32_t word)
 {
     struct level *level = arg;
-    for (uint64_t index = 0; index < level->crashed->unit_count; index++)
-        if (level->crashed->units[index].word == word &&
-            level->states.granule_of[index] != STATES_NO_GRANULE)
-            level->is_maxed[level->states.granule_of[index]] = true;
+    const struct states *states = &level->states;
+    for (uint32_t index = states_first_of(states, word); index != STATES_NO_UNIT;
+         index = states->next_of[index])
+        if (states->granule_of[index] != STATES_NO_GRANULE)
+            level->is_maxed[states->granule_of[index]] = true;
 }
 
 static void begin_watch(struct level *level)
