@@ -120,7 +120,7 @@ struct vm_totals vm_journal_totals(const struct vm_journal *journal)
 void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
 {
     struct vm_watermark line = {
-        .nonce = vm_nonce_draw(ctx->region),
+        .nonce = vm_nonce_draw(ctx->region, 1),
         .era = 1,
         .blocks_free = blocks_free,
     };

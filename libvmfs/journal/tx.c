@@ -360,7 +360,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     VM_OWN(atomic_store(&lane->mark, atomic_load(&journal->sequence) + 1));
     uint64_t sequence = VM_SHARED(&ctx->io, atomic_fetch_add(&journal->sequence, 1)) + 1;
     struct vm_record_totals totals = {tx->blocks_delta, tx->inodes_delta, tx->orphans_delta};
-    vm_record_finish(writer, journal->nonce, sequence,
+    vm_record_finish(writer, &journal->era, sequence,
                      atomic_load_explicit(&journal->watermark, memory_order_acquire), &totals);
     vm_record_seal(writer->bytes, lane->medium_offset + at);
     vm_io_copy(&ctx->io, lane->medium_offset + at, writer->bytes, writer->used);

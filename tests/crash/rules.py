@@ -77,8 +77,22 @@ RULES = [
      ".kind = VM_ENTRY_MASK, .place = offset, .first = UINT64_MAX, "
      ".second = (vm_load64_home(ctx->region, offset) & ~mask) | value"),
     ("H14-the-nonce", "rule", "journal/recover.c",
-     "    recovery->line.nonce = vm_nonce_draw(ctx->region); /* H14 */",
+     "    recovery->line.nonce = vm_nonce_draw(ctx->region, recovery->line.era); /* H14 */",
      "    (void)vm_nonce_draw;"),
+    ("H14-the-era-is-in-the-nonce", "rule", "journal/salvage.c",
+     "    uint32_t left = era;\n", "    uint32_t left = 0;\n    (void)era;\n"),
+    ("H15-an-era-fits-its-nonce", "rule", "journal/salvage.c",
+     "        (uint32_t)found.number == era_of(region, found.nonce)) /* H15 */",
+     "        (found.number || era_of(region, found.nonce)))"),
+    ("S5-a-nonce-of-nobody", "rule", "journal/salvage.c",
+     "        newest = (struct vm_era){1, vm_nonce_draw(region, 1)};", "        newest.number = 1;"),
+    ("S5-the-newest-era", "rule", "journal/salvage.c",
+     "    if ((uint32_t)found.number > (uint32_t)newest->number &&", "    if (newest->number == 0 &&"),
+    ("S5-a-torn-record-tells-its-era", "rule", "journal/salvage.c",
+     "        memcpy(&header, region->base + start + at, sizeof header);\n",
+     "        memcpy(&header, region->base + start + at, sizeof header);\n"
+     "        if (!vm_record_is_valid(region->base + start + at, region->lane_bytes - at,\n"
+     "                                vm_get64(header.nonce), start + at))\n            continue;\n"),
     ("H15-check-is-seeded-with-the-place", "rule", "journal/record.c",
      "vm_hash64(nonce ^ offset, &header", "vm_hash64(nonce + offset * 0, &header"),
     ("H15-check-covers-the-entries", "rule", "journal/record.c",
