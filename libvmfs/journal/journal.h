@@ -18,7 +18,9 @@
  * S5  Where a watermark line is damaged, the highest watermark that any record of the era names counts, if it
  *     is above that of the line that is left: what was overwritten was at or below it, as what overwrites
  *     names it. All above is applied, which is all of it or, if power failed within the very first record
- *     behind a watermark that only the lost line had, all but what that record had begun to overwrite. Where
+ *     behind a watermark that only the lost line had, all but what that record had begun to overwrite. What is
+ *     stored in place names no watermark: without a record it returns only when both lines have passed all
+ *     records with its bytes, so that the loss of either takes back nothing (H3). Where
  *     both are damaged the newest era is the one that a nonce in a header or a line fits. */
 #ifndef VM_JOURNAL_JOURNAL_H
 #define VM_JOURNAL_JOURNAL_H
@@ -76,6 +78,7 @@ struct vm_journal_hooks {
 struct vm_journal {
     _Alignas(64) _Atomic uint64_t sequence;  /* the last number handed out */
     _Alignas(64) _Atomic uint64_t watermark; /* durable */
+    _Atomic uint64_t watermark_lower;        /* durable, whichever of the lines is lost */
     _Atomic bool is_poisoned;
     _Atomic uint64_t checkpoint_fences;
     struct vm_lock checkpoint_lock;
@@ -155,6 +158,9 @@ int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);
 
 /* Everything that had returned before the call is at or below W at its end. */
 int vm_checkpoint_all(struct vm_ctx *ctx);
+
+/* What this thread stored before the call is durable at its end, and so is the watermark in both lines (S5). */
+int vm_checkpoint_lower(struct vm_ctx *ctx);
 
 /* What was stored without a record before the call is durable at its end. */
 int vm_checkpoint_lazy(struct vm_ctx *ctx);

@@ -264,6 +264,7 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
     journal->base_orphans = (int64_t)line->orphans;
     VM_OWN(atomic_store(&journal->sequence, line->watermark));
     VM_OWN(atomic_store(&journal->watermark, line->watermark));
+    VM_OWN(atomic_store(&journal->watermark_lower, line->watermark));
 }
 
 static int recover(struct recovery *recovery, struct vm_journal *journal, bool may_replay)
