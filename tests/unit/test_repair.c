@@ -688,6 +688,56 @@ static void large_make(struct copy *large)
     cr_assert_eq(large->fs->volume.space->ready, 2);
 }
 
+static void store_ready(struct copy *large, uint32_t ready)
+{
+    const struct vm_region geometry = large->fs->volume.region;
+    struct vm_zone_state_media *state =
+        (void *)(large->memory + geometry.zones[0].head_block * VM_BLOCK_BYTES);
+    copy_close(large);
+    state->groups_ready = vm_put32(ready);
+    state->hash = vm_put32(vm_hash32(geometry.hash_seed ^ vm_get64(state->self), &state->self,
+                                     sizeof *state - offsetof(struct vm_zone_state_media, self)));
+}
+
+/* A zone state that checks, and tells of fewer groups than there are: to make one of them again would give its
+ * blocks a second owner. */
+Test(repair, groups_that_are_forgotten)
+{
+    static struct repair_judge judge;
+    struct copy large;
+    large_make(&large);
+    inventory_take(large.fs, &inventory);
+    for (uint32_t ready = 0; ready < 2; ready++) {
+        store_ready(&large, ready);
+        cr_expect_eq(copy_open(&large, 0), -EUCLEAN, "%u groups", ready);
+        cr_expect_eq(large.log.reason, VMFS_R_ZONE_BEHIND);
+        judge_begin(&judge, NULL, &inventory, "");
+        must(copy_open(&large, VMFS_REPAIR), "repair");
+        (void)copy_repair(&large, &judge, "forgotten");
+        cr_expect_eq(large.fs->volume.space->ready, 2, "%u groups", ready);
+    }
+    inventory_free(&inventory);
+    copy_free(&large);
+}
+
+/* So are groups that nothing uses yet. */
+Test(repair, unused_groups_that_are_forgotten)
+{
+    struct vmfs_check_result result;
+    struct copy large;
+    large_make(&large);
+    must(vmfs_unlink(large.fs, "/large"), "unlink");
+    must(vmfs_sync(large.fs), "sync");
+    store_ready(&large, 1);
+    cr_expect_eq(copy_open(&large, 0), -EUCLEAN);
+    must(copy_open(&large, VMFS_REPAIR), "open");
+    must(vmfs_repair(large.fs, NULL, NULL, &result), "repair");
+    cr_expect_eq(large.fs->volume.space->ready, 2);
+    copy_close(&large);
+    must(copy_open(&large, 0), "open");
+    copy_free(&large);
+}
+
 /* What a zone says of its groups is told by the groups; what they say is told by what lies in them. */
 Test(repair, groups_that_are_not_told_of)
 {
