@@ -3,8 +3,8 @@
  * Line 0 and the rest have a hash each. With one of them right this is an inode of its slot, and the other half
  * is believed as far as something else bears it out: kind and type each other, the form the body, extents and
  * nodes their own hashes, links and blocks a count, size and parent the maps and the names. Owner, mode and
- * times cannot be borne out and are kept, with a report; the target of a symbolic link and the number of a
- * device cannot be either, and such an inode is lost with them. */
+ * times cannot be borne out and are kept, with a report; the target of a symbolic link, the number of a device and
+ * what kind of special file it is cannot be either, and such an inode is lost with them. */
 #include <string.h>
 
 #include "base/hash.h"
@@ -72,6 +72,14 @@ static bool has_extents(const struct rescue *rescue)
     return sound > 0;
 }
 
+/* A device, fifo or socket? Nothing else has the form of a device; and no body bears out that an empty one is a
+ * file because its type now says so. */
+static bool is_special(const struct vm_inode_media *m)
+{
+    return m->form == VM_BODY_DEVICE ||
+           (m->kind == VM_INODE_SPECIAL && is_zero(m->body.bytes, VM_INODE_BODY));
+}
+
 /* Of kind and type the one that is possible; of two that are and differ, what the body bears out. */
 static void kind_find(const struct rescue *rescue)
 {
@@ -82,6 +90,8 @@ static void kind_find(const struct rescue *rescue)
                  {VM_INODE_DIRECTORY, VM_MODE_DIRECTORY},
                  {VM_INODE_SYMLINK, VM_MODE_SYMLINK}};
     struct vm_inode_media *m = &rescue->inode->m;
+    if (is_special(m))
+        return;
     uint32_t type = vm_get16(m->mode) & VM_MODE_TYPE;
     unsigned by_kind = 3;
     unsigned by_type = 3;
@@ -103,8 +113,10 @@ static bool form_find(const struct rescue *rescue)
 {
     struct vm_inode_media *m = &rescue->inode->m;
     union vm_head head;
-    if (m->kind == VM_INODE_SPECIAL || m->kind == VM_INODE_SYMLINK)
+    if (m->kind == VM_INODE_SYMLINK)
         return rescue->is_rest_sound;
+    if (m->kind == VM_INODE_SPECIAL || m->form == VM_BODY_DEVICE)
+        return false;
     bool is_directory = m->kind == VM_INODE_DIRECTORY;
     if (is_zero(m->body.bytes, VM_INODE_BODY))
         m->form = VM_BODY_EMPTY;
