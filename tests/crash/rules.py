@@ -64,6 +64,10 @@ RULES = [
     ("H3-D3-images-are-settled", "rule", "inode/span.c",
      "            return vm_checkpoint_all(ctx);\n    }",
      "            return 0;\n    }"),
+    ("F6-told-before-its-record", "order", "check/repair_maps.c",
+     "    if (salvage.is_lossy)\n        vm_mended(check, MAPS, \"inode %i: what was damaged",
+     "    insert_in_tx(&salvage, store_inode, &inode);\n"
+     "    if (salvage.is_lossy)\n        vm_mended(check, MAPS, \"inode %i: what was damaged"),
     ("F6-a-superblock-that-nothing-bears-out", "rule", "check/repair_super.c",
      "    if (result == 0 && is_borne_out(&volume->region))", "    if (result == 0)"),
     ("F6-chunks-bear-a-superblock-out", "rule", "check/repair_super.c",

@@ -498,6 +498,44 @@ Test(repair, the_newest_line_is_stored_last)
     }
 }
 
+static uint64_t watched_inode;
+static unsigned cuts_told;
+static unsigned stores_untold;
+
+static void store_watched(void *arg, void *dst, const void *src, size_t len_bytes)
+{
+    uint64_t offset = (uint64_t)((const uint8_t *)dst - watched);
+    stores_untold += offset - watched_inode < VM_INODE_BYTES && cuts_told == 0;
+    real_ops->store(arg, dst, src, len_bytes);
+}
+
+static void note_map_cut(void *arg, const struct vmfs_problem *problem)
+{
+    (void)arg;
+    cuts_told += problem->is_mended && strstr(problem->text, "what was damaged is cut off");
+}
+
+/* F6: power may fail when the record is written; nothing would tell of the loss then. */
+Test(repair, F6_a_loss_is_told_before_its_record)
+{
+    struct copy copy;
+    struct vmfs_check_result result;
+    watched_inode = inode_of("/small").offset;
+    damage_named("block_of_later_node")->make();
+    copy_begin(&copy);
+    undo_all();
+    struct vm_persist_ops ops = *copy.fs->ops;
+    real_ops = copy.fs->ops;
+    watched = copy.memory;
+    ops.store = store_watched;
+    copy.fs->ops = &ops;
+    must(vmfs_repair(copy.fs, note_map_cut, NULL, &result), "repair");
+    copy.fs->ops = real_ops;
+    cr_expect_eq(cuts_told, 1);
+    cr_expect_eq(stores_untold, 0);
+    copy_free(&copy);
+}
+
 static unsigned allocations_left;
 static struct vm_platform real_platform;
 
