@@ -61,7 +61,7 @@ static int attach_damaged(struct vm_volume *volume, struct vm_ctx *ctx,
     vm_volume_bind(volume, ctx);
     if (volume->choice.is_rebuilt) {
         vm_mended(&told, SUPERBLOCKS,
-                  "both superblocks are lost and made anew, region of %n blocks",
+                  "no superblock could be taken as it was; both are made anew, region of %n blocks",
                   volume->region.blocks);
         if (vm_super_publish(&ctx->io, &volume->super)) /* F7 */
             return vm_journal_poison(ctx);

@@ -517,12 +517,12 @@ static int inode_mend(struct vm_check *check, uint64_t slot)
     vm_inode_add_blocks(&inode, (int64_t)salvage.blocks);
     if (inode.m.kind == VM_INODE_SYMLINK && inode.m.form == VM_BODY_EMPTY)
         target_lost(check, &inode);
-    insert_in_tx(&salvage, store_inode, &inode); /* F7 */
     if (salvage.is_lossy)
         vm_mended(check, MAPS, "inode %i: what was damaged is cut off; %n blocks and %n names stay",
                   inode.id, salvage.blocks, names); /* F6 */
     else
         vm_mended(check, MAPS, "inode %i: its map is written anew", inode.id);
+    insert_in_tx(&salvage, store_inode, &inode); /* F7 */
     return salvage.result;
 }
 

@@ -2,7 +2,8 @@
  *
  * What is found must prove itself, as everything else hangs on it: two copies that are damaged in different
  * places make one whose check is right; a shape that formatting could have given the region, with a seed
- * that one of the copies still has, finds a zone state or a group descriptor whose hash is right. */
+ * that one of the copies still has, finds a zone state or a group descriptor whose hash is right. A copy that
+ * checks gives way to the other one where only that is borne out, and if neither is, nothing is mended. */
 #include <string.h>
 
 #include "base/hash.h"
@@ -46,6 +47,45 @@ static bool take(struct finder *finder)
                           finder->len_bytes) == 0;
 }
 
+/* Does something lie where the shape says, with a hash that the seed makes right? */
+static bool is_proved(const struct vm_region *region)
+{
+    struct vm_zone_state_media state;
+    struct vm_group_media group;
+    const struct vm_group_place place = vm_region_group(region, 0);
+    memcpy(&state, region->base + place.state_offset, sizeof state);
+    memcpy(&group, region->base + place.descriptor_offset, sizeof group);
+    return vm_zone_state_validate(region, &region->zones[0], &state) ||
+           vm_group_validate(region, &place, &group);
+}
+
+/* Is the head of any chunk of inodes right? */
+static bool has_chunk(const struct vm_region *region)
+{
+    for (uint64_t block = 0; block < region->blocks; block++) {
+        struct vm_chunk_media head;
+        uint64_t offset = block * VM_BLOCK_BYTES;
+        if ((vm_load64_home(region, offset) & UINT32_MAX) != VM_MAGIC_CHUNK)
+            continue;
+        memcpy(&head, region->base + offset, sizeof head);
+        if (vm_get32(head.hash) ==
+            vm_hash32(region->hash_seed ^ offset, &head.self, VM_HEAD_HASHED))
+            return true;
+    }
+    return false;
+}
+
+static bool is_borne_out(const struct vm_region *region)
+{
+    return is_proved(region) || has_chunk(region);
+}
+
+/* A check alone does not do: it says that these bytes were a superblock, not that they were this region's. */
+static bool take_borne_out(struct finder *finder)
+{
+    return take(finder) && is_borne_out(&finder->volume->region);
+}
+
 /* A copy whose magic alone is lost, or one that is whole beside a newer one that contradicts itself. */
 static bool is_whole(const struct finder *finder, unsigned copy)
 {
@@ -62,7 +102,7 @@ static bool find_whole(struct finder *finder)
     for (unsigned turn = 0; turn < 2; turn++) {
         unsigned copy = turn ? newest ^ 1 : newest;
         finder->found = finder->copies[copy];
-        if (is_whole(finder, copy) && take(finder))
+        if (is_whole(finder, copy) && take_borne_out(finder))
             return true;
     }
     return false;
@@ -76,7 +116,7 @@ static bool is_mixture(struct finder *finder)
         super->magic = vm_put64(VM_MAGIC_SUPER);
         super->self = vm_put64(offsets[copy]);
         super->check = finder->copies[copy].super.check;
-        if (vm_super_validate(super, offsets[copy]) && take(finder))
+        if (vm_super_validate(super, offsets[copy]) && take_borne_out(finder))
             return true;
     }
     return false;
@@ -104,18 +144,6 @@ static bool find_mixture(struct finder *finder)
             return true;
     }
     return false;
-}
-
-/* Does something lie where the shape says, with a hash that the seed makes right? */
-static bool is_proved(const struct vm_region *region)
-{
-    struct vm_zone_state_media state;
-    struct vm_group_media group;
-    const struct vm_group_place place = vm_region_group(region, 0);
-    memcpy(&state, region->base + place.state_offset, sizeof state);
-    memcpy(&group, region->base + place.descriptor_offset, sizeof group);
-    return vm_zone_state_validate(region, &region->zones[0], &state) ||
-           vm_group_validate(region, &place, &group);
 }
 
 /* What a person would miss is taken as it is; the clock is not before what was stamped with it. */
@@ -206,9 +234,12 @@ int vm_repair_probe(struct vm_volume *volume, struct vm_ctx *ctx, const void *ba
     ctx->err.is_speculative = true;
     int result = vm_volume_probe(volume, ctx, base, len_bytes, false);
     ctx->err.is_speculative = was_speculative;
-    bool is_lost = result == -VMFS_R_SUPER_DAMAGED || result == -VMFS_R_SUPER_GEOMETRY ||
-                   result == -VMFS_R_REGION_FOREIGN;
-    if (result == 0 || !is_lost || len_bytes < VMFS_REGION_MIN)
+    /* F6: with the seed or the shape of another region all else would seem damaged, and be cut off. */
+    bool is_lost = result == 0 || result == -VMFS_R_SUPER_DAMAGED ||
+                   result == -VMFS_R_SUPER_GEOMETRY || result == -VMFS_R_REGION_FOREIGN;
+    if (result == 0 && is_borne_out(&volume->region))
+        return 0;
+    if (!is_lost || len_bytes < VMFS_REGION_MIN)
         return vm_is_damage(result) ? vm_volume_probe(volume, ctx, base, len_bytes, false) : result;
     struct finder finder = {.volume = volume, .base = base, .len_bytes = len_bytes};
     finder.err.is_speculative = true;

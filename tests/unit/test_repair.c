@@ -498,6 +498,44 @@ Test(repair, the_newest_line_is_stored_last)
     }
 }
 
+static uint64_t watched_inode;
+static unsigned cuts_told;
+static unsigned stores_untold;
+
+static void store_watched(void *arg, void *dst, const void *src, size_t len_bytes)
+{
+    uint64_t offset = (uint64_t)((const uint8_t *)dst - watched);
+    stores_untold += offset - watched_inode < VM_INODE_BYTES && cuts_told == 0;
+    real_ops->store(arg, dst, src, len_bytes);
+}
+
+static void note_map_cut(void *arg, const struct vmfs_problem *problem)
+{
+    (void)arg;
+    cuts_told += problem->is_mended && strstr(problem->text, "what was damaged is cut off");
+}
+
+/* F6: power may fail when the record is written; nothing would tell of the loss then. */
+Test(repair, F6_a_loss_is_told_before_its_record)
+{
+    struct copy copy;
+    struct vmfs_check_result result;
+    watched_inode = inode_of("/small").offset;
+    damage_named("block_of_later_node")->make();
+    copy_begin(&copy);
+    undo_all();
+    struct vm_persist_ops ops = *copy.fs->ops;
+    real_ops = copy.fs->ops;
+    watched = copy.memory;
+    ops.store = store_watched;
+    copy.fs->ops = &ops;
+    must(vmfs_repair(copy.fs, note_map_cut, NULL, &result), "repair");
+    copy.fs->ops = real_ops;
+    cr_expect_eq(cuts_told, 1);
+    cr_expect_eq(stores_untold, 0);
+    copy_free(&copy);
+}
+
 static unsigned allocations_left;
 static struct vm_platform real_platform;
 
@@ -604,6 +642,78 @@ Test(repair, superblocks_are_put_together)
         cr_expect_eq(vmfs_stat(copy.fs, "/many/0001n", 0, &stat), 0, "%s", pairs[index].name);
         copy_free(&copy);
     }
+    inventory_free(&inventory);
+}
+
+/* A seed that the region bears out says nothing of the rest of a copy: only a check that is right does. */
+Test(repair, superblocks_are_put_together_exactly)
+{
+    struct copy copy;
+    struct vmfs_check_result result;
+    const struct vm_super_media *good = &world.fs->volume.super;
+    must(open_without_supers(&copy, SUPER_FIELD(label), SUPER_FIELD(hash_seed), 8), "open");
+    must(vmfs_repair(copy.fs, NULL, NULL, &result), "repair");
+    const struct vm_super_media *found = &copy.fs->volume.super;
+    cr_expect_arr_eq(found->label, good->label, sizeof good->label);
+    cr_expect_eq(vm_get64(found->hash_seed), vm_get64(good->hash_seed));
+    copy_free(&copy);
+}
+
+/* The copy checks, and its seed is not the region's. */
+static void spoil_seed(struct copy *copy, unsigned which)
+{
+    uint64_t block = which ? VM_SUPER_B_BLOCK : VM_SUPER_A_BLOCK;
+    struct vm_super_media *super = (void *)(copy->memory + block * VM_BLOCK_BYTES);
+    super->hash_seed = vm_put64(vm_get64(super->hash_seed) ^ 1);
+    super->check = vm_put64(vm_hash64(0, &super->self, sizeof *super - 16));
+}
+
+/* All else would seem damaged with it, and be cut off. */
+Test(repair, a_superblock_that_nothing_bears_out)
+{
+    static struct repair_judge judge;
+    copy_learn(&inventory);
+    for (unsigned which = 0; which < 2; which++) {
+        struct copy copy;
+        copy_take(&copy);
+        spoil_seed(&copy, which);
+        judge_begin(&judge, world.fs, &inventory, "");
+        must(copy_open(&copy, VMFS_REPAIR), "open");
+        if (copy_repair(&copy, &judge, which ? "second" : "first"))
+            expect_usable(&copy, "seed");
+        copy_free(&copy);
+    }
+    inventory_free(&inventory);
+}
+
+/* Where neither is borne out nothing is cut off. */
+Test(repair, superblocks_that_nothing_bears_out)
+{
+    struct copy copy;
+    copy_take(&copy);
+    for (unsigned which = 0; which < 2; which++)
+        spoil_seed(&copy, which);
+    cr_expect_eq(copy_open(&copy, VMFS_REPAIR), -EUCLEAN);
+    cr_expect_eq(copy.log.reason, VMFS_R_SUPER_LOST);
+    copy.fs = NULL;
+    copy_free(&copy);
+}
+
+/* Zone state and descriptor are lost with sound superblocks: the inodes are there to mend them by. */
+Test(repair, chunks_bear_a_superblock_out)
+{
+    struct copy copy;
+    static struct repair_judge judge;
+    struct vm_group_place place = vm_region_group(region(), 0);
+    copy_learn(&inventory);
+    poke_flip(place.state_offset + offsetof(struct vm_zone_state_media, hash), 1);
+    poke_flip(place.descriptor_offset + offsetof(struct vm_group_media, hash), 1);
+    copy_take(&copy);
+    undo_all();
+    judge_begin(&judge, world.fs, &inventory, "");
+    must(copy_open(&copy, VMFS_REPAIR), "open");
+    (void)copy_repair(&copy, &judge, "chunks");
+    copy_free(&copy);
     inventory_free(&inventory);
 }
 

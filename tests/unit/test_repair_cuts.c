@@ -95,19 +95,24 @@ static int recover(void *arg, struct medium *medium, struct vmfs **out)
         cuts.engine_hook = medium->before_fence;
         medium->before_fence = before_inner_fence;
     }
-    cuts.both = cuts.is_nested ? cuts.outer : cuts.told;
+    bool is_outer = medium == &cuts.explorer.levels[0].runner;
+    cuts.both = is_outer ? cuts.told : cuts.outer;
     int err = world_attach(medium, VMFS_REPAIR, out);
     if (err)
         return err;
     err = repair(*out, &cuts.both);
     if (err)
         (void)vmfs_close(*out);
+    if (is_outer)
+        cuts.outer = cuts.both; /* the state is cut once more behind its repair */
     return err;
 }
 
 static const char *examine(void *arg, struct vmfs *fs, FILE *details)
 {
     (void)arg;
+    if (cuts.explorer.depth == 0)
+        cuts.both = cuts.outer;
     const char *wrong = judge_losses(&cuts.both, fs);
     cuts.both.lines = 0;
     if (!wrong && repair(fs, &cuts.both))
