@@ -284,6 +284,13 @@ enum vmfs_durability {
  * VMFS_CREATE. */
 #define VMFS_REPAIR 0x40
 
+/* The handle serves others, who may end it from outside at any moment: a mount. Who wants the region next
+ * gives it a short while to do so (wait_ms). Not with VMFS_RDONLY. */
+#define VMFS_SERVED 0x80
+
+/* For wait_ms: a region that somebody has is -EBUSY at once. */
+#define VMFS_NO_WAIT UINT32_MAX
+
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
  * size that the caller was compiled with and take their defaults. */
 struct vmfs_options {
@@ -298,6 +305,8 @@ struct vmfs_options {
     uint32_t owner_gid;    /*   UINT32_MAX, the default, means the process's effective ids */
     vmfs_log_fn log;       /* may be null: silent */
     void *log_arg;
+    uint32_t wait_ms; /* how long to wait for an owner that is about to end; 0 means 10,000 */
+    uint32_t zero_;
 };
 
 #define VMFS_OPTIONS_INIT                                                                          \
@@ -420,11 +429,13 @@ struct vmfs_at {
     const char *path;
     uint32_t uid; /* who calls: owner of what is created, and judged by sticky directories; */
     uint32_t gid; /*   UINT32_MAX means the handle's owner_uid and owner_gid */
+    uint32_t
+        umask; /* taken from the mode of what is made, unless the directory has a default ACL */
 };
 
 static inline struct vmfs_at vmfs_at(uint64_t dir, const char *path)
 {
-    struct vmfs_at at = {dir, path, UINT32_MAX, UINT32_MAX};
+    struct vmfs_at at = {dir, path, UINT32_MAX, UINT32_MAX, 0};
     return at;
 }
 

@@ -23,13 +23,14 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
         return false;
     size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
     memcpy(out, options, known);
-    const uint32_t flags =
-        VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD | VMFS_PEEK | VMFS_REPAIR;
+    const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD |
+                           VMFS_PEEK | VMFS_REPAIR | VMFS_SERVED;
     bool is_both = ((out->flags & VMFS_RDONLY) != 0) + ((out->flags & VMFS_CREATE) != 0) +
                        ((out->flags & VMFS_REPAIR) != 0) >
                    1;
     bool is_peek = out->flags & VMFS_PEEK;
     return !(out->flags & ~flags) && !is_both && (!is_peek || (out->flags & VMFS_RDONLY)) &&
+           (!(out->flags & VMFS_SERVED) || !(out->flags & VMFS_RDONLY)) &&
            out->durability <= VMFS_DURABILITY_PROCESS;
 }
 

@@ -22,6 +22,8 @@ int vm_at_parent(struct vm_ctx *ctx, const struct vmfs_at *at, struct vm_place *
     return vm_path_walk(ctx, vm_at_start(at), at->path, VM_WALK_PARENT, out);
 }
 
+#define UMASK_BITS 0777u
+
 /* Looked at only after a call met something that is no more. */
 static int check_dir(struct vm_ctx *ctx, const struct vmfs_at *at)
 {
@@ -41,6 +43,7 @@ static int64_t at_body(struct vm_ctx *ctx, void *arg)
         ctx->uid = call->at->uid;
     if (call->at->gid != UINT32_MAX)
         ctx->gid = call->at->gid;
+    ctx->umask = call->at->umask & UMASK_BITS;
     int64_t result = call->body(ctx, call->arg);
     if (result != -VMFS_R_INODE_STALE)
         return result;

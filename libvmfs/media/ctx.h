@@ -37,6 +37,7 @@ struct vm_ctx {
     uint32_t lane_hint; /* the same, and dense */
     uint32_t uid;       /* owner of what is created */
     uint32_t gid;
+    uint32_t umask; /* of whoever creates */
     int64_t now_ns;
     bool keeps_atime; /* reading may store access times */
     uint64_t losses;  /* of pages, when the call began; for the guard */

@@ -45,6 +45,14 @@ static int store_target(struct vm_ctx *ctx, struct vm_inode *inode, const struct
     return vm_file_add(ctx, inode, &extent);
 }
 
+/* A link's mode means nothing and is no secret. */
+static void apply_umask(const struct vm_ctx *ctx, struct vm_inode *child)
+{
+    uint32_t mode = vm_inode_mode(child);
+    if (child->m.kind != VM_INODE_SYMLINK)
+        child->m.mode = vm_put16((uint16_t)(mode & ~ctx->umask));
+}
+
 /* As in Linux: a set-group-id directory hands down its group, and to directories the bit. */
 static void inherit(const struct vm_inode *dir, struct vm_inode *child)
 {
@@ -81,6 +89,7 @@ static int child_make(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *
 static int child_store(struct vm_ctx *ctx, const struct vm_inode *dir, const struct vm_new *new,
                        struct vm_inode *child)
 {
+    apply_umask(ctx, child);
     inherit(dir, child);
     int result = child->m.kind == VM_INODE_SYMLINK ? store_target(ctx, child, new) : 0;
     return result ? result : vm_inode_store(ctx, child);

@@ -522,7 +522,7 @@ static int64_t tick(int64_t by_ns)
 Test(attr, setting_nothing_changes_nothing)
 {
     const struct vmfs_attr none = {.mode = 0777, .uid = 7, .size = 9, .mtime_ns = VMFS_TIME_NOW};
-    const struct vmfs_at at = {fixture_stat(&fixture, "/").ino, "link", UINT32_MAX, UINT32_MAX};
+    const struct vmfs_at at = {fixture_stat(&fixture, "/").ino, "link", UINT32_MAX, UINT32_MAX, 0};
     struct vmfs_counters before;
     struct vmfs_counters after;
     struct vmfs_file *file = fixture_file(&fixture, "/file", VMFS_O_RDWR);
