@@ -210,6 +210,7 @@ struct vmfs_dir;
     x(PLACE_STALE,         ESTALE,      98, "the place's id names no living inode")                \
     x(OVER_ANCESTOR,       ENOTEMPTY,   99, "what is moved lies below what it would replace")          \
     x(REPAIR_OPEN,         EBUSY,      106, "files are open, so nothing can be repaired")           \
+    x(NOT_HELD,            EINVAL,     140, "more holds are given back than there are")            \
     x(DUMP_WHERE,          EINVAL,     105, "there is nothing to dump there")                      \
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
@@ -342,7 +343,7 @@ int vmfs_attach(void *address, size_t length, const struct vmfs_options *options
                 struct vmfs **out);
 
 /* Checkpoints the journal, marks the region free, and frees the handle. Exclusive. With files or
- * directories still open it returns -EBUSY and does nothing. In a forked child it frees the handle
+ * directories still open it returns -EBUSY and does nothing; what is held is let go. In a forked child it frees the handle
  * without touching the region. Returns the error of the last checkpoint, or -EIO if an msync
  * has failed before; the handle is gone. */
 int vmfs_close(struct vmfs *fs);
@@ -421,7 +422,7 @@ int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_c
  * inode id, from vmfs_dir_ino(), vmfs_file_ino() or vmfs_stat.ino; an id is never used twice, so it
  * cannot come to mean another object: at worst it is -ESTALE. 0 means the root. A path with a leading
  * '/' starts at the root whatever `dir` is; the empty path means the object `dir` itself, of any
- * type and also without a name while it is open, and needs no lookup. Calls that make, take away or
+ * type and also without a name while it is open or held, and needs no lookup. Calls that make, take away or
  * move a name need one: the empty path is -ENOENT there. A directory that was removed and is still
  * open is -ENOENT for every other path, what is no directory -ENOTDIR, an id of nothing -ESTALE. */
 struct vmfs_at {
@@ -548,6 +549,19 @@ int vmfs_mknod_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode, uint64_t rd
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path);
 int vmfs_symlink_at(struct vmfs *fs, const char *target, struct vmfs_at at);
 
+/* What vmfs_make() makes. */
+struct vmfs_make {
+    uint32_t mode;      /* type and permission bits; no type means a regular file */
+    uint64_t rdev;      /* counts for devices */
+    const char *target; /* of a symbolic link, as in vmfs_symlink(); null for all else */
+};
+
+/* Makes a regular file, directory, symbolic link, device node, fifo or socket, and holds it (see vmfs_hold())
+ * from the start; *out are its attributes as they were made, whatever others have done to it since. Errors
+ * as vmfs_mknod(), vmfs_mkdir() and vmfs_symlink(); -ENOMEM; then nothing was made. */
+int vmfs_make(struct vmfs *fs, struct vmfs_at at, const struct vmfs_make *what,
+              struct vmfs_stat *out);
+
 /* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's full
  * length. -EINVAL if it is not a symbolic link. */
 int64_t vmfs_readlink(struct vmfs *fs, const char *path, char *buffer, size_t size);
@@ -569,6 +583,24 @@ int vmfs_unlink_at(struct vmfs *fs, struct vmfs_at at);
  * '..'. Only this gives back the space that a directory's names once took. */
 int vmfs_rmdir(struct vmfs *fs, const char *path);
 int vmfs_rmdir_at(struct vmfs *fs, struct vmfs_at at);
+
+/* ---- knowing inodes by their ids ----
+ *
+ * Who remembers an id for later, as a kernel or a server of files does, *holds* the inode: it lives on without
+ * a name, whatever its type, as it does while it is open, and is found by its id with the empty path. Holds are
+ * counted, and cost memory only: about 50 bytes for each inode that is held, given back when few are left.
+ * Nothing is durable about them: what has no name and is only held is freed by vmfs_close(), or after a crash. */
+
+/* Counts one hold on the inode `ino`, 0 for the root. -ESTALE an id of nothing; -ENOMEM. No fence. */
+int vmfs_hold(struct vmfs *fs, uint64_t ino);
+
+/* Gives `count` holds back, at least 1; the last one of what has no name and is not open frees it. Of what has a
+ * name no fence and no record. -EINVAL if there are not so many, and none is given back. */
+int vmfs_release(struct vmfs *fs, uint64_t ino, uint64_t count);
+
+/* Looks a name up, also "." and "..", without following a symbolic link that it means, holds the inode, and
+ * stores its attributes as of that moment; of the empty path, `at.dir` itself. No fence. -ENOMEM. */
+int vmfs_lookup(struct vmfs *fs, struct vmfs_at at, struct vmfs_stat *out);
 
 #define VMFS_RENAME_NOREPLACE 0x1 /* -EEXIST if `to` exists */
 #define VMFS_RENAME_EXCHANGE  0x2 /* both exist, and change places */
@@ -751,6 +783,16 @@ int vmfs_dir_read(struct vmfs_dir *dir, struct vmfs_dirent *out);
  * Cookies stay valid across handles, crashes and reopening. */
 int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
 
+/* The same without a handle: stores the entry behind the one that had this cookie and returns 1, or 0 at the end
+ * and for a directory that was removed and is open or held. With `stat` also the attributes of what the entry
+ * means, which is held (see vmfs_hold()) unless the entry is "." or "..". No fence. Any thread.
+ *   -ESTALE   `dir` is an id of nothing; 0 means the root
+ *   -ENOTDIR  it is no directory
+ *   -ENOENT   with `stat`, in a damaged region: the entry means nothing
+ *   -ENOMEM   it cannot be held */
+int vmfs_dir_read_at(struct vmfs *fs, uint64_t dir, uint64_t cookie, struct vmfs_dirent *entry,
+                     struct vmfs_stat *stat);
+
 /* ------------------------------------------------------------------------------------------------
  * Extended attributes
  * --------------------------------------------------------------------------------------------- */
@@ -838,9 +880,9 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
  * be kept is never cut off silently. *out is what is left: no problems, where all could be mended. Power
  * may fail at any moment: the region can be repaired again. What cannot be opened otherwise is opened
  * with VMFS_REPAIR.
- * Exclusive, and without open files or directories on the handle. A handle that damage had made
+ * Exclusive, and without open files, directories and holds on the handle. A handle that damage had made
  * read-only can be written to again once nothing is wrong.
- *   -EBUSY   files or directories are open
+ *   -EBUSY   files or directories are open, or inodes held
  *   -ENOSPC  there is no room for what must be written anew */
 int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out);
 

@@ -12,6 +12,7 @@
 #include "api/map.h"
 #include "api/platform.h"
 #include "api/stage.h"
+#include "inode/opens.h"
 
 /* The caller's options with defaults behind the size that it was compiled with. */
 static bool options_load(const struct vmfs_options *options, struct vmfs_options *out)
@@ -272,7 +273,10 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
     if (fs->is_read_only)
         return 0;
     int64_t result = 0;
-    if (!atomic_load(&fs->is_damaged) && !fs->needs_repair)
+    bool is_sound = !atomic_load(&fs->is_damaged) && !fs->needs_repair;
+    if (is_sound)
+        vm_opens_let_go(ctx);
+    if (is_sound)
         result = vm_errno(vm_volume_settle(ctx));
     if (fs->sync && vm_sync_counts(fs->sync).has_failed)
         result = vm_errno(vm_journal_poison(ctx));

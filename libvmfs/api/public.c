@@ -73,15 +73,8 @@ static int64_t stat_body(struct vm_ctx *ctx, void *arg)
     return result;
 }
 
-int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
+void vm_public_fill(const struct vm_stat *stat, struct vmfs_stat *out)
 {
-    struct stat_read read = {.id = id};
-    int64_t result = vm_read_stable(ctx, id, stat_body, &read);
-    if (result == 0 && read.stat.nlink == 0)
-        result = vm_open_check(ctx, id);
-    if (result)
-        return result;
-    const struct vm_stat *stat = &read.stat;
     *out = (struct vmfs_stat){
         .ino = stat->id,
         .mode = stat->mode,
@@ -97,6 +90,17 @@ int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
         .btime_ns = stat->btime_ns,
         .flags = stat->flags,
     };
+}
+
+int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
+{
+    struct stat_read read = {.id = id};
+    int64_t result = vm_read_stable(ctx, id, stat_body, &read);
+    if (result == 0 && read.stat.nlink == 0)
+        result = vm_open_check(ctx, id);
+    if (result)
+        return result;
+    vm_public_fill(&read.stat, out);
     return 0;
 }
 

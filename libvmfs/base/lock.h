@@ -37,7 +37,6 @@ void vm_lock_yield(struct vm_lock *lock, const struct vm_platform *platform);
 struct vm_stripe {
     _Alignas(64) struct vm_lock lock;
     _Atomic uint64_t version;
-    void *owner_list; /* for the holder's use, protected by the lock */
 };
 
 static inline uint64_t vm_stripe_version(const struct vm_stripe *stripe)

@@ -75,14 +75,6 @@ void vm_pause_inodes(struct vm_ctx *ctx)
         VM_OWN(vm_lock_take(&ctx->held[index]->lock, platform));
 }
 
-struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)
-{
-    struct vm_open *open = vm_stripe_of(ctx, id)->owner_list;
-    while (open && open->id != id)
-        open = open->next;
-    return open;
-}
-
 /* How often a reader tries before it takes the lock: a writer's window is as short as its home
  * stores. */
 #define READ_ATTEMPTS 64

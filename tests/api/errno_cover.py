@@ -38,6 +38,10 @@ ELSEWHERE = {
                                 "-ENOSPC"),
     ("vmfs_open", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_open, ENOMEM"),
     ("vmfs_check", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_check, ENOMEM"),
+    ("vmfs_hold", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_hold, ENOMEM"),
+    ("vmfs_lookup", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_lookup, ENOMEM"),
+    ("vmfs_make", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_make, ENOMEM"),
+    ("vmfs_dir_read_at", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_dir_read_at, ENOMEM"),
     ("vmfs_map", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_map, ENOMEM"),
 }
 # The comment is that of vmfs_open(): memory of the caller has neither a guard nor a file.

@@ -279,6 +279,32 @@ static int64_t run_xattr_remove_at(const struct context *context)
     return vmfs_xattr_remove_at(context->fs, context->at, 0, "user.there");
 }
 
+static int64_t run_lookup(const struct context *context)
+{
+    return vmfs_lookup(context->fs, context->at, &out.stat);
+}
+
+static int64_t run_make(const struct context *context)
+{
+    const struct vmfs_make what = {.mode = 0644};
+    return vmfs_make(context->fs, context->at, &what, &out.stat);
+}
+
+static int64_t run_hold(const struct context *context)
+{
+    return vmfs_hold(context->fs, 0);
+}
+
+static int64_t run_release(const struct context *context)
+{
+    return vmfs_release(context->fs, 0, 1);
+}
+
+static int64_t run_dir_read_at(const struct context *context)
+{
+    return vmfs_dir_read_at(context->fs, 0, 2, &out.entry, &out.stat);
+}
+
 static int64_t run_file_link(const struct context *context)
 {
     return vmfs_file_link(context->file, vmfs_at(0, "/linked"));
@@ -415,6 +441,11 @@ static const struct call calls[] = {
     {"vmfs_xattr_list_at", CALL_PATH | CALL_AT, run_xattr_list_at},
     {"vmfs_xattr_remove", CALL_PATH | CALL_CHANGES, run_xattr_remove},
     {"vmfs_xattr_remove_at", CALL_PATH | CALL_AT | CALL_CHANGES, run_xattr_remove_at},
+    {"vmfs_lookup", CALL_PATH | CALL_AT, run_lookup},
+    {"vmfs_make", CALL_PATH | CALL_AT | CALL_CHANGES | CALL_NEW, run_make},
+    {"vmfs_hold", 0, run_hold},
+    {"vmfs_release", 0, run_release},
+    {"vmfs_dir_read_at", 0, run_dir_read_at},
     {"vmfs_file_link", CALL_FILE | CALL_CHANGES, run_file_link},
     {"vmfs_file_pread", CALL_FILE | CALL_READS, run_file_pread},
     {"vmfs_file_preadv", CALL_FILE | CALL_READS, run_file_preadv},
