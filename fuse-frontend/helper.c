@@ -1,0 +1,133 @@
+/* helper.c -- a child that waits for a word */
+#include "helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "mounts.h"
+
+enum { WORD_UNMOUNT = 'u', WORD_MOUNTED = 'm', WORD_END = 'x' };
+
+#define MESSAGE_BYTES 64
+
+static int helper_fd = -1;
+
+struct duty {
+    const char *mountpoint;
+    bool is_auto;
+    pid_t daemon;
+    char device[MESSAGE_BYTES];
+};
+
+static bool is_ours(const struct duty *duty)
+{
+    struct mount mount;
+    return mount_find(duty->mountpoint, &mount) && strcmp(mount.type, MOUNT_TYPE) == 0 &&
+           strcmp(mount.device, duty->device) == 0;
+}
+
+static void sync_mount(const char *mountpoint)
+{
+    int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)syncfs(fd);
+    close(fd);
+}
+
+/* Unmounting makes the kernel write what it holds back. Where the mount is in use, that is asked for
+ * before it is only detached, and the daemon told not to wait for those who use it. */
+static void unmount(const struct duty *duty)
+{
+    if (!is_ours(duty) || mount_remove(duty->mountpoint, false) == 0)
+        return;
+    sync_mount(duty->mountpoint);
+    mount_remove(duty->mountpoint, true);
+    if (getppid() == duty->daemon)
+        kill(duty->daemon, HELPER_DETACHED_SIGNAL);
+}
+
+static void listen_to(int fd, struct duty *duty)
+{
+    char message[MESSAGE_BYTES];
+    for (;;) {
+        ssize_t got = recv(fd, message, sizeof message - 1, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        message[got] = '\0';
+        if (message[0] == WORD_END)
+            return;
+        if (message[0] == WORD_MOUNTED)
+            memcpy(duty->device, message + 1, (size_t)got);
+        if (message[0] == WORD_UNMOUNT)
+            unmount(duty);
+    }
+    if (duty->is_auto && is_ours(duty))
+        mount_remove(duty->mountpoint, true);
+}
+
+/* Keeps nothing but the socket: whoever waits for the output of the daemon does not wait for this. */
+static void leave_all_but(int fd)
+{
+    int null_fd = open("/dev/null", O_RDWR);
+    for (int i = 0; i <= STDERR_FILENO; i++)
+        dup2(null_fd, i);
+    if (fd > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0);
+    close_range((unsigned)fd + 1, ~0u, 0);
+    (void)!chdir("/");
+}
+
+bool helper_start(const char *mountpoint, bool is_auto)
+{
+    struct duty duty = {.mountpoint = mountpoint, .is_auto = is_auto, .daemon = getpid()};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return false;
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGINT, SIG_IGN);
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        leave_all_but(ends[1]);
+        listen_to(ends[1], &duty);
+        _exit(0);
+    }
+    int failure = errno;
+    close(ends[1]);
+    helper_fd = ends[0];
+    errno = failure;
+    return child > 0;
+}
+
+static bool say(const char *message, size_t len_bytes)
+{
+    return send(helper_fd, message, len_bytes, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len_bytes;
+}
+
+void helper_mounted(const char *device)
+{
+    char message[MESSAGE_BYTES];
+    int length = snprintf(message, sizeof message, "%c%s", WORD_MOUNTED, device);
+    (void)say(message, (size_t)length);
+}
+
+bool helper_unmount(void)
+{
+    const char word = WORD_UNMOUNT;
+    return say(&word, 1);
+}
+
+void helper_end(void)
+{
+    const char word = WORD_END;
+    (void)say(&word, 1);
+}

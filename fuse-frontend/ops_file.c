@@ -1,0 +1,119 @@
+/* ops_file.c -- opening, creating and closing files, and syncing them */
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "convert.h"
+#include "files.h"
+#include "ops.h"
+#include "transport.h"
+
+#define DAY_NS ((int64_t)86400 * NS_PER_S)
+
+/* Each write says for itself whether it appends, as fcntl() may change that: a handle does not, unless
+ * nothing else is let in. */
+#define FLAGS_LEFT (VMFS_O_ACCMODE | VMFS_O_TRUNC | VMFS_O_NOATIME)
+
+static int handle_flags(fuse_req_t req, const struct fuse_file_info *fi)
+{
+    return (fi->flags & FLAGS_LEFT) | (frontend_of(req)->options.leaves_atime ? VMFS_O_NOATIME : 0);
+}
+
+static int handle_open(fuse_req_t req, struct vmfs_at at, const struct fuse_file_info *fi,
+                       struct vmfs_file **out)
+{
+    int flags = handle_flags(req, fi);
+    int err = vmfs_file_open_at(fs_of(req), at, flags, 0, out);
+    if (err == -EPERM && (fi->flags & O_APPEND))
+        err = vmfs_file_open_at(fs_of(req), at, flags | VMFS_O_APPEND, 0, out);
+    return err;
+}
+
+/* True if reading would set the access time now: then reads must come to us, not be answered from the
+ * kernel's cache. */
+static bool is_atime_due(const struct vmfs_stat *stat)
+{
+    struct timespec now;
+    if (stat->flags & VMFS_INODE_NOATIME)
+        return false;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return stat->atime_ns <= stat->mtime_ns || stat->atime_ns <= stat->ctime_ns ||
+           convert_time_ns(now) - stat->atime_ns >= DAY_NS;
+}
+
+static void handle_fill(fuse_req_t req, struct vmfs_file *file, struct fuse_file_info *fi)
+{
+    struct vmfs_stat stat;
+    bool touches = (fi->flags & O_ACCMODE) != O_WRONLY && !(fi->flags & O_NOATIME) &&
+                   !frontend_of(req)->options.leaves_atime;
+    fi->keep_cache = !touches || (vmfs_file_stat(file, &stat) == 0 && !is_atime_due(&stat));
+    fi->noflush = 1;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct vmfs_file *file;
+    int err = handle_open(req, place_self(ino), fi, &file);
+    if (!err) {
+        handle_fill(req, file, fi);
+        err = files_add(file, &fi->fh);
+    }
+    if (err)
+        reply_result(req, err);
+    else if (fuse_reply_open(req, fi) < 0)
+        files_close(fi->fh);
+}
+
+static int create(fuse_req_t req, struct vmfs_at at, mode_t mode, struct fuse_file_info *fi,
+                  struct vmfs_file **out)
+{
+    bool is_tmpfile = transport_flags()->is_tmpfile;
+    int flags = handle_flags(req, fi) | (fi->flags & O_EXCL);
+    if (is_tmpfile)
+        at.path = "";
+    return vmfs_file_open_at(fs_of(req), at, flags | (is_tmpfile ? VMFS_O_TMPFILE : VMFS_O_CREAT),
+                             mode & MODE_BITS, out);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+               struct fuse_file_info *fi)
+{
+    struct vmfs *fs = fs_of(req);
+    struct vmfs_stat stat;
+    struct vmfs_file *file;
+    int err = create(req, place_of(req, parent, name), mode, fi, &file);
+    if (!err) {
+        err = vmfs_lookup(fs, place_self(vmfs_file_ino(file)), &stat);
+        if (err)
+            vmfs_file_close(file);
+    }
+    if (!err) {
+        err = files_add(file, &fi->fh);
+        if (err)
+            vmfs_release(fs, stat.ino, 1);
+    }
+    if (err) {
+        reply_result(req, err);
+        return;
+    }
+    const struct fuse_entry_param entry = convert_entry(&stat);
+    fi->noflush = 1;
+    if (fuse_reply_create(req, &entry, fi) < 0) {
+        files_close(fi->fh);
+        vmfs_release(fs, stat.ino, 1);
+    }
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    reply_result(req, files_close(fi->fh));
+}
+
+/* The kernel remembers ENOSYS and says yes by itself. */
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)datasync;
+    reply_result(req, frontend_of(req)->is_power ? -ENOSYS : vmfs_file_sync(files_get(fi->fh)));
+}
