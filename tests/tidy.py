@@ -18,11 +18,7 @@ SOURCE_DIRS = ["include", "libvmfs", "tools", "tests", "bench", "examples", "fus
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|gets|alloca|TODO|FIXME|XXX)\b")
 INTRINSICS = re.compile(r"\b(_mm\d*_\w+|__builtin_ia32_\w+|[a-z0-9]*mmintrin\.h|immintrin\.h)")
 ERRNO = re.compile(r"(?<![\w.])-\s*(E[A-Z][A-Z0-9]+)\b")
-SYSTEM_# The mount stands on the public contract alone; the shapes of its callbacks are libfuse's.
-FRONTEND = "fuse-frontend"
-FRONTEND_PUBLIC = {"vmfs.h", "vmfs_mount.h"}
-FRONTEND_CALLBACK = re.compile(r"op_\w+")
-INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.M)
+SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.M)
 RUNTIME_CALLS = re.compile(r"\b(__thread|_Thread_local|float|double|__builtin_(popcount|ctzs|clrsb|parity)\w*)\b")
 # What the core may include: the compiler's own headers, and these files theirs.
 CORE_INCLUDES = {"stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
@@ -32,6 +28,10 @@ CORE_INCLUDES_OF = {"base/err.c": {"errno.h"}, "base/hash.c": {"xxhash.h"}, "per
 MEETING = re.compile(r"\b(atomic_(?:fetch|exchange|compare|store|flag)\w*|vm_lock_(?:take|try)"
                      r"|__(?:atomic_(?:fetch|exchange|compare|store|add|sub|and|or)|sync)_\w+)\s*\(")
 MEETING_INSIDE = re.compile(r"(\bVM_SHARED\(\s*&[\w>.-]+,|\bVM_OWN\()\s*$")
+# The mount stands on the public contract alone; the shapes of its callbacks are libfuse's.
+FRONTEND = "fuse-frontend"
+FRONTEND_PUBLIC = {"vmfs.h", "vmfs_mount.h"}
+FRONTEND_CALLBACK = re.compile(r"op_\w+")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 FUNCTION_HEAD = re.compile(r"^[A-Za-z_][^;{}=]*?\b([A-Za-z_]\w*)\s*\(([^;{}]*)\)\s*$", re.S)
 
