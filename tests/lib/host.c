@@ -449,8 +449,8 @@ static int64_t rewrite(const struct op *op, const struct model_node *node)
 
 static int64_t run_allocate(const struct op *op, const struct model_node *node)
 {
-    int result = fallocate(host.slots[op->slot], (int)op->flags, (off_t)op->offset,
-                           (off_t)op->length);
+    int result =
+        fallocate(host.slots[op->slot], (int)op->flags, (off_t)op->offset, (off_t)op->length);
     if (result != 0 && errno == EOPNOTSUPP && is_moving(op))
         return rewrite(op, node);
     return result;
