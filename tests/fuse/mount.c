@@ -163,12 +163,8 @@ bool mount_end(struct mount *mount)
     return is_good;
 }
 
-bool mount_kill(struct mount *mount)
+bool mount_killed(struct mount *mount)
 {
-    if (kill(mount->daemon, SIGKILL) != 0) {
-        printf("the daemon %d had ended before it was killed\n", mount->daemon);
-        return false;
-    }
     bool is_good = wait_for_processes(mount);
     mount->daemon = is_good ? 0 : mount->daemon;
     return is_good;

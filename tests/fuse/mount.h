@@ -28,8 +28,9 @@ bool mount_start(struct mount *mount);
 /* Unmounts and waits until every process of the mount has ended. */
 bool mount_end(struct mount *mount);
 
-/* Kills the daemon and leaves the dead mountpoint as it is. */
-bool mount_kill(struct mount *mount);
+/* Notes that the daemon has been killed; waits until every process of the mount has ended, too. The
+ * caller has no other children. The dead mountpoint stays. */
+bool mount_killed(struct mount *mount);
 
 /* Opens the region that no daemon has, to look at it. Null with a text if it cannot be. */
 struct vmfs *mount_look(const struct mount *mount);
