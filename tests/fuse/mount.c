@@ -27,7 +27,8 @@ static void clear_current(void)
         return;
     if (current->daemon > 0)
         kill(current->daemon, SIGKILL);
-    umount2(current->dir, MNT_DETACH);
+    while (umount2(current->dir, MNT_DETACH) == 0)
+        continue;
 }
 
 static void end_by_signal(int signal_number)
@@ -136,6 +137,23 @@ bool mount_create(struct mount *mount, const char *program, const char *options,
     return true;
 }
 
+/* A dead mount must not stay below the new one. */
+static bool is_mounted_once(const struct mount *mount)
+{
+    char wanted[REGION_PATH_MAX + 8];
+    char line[1024];
+    unsigned count = 0;
+    snprintf(wanted, sizeof(wanted), " %s ", mount->dir);
+    FILE *table = fopen("/proc/self/mounts", "r");
+    while (table != NULL && fgets(line, sizeof(line), table) != NULL)
+        count += strstr(line, wanted) != NULL ? 1 : 0;
+    if (table != NULL)
+        fclose(table);
+    if (count != 1)
+        printf("%u filesystems are mounted at %s\n", count, mount->dir);
+    return count == 1;
+}
+
 bool mount_start(struct mount *mount)
 {
     const char *arguments[] = {mount->program, mount->region,  mount->dir,
@@ -145,7 +163,7 @@ bool mount_start(struct mount *mount)
     int status = run_program(arguments);
     mount->daemon = status == 0 ? find_daemon() : 0;
     if (mount->daemon != 0)
-        return true;
+        return is_mounted_once(mount);
     printf("%s %s %s: %s (status 0x%x)\n", mount->program, mount->region, mount->dir,
            status == 0 ? "returned and left no daemon" : "failed", (unsigned)status);
     return false;

@@ -14,6 +14,7 @@ struct private_tree *private_create(uint64_t seed, const struct op_profile *prof
     tree->profile = profile;
     tree->is_stepwise = is_stepwise;
     tree->world.model = model_create(0, 0);
+    tree->world.is_paged = true;
     seed_init(&tree->stream, seed);
     return tree;
 }

@@ -33,7 +33,7 @@ bool in_flight_agrees(struct vmfs *fs, const char *prefix, struct op_world *worl
         return true;
     const struct op_slot *slot = torn_slot(world, op);
     bool is_write = slot != NULL && slot->node != NULL;
-    struct compare_partial partial = {0};
+    struct compare_partial partial = {.is_paged = world->is_paged};
     if (is_write)
         compare_partial_init(&partial, slot->node);
     op_run_model(op, world, OP_DATA_MAX, result);
