@@ -67,7 +67,8 @@
  * - Do not use a handle in a signal handler. After fork() the child's handles are dead.
  * - Closing a handle with files still open is an error of the program: close them first.
  * - Whoever can map the region can change every byte of it: permissions are those of the region's
- *   own file. This library stores modes and owners, it does not enforce them.
+ *   own file. This library stores modes, owners and ACLs, and tells what they say (vmfs_access_at()); it does not
+ *   enforce them.
  * - The backing file must not be truncated while it is open: touching the lost part raises SIGBUS,
  *   or with VMFS_GUARD gives -EIO.
  * - Access times are kept as with relatime: reading sets one that is not newer than the last change or
@@ -216,6 +217,15 @@ struct vmfs_dir;
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
     x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")                            \
     x(REPAIR_FIRST,        EUCLEAN,    120, "opened for repair, which has not been done yet")      \
+    x(ACCESS_DENIED,       EACCES,     130, "neither mode nor ACL lets the caller do this")          \
+    x(READ_ONLY_FILE,      EROFS,      138, "the handle is read-only, and so is what lies in it")     \
+    x(ACL_LENGTH,          EINVAL,     131, "no ACL has this length")                                \
+    x(ACL_FORM,            EINVAL,     132, "the entries are not those of an ACL")                   \
+    x(ACL_VERSION,         EOPNOTSUPP, 133, "an ACL of another version")                             \
+    x(ACL_SIZE,            E2BIG,      134, "the ACL has too many entries")                          \
+    x(ACL_PLACE,           EACCES,     135, "only a directory has a default ACL")                    \
+    x(ACL_SYMLINK,         EOPNOTSUPP, 136, "a symbolic link has no ACL")                            \
+    x(ACL_DAMAGED,         EUCLEAN,    137, "a stored ACL is malformed")                             \
     x(SUPER_LOST,          EUCLEAN,    121, "both superblocks are damaged, and neither what they still say " \
                                             "nor the region's size leads to a zone or a group")
 // clang-format on
@@ -508,8 +518,8 @@ struct vmfs_attr {
     uint32_t flags; /* VMFS_INODE_... */
 };
 
-/* Sets several attributes in one atomic step. A changed owner clears the set-id bits of a regular
- * file unless the mode is given too.
+/* Sets several attributes in one atomic step. A given owner or group clears set-user-id, and set-group-id where the
+ * group may execute, of all but directories, unless the mode is given too. A mode changes the access ACL with it.
  *   -EISDIR, -EINVAL  a size for a directory, or for what is not a regular file
  *   -EPERM            the inode is immutable or append-only, and the mask has more than
  *                     VMFS_ATTR_FLAGS; an append-only one lets both times become VMFS_TIME_NOW
@@ -524,6 +534,29 @@ int vmfs_chown(struct vmfs *fs, const char *path, uint32_t uid, uint32_t gid);
 int vmfs_utimens(struct vmfs *fs, const char *path, int64_t atime_ns, int64_t mtime_ns);
 int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
 
+/* Somebody, with all the groups that he is in: the order does not matter, and `gid` need not be among them. */
+struct vmfs_cred {
+    uint32_t uid;
+    uint32_t gid;
+    const uint32_t *groups; /* may be null if there are none */
+    uint32_t group_count;
+};
+
+#define VMFS_R_OK 4
+#define VMFS_W_OK 2
+#define VMFS_X_OK 1
+
+/* May `cred` do all of `mask`, VMFS_R_OK | VMFS_W_OK | VMFS_X_OK, to what the place names? 0 or -EACCES, from the mode
+ * and the access ACL, by the rules of Linux: uid 0 may do everything, but execute what is no directory and has no
+ * execute bit. Every directory in which a component of the path is looked up, `at.dir` included, must let `cred`
+ * search it; an empty path asks nothing of `at.dir` but `mask`. mask 0 asks whether it is there and can be reached.
+ * flags: 0 or VMFS_NOFOLLOW. No fence. `at.uid` and `at.gid` mean nothing here.
+ *   -EACCES  no, or a directory on the way may not be searched
+ *   -EPERM   VMFS_W_OK, and it is immutable
+ *   -EROFS   VMFS_W_OK on a read-only handle, of a file, directory or symbolic link */
+int vmfs_access_at(struct vmfs *fs, struct vmfs_at at, int flags, const struct vmfs_cred *cred,
+                   int mask);
+
 /* ------------------------------------------------------------------------------------------------
  * Names
  * --------------------------------------------------------------------------------------------- */
@@ -531,7 +564,10 @@ int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
 /* Paths are absolute within the region; a leading '/' may be left out. Each call is one atomic,
  * durable step with one fence in the steady state. Errors beside the common ones: */
 
-/* What is made in a directory with the set-group-id bit gets its group, and directories the bit. In a
+/* The mode of what is made is `mode` without at.umask; or, in a directory with a default ACL, what that says
+ * (Extended attributes). The set-group-id bit stays as it was asked for: whether its maker may give it, who knows all
+ * his groups decides, for a mount the kernel.
+ * What is made in a directory with the set-group-id bit gets its group, and directories the bit. In a
  * sticky directory only uid 0, its owner and the entry's owner remove, replace or move an entry: -EPERM.
  * In an immutable directory names neither come nor go, in an append-only one they only come: -EPERM. */
 
@@ -648,8 +684,8 @@ int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint
  * never written in part. */
 #define VMFS_ATOMIC_MAX ((uint64_t)1 << 20)
 
-/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file
- * (no umask is applied). An unlinked file stays readable and writable while it is open. A
+/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file, as in
+ * vmfs_mknod(). An unlinked file stays readable and writable while it is open. A
  * VMFS_O_TMPFILE file is gone when it is closed, unless vmfs_file_link() has named it; with
  * VMFS_O_EXCL it can never be named.
  *   -EINVAL   VMFS_O_TMPFILE with VMFS_O_CREAT, or not for writing
@@ -799,12 +835,31 @@ int vmfs_dir_read_at(struct vmfs *fs, uint64_t dir, uint64_t cookie, struct vmfs
 
 /* Names are "user.NAME", "trusted.NAME" or "security.NAME" with at least one byte after the dot and
  * VMFS_NAME_MAX in all, or "system.posix_acl_access" and "system.posix_acl_default". user attributes
- * are kept on files and directories only, the others on everything. Values have up to VMFS_XATTR_MAX
- * bytes and mean nothing to the library. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also: */
+ * are kept on files and directories only, ACLs on all but symbolic links, the others on everything. Values have up
+ * to VMFS_XATTR_MAX bytes and mean nothing to the library, but for those of ACLs. flags: VMFS_NOFOLLOW or 0, and in
+ * vmfs_xattr_set() also: */
 #define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
-/* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM a user attribute of
- * what is neither file nor directory, or a change of an immutable or append-only inode. */
+/* An access ACL takes the set-group-id bit of the mode away in the same step: what Linux decides for a caller who
+ * is neither in the file's group nor privileged. */
+#define VMFS_XATTR_KILL_SGID 0x40
+/* vmfs_xattr_list() leaves out names of trusted attributes. */
+#define VMFS_XATTR_NO_TRUSTED 0x80
+/* Common errors: -EOPNOTSUPP another namespace, or an ACL of a symbolic link, -ERANGE the name's length, -EPERM a user
+ * attribute of what is neither file nor directory, or a change of an immutable or append-only inode. */
+
+/* ACLs are values in the form in which Linux's setxattr() takes them: 32 bits with the version, 2, then for each entry
+ * 16 bits tag, 16 bits permissions, 32 bits id, all little-endian; owner, users, owning group, groups, mask, others.
+ * - The access ACL and the permission bits of the mode agree, always and in one step: setting one sets the other. An
+ *   access ACL with only the three entries that a mode has is not kept. chmod changes its mask, or where it has none
+ *   its owning group.
+ * - What is made in a directory with a default ACL gets it as access ACL, limited by the mode that was asked for, and
+ *   no umask counts; new directories also get it as default ACL. Symbolic links get neither.
+ * - Setting an empty value, or one without entries, removes the ACL; removing one that is not there is no error.
+ *   VMFS_XATTR_CREATE and _REPLACE are ignored. All of this is as on Linux.
+ * - Nobody is stopped by them: vmfs_access_at() tells what they say.
+ * Errors of setting one, beside the common ones: -EINVAL not well-formed; -EOPNOTSUPP another version; -E2BIG more than
+ * 511 entries; -EACCES a default ACL of what is no directory. */
 
 /* -E2BIG a value over VMFS_XATTR_MAX. Atomic: the old value or the new one. */
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
@@ -823,7 +878,7 @@ int64_t vmfs_xattr_get_at(struct vmfs *fs, struct vmfs_at at, int flags, const c
 int64_t vmfs_xattr_list(struct vmfs *fs, const char *path, int flags, char *names, size_t size);
 int64_t vmfs_xattr_list_at(struct vmfs *fs, struct vmfs_at at, int flags, char *names, size_t size);
 
-/* -ENODATA */
+/* -ENODATA, but for ACLs. */
 int vmfs_xattr_remove(struct vmfs *fs, const char *path, int flags, const char *name);
 int vmfs_xattr_remove_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name);
 

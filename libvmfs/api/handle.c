@@ -54,6 +54,7 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->uid = fs->owner_uid;
     ctx->gid = fs->owner_gid;
     ctx->umask = 0;
+    ctx->cred = NULL;
     ctx->now_ns = 0;
     ctx->losses = 0;
     ctx->keeps_atime = false;

@@ -116,7 +116,7 @@ static int64_t lock_range(struct mapping *mapping)
         return 0;
     if (errno != EAGAIN && errno != EACCES)
         return system_error(mapping->err, "the region cannot be locked, errno ");
-    struct vm_owner_media owner = {{0}, {0}, {0}, {{0}}};
+    struct vm_owner_media owner = {.state = {0}};
     off_t offset = (off_t)(mapping->options->offset_bytes + OWNER_OFFSET);
     if (pread(fs->fd, &owner, sizeof owner, offset) != (ssize_t)sizeof owner)
         owner.pid = vm_put64(0);
@@ -493,6 +493,6 @@ int64_t vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx)
 void vm_owner_release(struct vmfs *fs, struct vm_ctx *ctx)
 {
     (void)fs;
-    const struct vm_owner_media nobody = {{0}, {0}, {0}, {{0}}};
+    const struct vm_owner_media nobody = {.state = {0}};
     vm_io_store(&ctx->io, OWNER_OFFSET, &nobody, sizeof nobody);
 }

@@ -1,6 +1,7 @@
 /* attr.c -- stat and setattr */
 #include "inode/attr.h"
 
+#include "inode/acl.h"
 #include "inode/data.h"
 #include "inode/open.h"
 
@@ -34,20 +35,19 @@ static void set_owner(struct vm_inode *inode, const struct vm_attr *attr)
     if (attr->mask & VM_ATTR_GID)
         inode->m.gid = vm_put32(attr->gid);
     bool is_changed = attr->mask & (VM_ATTR_UID | VM_ATTR_GID);
-    if (!is_changed || !vm_inode_is_file(inode) || (attr->mask & VM_ATTR_MODE))
+    if (!is_changed || vm_inode_is_directory(inode) || (attr->mask & VM_ATTR_MODE))
         return;
     uint32_t mode = vm_inode_mode(inode);
     uint32_t cleared = mode & GROUP_EXECUTE ? SET_ID_BITS : 04000u;
     inode->m.mode = vm_put16((uint16_t)(mode & ~cleared));
 }
 
-static void set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
+static int set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
 {
     set_owner(inode, attr);
-    if (attr->mask & VM_ATTR_MODE) {
-        uint32_t type = vm_inode_mode(inode) & VM_MODE_TYPE;
-        inode->m.mode = vm_put16((uint16_t)(type | (attr->mode & VM_MODE_BITS)));
-    }
+    int result = attr->mask & VM_ATTR_MODE ? vm_acl_chmod(ctx, inode, attr->mode) : 0;
+    if (result)
+        return result;
     if (attr->mask & VM_ATTR_SIZE)
         vm_inode_touch(ctx, inode);
     if (attr->mask & VM_ATTR_ATIME)
@@ -57,6 +57,7 @@ static void set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct 
     if (attr->mask & VM_ATTR_FLAGS)
         vm_inode_set_flags(inode, attr->flags);
     vm_inode_touch_change(ctx, inode);
+    return 0;
 }
 
 /* The flags themselves can always be set, and the present time on what is append-only. */
@@ -99,7 +100,9 @@ static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *att
         result = check_changeable(ctx, &inode, attr);
     if (result || !attr->mask) /* setting nothing is no change, of ctime neither */
         return result;
-    set_fields(ctx, &inode, attr);
+    result = set_fields(ctx, &inode, attr);
+    if (result)
+        return result;
     if (attr->mask & VM_ATTR_SIZE)
         return vm_data_resize(ctx, &inode, attr->size);
     result = vm_inode_store(ctx, &inode);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "inode/acl.h"
 #include "inode/data.h"
 #include "inode/extent.h"
 #include "inode/open.h"
@@ -45,14 +46,6 @@ static int store_target(struct vm_ctx *ctx, struct vm_inode *inode, const struct
     return vm_file_add(ctx, inode, &extent);
 }
 
-/* A link's mode means nothing and is no secret. */
-static void apply_umask(const struct vm_ctx *ctx, struct vm_inode *child)
-{
-    uint32_t mode = vm_inode_mode(child);
-    if (child->m.kind != VM_INODE_SYMLINK)
-        child->m.mode = vm_put16((uint16_t)(mode & ~ctx->umask));
-}
-
 /* As in Linux: a set-group-id directory hands down its group, and to directories the bit. */
 static void inherit(const struct vm_inode *dir, struct vm_inode *child)
 {
@@ -84,14 +77,14 @@ static int child_make(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *
     return 0;
 }
 
-/* Stages the inode, with what it has from its directory. A block for a target is taken here, as nobody waits
+/* Stages the inode, with what it has from its directory. Blocks for a target or an ACL are taken here, as nobody waits
  * for a stripe who has blocks (S4). */
 static int child_store(struct vm_ctx *ctx, const struct vm_inode *dir, const struct vm_new *new,
                        struct vm_inode *child)
 {
-    apply_umask(ctx, child);
     inherit(dir, child);
-    int result = child->m.kind == VM_INODE_SYMLINK ? store_target(ctx, child, new) : 0;
+    int result = child->m.kind == VM_INODE_SYMLINK ? store_target(ctx, child, new)
+                                                   : vm_acl_inherit(ctx, dir, child);
     return result ? result : vm_inode_store(ctx, child);
 }
 

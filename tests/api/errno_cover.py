@@ -20,7 +20,7 @@ ADDED = {
     "vmfs_file_link": {"EEXIST", "EPERM", "EMLINK"},
     "vmfs_rename": {"EEXIST"},
     "vmfs_file_pwrite": {"EMSGSIZE"},
-    "vmfs_xattr_set": {"EEXIST", "ENODATA", "EOPNOTSUPP", "ERANGE", "EPERM"},
+    "vmfs_xattr_set": {"EACCES", "EEXIST", "ENODATA", "EOPNOTSUPP", "ERANGE", "EPERM"},
     "vmfs_xattr_get": {"EOPNOTSUPP", "EPERM"},
     "vmfs_xattr_remove": {"EOPNOTSUPP", "ERANGE", "EPERM"},
 }

@@ -279,6 +279,12 @@ static int64_t run_xattr_remove_at(const struct context *context)
     return vmfs_xattr_remove_at(context->fs, context->at, 0, "user.there");
 }
 
+static int64_t run_access_at(const struct context *context)
+{
+    const struct vmfs_cred cred = {1, 1, NULL, 0};
+    return vmfs_access_at(context->fs, context->at, 0, &cred, 0);
+}
+
 static int64_t run_lookup(const struct context *context)
 {
     return vmfs_lookup(context->fs, context->at, &out.stat);
@@ -433,6 +439,7 @@ static const struct call calls[] = {
     {"vmfs_file_open_at", CALL_PATH | CALL_AT | CALL_CHANGES | CALL_NEW, run_file_open_at},
     {"vmfs_dir_open", CALL_PATH, run_dir_open},
     {"vmfs_dir_open_at", CALL_PATH | CALL_AT, run_dir_open_at},
+    {"vmfs_access_at", CALL_PATH | CALL_AT, run_access_at},
     {"vmfs_xattr_set", CALL_PATH | CALL_CHANGES, run_xattr_set},
     {"vmfs_xattr_set_at", CALL_PATH | CALL_AT | CALL_CHANGES, run_xattr_set_at},
     {"vmfs_xattr_get", CALL_PATH, run_xattr_get},

@@ -226,6 +226,48 @@ Test(errno_files, xattr_kinds)
     expect_ok(vmfs_xattr_set(fs, "/link", flags, "trusted.a", "v", 1));
 }
 
+#define ACCESS  "system.posix_acl_access"
+#define DEFAULT "system.posix_acl_default"
+
+Test(errno_files, acls)
+{
+    static const uint8_t sound[28] = {2, 0, 0, 0, 1, 0, 7,  0, 0, 0, 0, 0, 4, 0,
+                                      5, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t other[28] = {3};
+    static uint8_t much[4 + 8 * 512] = {2};
+    struct vmfs_at at = vmfs_at(0, "/file");
+    int link = VMFS_NOFOLLOW;
+    CASE(vmfs_xattr_set, EINVAL, vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 20));
+    CASE(vmfs_xattr_set, EINVAL, vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 3));
+    CASE(vmfs_xattr_set, EINVAL, vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 27));
+    CASE(vmfs_xattr_set, EOPNOTSUPP, vmfs_xattr_set(fs, "/file", 0, ACCESS, other, 28));
+    CASE(vmfs_xattr_set, E2BIG, vmfs_xattr_set(fs, "/file", 0, ACCESS, much, sizeof(much)));
+    CASE(vmfs_xattr_set, EACCES, vmfs_xattr_set(fs, "/file", 0, DEFAULT, sound, 28));
+    CASE(vmfs_xattr_set_at, EACCES, vmfs_xattr_set_at(fs, at, 0, DEFAULT, sound, 28));
+    CASE(vmfs_xattr_set, EPERM, vmfs_xattr_set(fs, "/frozen", 0, ACCESS, sound, 28));
+    CASE(vmfs_xattr_set, EOPNOTSUPP, vmfs_xattr_set(fs, "/link", link, ACCESS, sound, 28));
+    CASE(vmfs_xattr_get, EOPNOTSUPP, vmfs_xattr_get(fs, "/link", link, ACCESS, out.bytes, 8));
+    CASE(vmfs_xattr_remove, EOPNOTSUPP, vmfs_xattr_remove(fs, "/link", link, ACCESS));
+    expect_ok(vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 28));
+}
+
+Test(errno_files, access)
+{
+    struct vmfs_at file = vmfs_at(0, "/file");
+    const struct vmfs_cred cred = {12, 12, NULL, 0};
+    const struct vmfs_cred root = {0, 0, NULL, 0};
+    const struct vmfs_cred lost = {12, 12, NULL, 1};
+    expect_ok(vmfs_chmod(fs, "/file", 0640));
+    CASE(vmfs_access_at, EACCES, vmfs_access_at(fs, file, 0, &cred, VMFS_R_OK));
+    CASE(vmfs_access_at, EACCES, vmfs_access_at(fs, file, 0, &root, VMFS_X_OK));
+    CASE(vmfs_access_at, EPERM, vmfs_access_at(fs, vmfs_at(0, "/frozen"), 0, &root, VMFS_W_OK));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0, NULL, VMFS_R_OK));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0, &root, 8));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0x40, &root, VMFS_R_OK));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0, &lost, VMFS_R_OK));
+    expect_ok(vmfs_access_at(fs, file, 0, &root, VMFS_R_OK | VMFS_W_OK));
+}
+
 /* ------------------------------------------------------------------------------- regions --- */
 
 static int open_with(const char *path, struct vmfs_options options)

@@ -39,6 +39,14 @@ static struct vmfs_at at_id(uint64_t id)
 
 /* ---- looking ---- */
 
+static void look_at_permissions(struct use *use, uint64_t id)
+{
+    const uint32_t groups[] = {7, 1000};
+    const struct vmfs_cred cred = {1000, 8, groups, 2};
+    for (int mask = 0; mask <= (VMFS_R_OK | VMFS_W_OK | VMFS_X_OK); mask++)
+        note(use, vmfs_access_at(use->fs, at_id(id), VMFS_NOFOLLOW, &cred, mask));
+}
+
 static void look_at_xattrs(struct use *use, uint64_t id)
 {
     char names[2000];
@@ -72,6 +80,7 @@ static void look_at(struct use *use, uint64_t id, unsigned depth, unsigned *left
     if (!note(use, vmfs_stat_at(use->fs, at_id(id), VMFS_NOFOLLOW, &stat)))
         return;
     look_at_xattrs(use, id);
+    look_at_permissions(use, id);
     switch (stat.mode & VMFS_S_IFMT) {
     case VMFS_S_IFLNK:
         note(use, vmfs_readlink_at(use->fs, at_id(id), (char *)buffer, BUFFER));

@@ -52,7 +52,7 @@ static void set_owner(struct model_node *node, const struct vmfs_attr *attr)
         node->uid = attr->uid;
     if ((attr->mask & VMFS_ATTR_GID) != 0)
         node->gid = attr->gid;
-    if (model_type(node) == VMFS_S_IFREG)
+    if (!model_is_dir(node))
         node->mode &= (node->mode & 010) != 0 ? ~(uint32_t)06000 : ~(uint32_t)04000;
 }
 
@@ -108,7 +108,7 @@ int model_node_setattr(struct model_node *node, const struct vmfs_attr *attr)
         model_resize(node, attr->size);
     set_owner(node, attr);
     if ((attr->mask & VMFS_ATTR_MODE) != 0)
-        node->mode = model_type(node) | (attr->mode & 07777);
+        model_acl_chmod(node, attr->mode);
     if (attr->mask != 0)
         model_touch_change(node);
     set_times(node, attr);
@@ -138,8 +138,7 @@ static int check_xattr_name(const char *name)
     size_t bytes = strlen(name);
     if (bytes == 0 || bytes > XATTR_NAME_MAX)
         return -ERANGE;
-    if (strcmp(name, "system.posix_acl_access") == 0 ||
-        strcmp(name, "system.posix_acl_default") == 0)
+    if (model_is_acl(name))
         return 0;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
         size_t prefix_bytes = strlen(prefixes[i]);
@@ -158,6 +157,36 @@ static struct model_xattr **find_xattr(struct model_node *node, const char *name
     return link;
 }
 
+struct model_xattr *model_xattr_of(struct model_node *node, const char *name)
+{
+    return *find_xattr(node, name);
+}
+
+void model_xattr_keep(struct model_node *node, const char *name, const void *value, size_t size)
+{
+    struct model_xattr **link = find_xattr(node, name);
+    if (*link == NULL) {
+        *link = model_allocate(sizeof(struct model_xattr));
+        (*link)->name = model_allocate(strlen(name) + 1);
+        memcpy((*link)->name, name, strlen(name));
+    }
+    free((*link)->value);
+    (*link)->value = model_allocate(size + 1);
+    memcpy((*link)->value, value, size);
+    (*link)->value_bytes = size;
+}
+
+int model_xattr_drop(struct model_node *node, const char *name)
+{
+    struct model_xattr **link = find_xattr(node, name);
+    struct model_xattr *xattr = *link;
+    if (xattr == NULL)
+        return 0;
+    *link = xattr->next;
+    free_xattr(xattr);
+    return 1;
+}
+
 /* Finds the attribute's place. All that is wrong is noted: the name and the path may be looked at in
  * any order. */
 static int find_xattr_place(struct model *model, const struct model_at *at, int flags,
@@ -168,6 +197,8 @@ static int find_xattr_place(struct model *model, const struct model_at *at, int 
     int other = model_find(model, at, flags & VMFS_NOFOLLOW, &node);
     if (err != 0 || other != 0)
         return err != 0 && other != 0 ? model_note(model, other, err) : err + other;
+    if (model_is_acl(name) && model_type(node) == VMFS_S_IFLNK)
+        return -EOPNOTSUPP;
     if (is_user(name) && model_type(node) != VMFS_S_IFREG && !model_is_dir(node))
         return -EPERM;
     *out = find_xattr(node, name);
@@ -182,6 +213,19 @@ static int check_xattr_change(const struct model *model)
     return (model->found->flags & kept) != 0 ? -EPERM : 0;
 }
 
+/* What is wrong with a value may be seen before the node's flags are, or behind them. */
+static int change_acl(struct model *model, const char *name, const void *value, size_t size)
+{
+    int forbidden = check_xattr_change(model);
+    int wrong = model_acl_check(model->found, name, value, size);
+    if (forbidden != 0 || wrong != 0)
+        return forbidden != 0 && wrong != 0 ? model_note(model, wrong, forbidden)
+                                            : forbidden + wrong;
+    if (model_acl_set(model->found, name, value, size) > 0)
+        model_touch_change(model->found);
+    return 0;
+}
+
 int model_xattr_set(struct model *model, const struct model_at *at, int flags, const char *name,
                     const void *value, size_t size)
 {
@@ -191,6 +235,8 @@ int model_xattr_set(struct model *model, const struct model_at *at, int flags, c
         return err != 0 ? model_note(model, err, -E2BIG) : -E2BIG;
     if (err != 0)
         return err;
+    if (model_is_acl(name))
+        return change_acl(model, name, value, size);
     err = check_xattr_change(model);
     int exists = 0;
     if (*link != NULL && (flags & VMFS_XATTR_CREATE) != 0)
@@ -200,15 +246,7 @@ int model_xattr_set(struct model *model, const struct model_at *at, int flags, c
     if (err != 0 || exists != 0)
         return err != 0 ? model_note(model, exists, err) : exists;
     model_touch_change(model->found);
-    if (*link == NULL) {
-        *link = model_allocate(sizeof(struct model_xattr));
-        (*link)->name = model_allocate(strlen(name) + 1);
-        memcpy((*link)->name, name, strlen(name));
-    }
-    free((*link)->value);
-    (*link)->value = model_allocate(size + 1);
-    memcpy((*link)->value, value, size);
-    (*link)->value_bytes = size;
+    model_xattr_keep(model->found, name, value, size);
     return 0;
 }
 
@@ -258,13 +296,13 @@ int model_xattr_remove(struct model *model, const struct model_at *at, int flags
     int err = find_xattr_place(model, at, flags, name, &link);
     if (err != 0)
         return err;
+    if (model_is_acl(name))
+        return change_acl(model, name, NULL, 0);
     err = check_xattr_change(model);
     if (err != 0 || *link == NULL)
         return err != 0 && *link == NULL ? model_note(model, -ENODATA, err)
                                          : err + (*link == NULL ? -ENODATA : 0);
     model_touch_change(model->found);
-    struct model_xattr *xattr = *link;
-    *link = xattr->next;
-    free_xattr(xattr);
+    (void)model_xattr_drop(model->found, name);
     return 0;
 }

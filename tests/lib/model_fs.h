@@ -86,6 +86,7 @@ struct model_at {
     const char *path;
     uint32_t uid;
     uint32_t gid;
+    uint32_t umask;
     bool is_stale; /* `dir` is the id of what is gone */
 };
 
@@ -192,6 +193,22 @@ void *model_allocate(size_t bytes);
 
 /* ---- between the model's own files ---- */
 
+/* Keeps a value, or takes it away: 1, or 0 where there is none. */
+void model_xattr_keep(struct model_node *node, const char *name, const void *value, size_t size);
+int model_xattr_drop(struct model_node *node, const char *name);
+/* Null if there is none. */
+struct model_xattr *model_xattr_of(struct model_node *node, const char *name);
+
+/* Access control lists. Is a value one, and may the node have it? 0 or an errno. Then it can be set, or with an
+ * empty one removed: 1, or 0 where that changes nothing. What chmod does to the mode and to the list; and what a
+ * new node gets from its directory. */
+bool model_is_acl(const char *name);
+int model_acl_check(const struct model_node *node, const char *name, const void *bytes,
+                    size_t size);
+int model_acl_set(struct model_node *node, const char *name, const void *bytes, size_t size);
+void model_acl_chmod(struct model_node *node, uint32_t mode);
+void model_acl_inherit(struct model_node *parent, struct model_node *node, uint32_t umask);
+
 enum model_last { MODEL_LAST_NORMAL, MODEL_LAST_ROOT, MODEL_LAST_DOT, MODEL_LAST_DOTDOT };
 
 /* A walk in progress, and its result: the last component, and what it names if it exists. */
@@ -201,6 +218,7 @@ struct model_walk {
     struct model_node *node;
     uint32_t uid;
     uint32_t gid;
+    uint32_t umask;
     enum model_last last;
     bool has_trailing_slash;
     unsigned symlinks;

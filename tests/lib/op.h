@@ -56,6 +56,7 @@ struct op_place {
     unsigned slot;
     uint32_t uid;
     uint32_t gid;
+    uint32_t umask;
 };
 
 struct op {
@@ -106,7 +107,6 @@ struct op_world {
     struct vmfs *fs;     /* null on the model's side */
     const char *prefix;  /* directory of the region that is the model's root, "" for "/" */
     struct model *model; /* null on the library's side */
-    bool is_paged;       /* a kernel may cut one call into several, where pages end */
     uint64_t dead_ino;   /* of a file that is gone, or 0; not 0 on both sides at once */
     struct op_slot slots[OP_SLOTS];
     struct op_slot dirs[OP_DIR_SLOTS];
@@ -148,6 +148,9 @@ bool op_may_need_space(const struct op *op);
 
 /* True for a kind that acts on a file slot. */
 bool op_is_slot_kind(enum op_kind kind);
+
+/* The value that an operation on attributes sets; mostly an ACL where the name is that of one. */
+void op_xattr_value(const struct op *op, uint8_t *data);
 
 /* The attributes that the operation sets. */
 struct vmfs_attr op_attr(const struct op *op);

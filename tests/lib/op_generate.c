@@ -228,6 +228,14 @@ static void draw_caller(struct generator *gen, struct op_place *at)
     at->gid = (uint32_t)seed_below(gen->seed, 3) * 1000;
 }
 
+/* Only a call with a place tells a umask. */
+static void draw_umask(struct generator *gen, struct op_place *at)
+{
+    static const uint32_t masks[] = {0, 022, 027, 077};
+    uint32_t drawn = (uint32_t)seed_below(gen->seed, 01000);
+    at->umask = seed_chance(gen->seed, 20) ? drawn : masks[seed_below(gen->seed, 4)];
+}
+
 /* Chooses what the path starts from and who calls. `may_be_empty`: the call takes the object itself. */
 static void draw_place(struct generator *gen, struct op_place *at, char *path, bool may_be_empty)
 {
@@ -235,6 +243,7 @@ static void draw_place(struct generator *gen, struct op_place *at, char *path, b
     if (!gen->profile->has_places || !seed_chance(gen->seed, 40))
         return;
     at->base = OP_BASE_ROOT;
+    draw_umask(gen, at);
     unsigned slot = (unsigned)seed_below(gen->seed, OP_SLOTS);
     uint64_t form = seed_below(gen->seed, 10);
     if (form < 4 && gen->world->dirs[slot % OP_DIR_SLOTS].is_open) {
@@ -658,8 +667,9 @@ static void draw_xattr_name(struct generator *gen)
         memset(op->name + strlen(space), 'y', 260 - strlen(space));
         op->name[255] = '\0';
     }
-    if (gen->profile->has_places && seed_chance(gen->seed, 3))
-        snprintf(op->name, sizeof(op->name), "system.posix_acl_access");
+    if (gen->profile->has_places && seed_chance(gen->seed, 30))
+        snprintf(op->name, sizeof(op->name), "system.posix_acl_%s",
+                 seed_chance(gen->seed, 50) ? "access" : "default");
     if (gen->profile->messy == 0 || !seed_chance(gen->seed, 5))
         return;
     static const char *const wrong[] = {"user.", "plain", "", "system.other"};
@@ -685,6 +695,16 @@ static void pick_xattr(struct generator *gen)
     }
 }
 
+/* Of an ACL: from none to many entries, and now and then what is none. */
+static uint64_t draw_acl_bytes(struct generator *gen)
+{
+    uint64_t entries =
+        seed_chance(gen->seed, 3) ? 508 + seed_below(gen->seed, 5) : 3 + seed_below(gen->seed, 8);
+    if (seed_chance(gen->seed, 15))
+        return seed_chance(gen->seed, 50) ? 0 : seed_below(gen->seed, 30);
+    return 4 + 8 * entries;
+}
+
 static void draw_xattr(struct generator *gen)
 {
     struct op *op = gen->op;
@@ -699,6 +719,8 @@ static void draw_xattr(struct generator *gen)
         op->length = VMFS_XATTR_MAX - 2 + seed_below(gen->seed, 4);
     else if (op->kind != OP_XATTR_SET && seed_chance(gen->seed, 10))
         op->length = seed_below(gen->seed, 16);
+    if (op->kind == OP_XATTR_SET && model_is_acl(op->name) && seed_chance(gen->seed, 95))
+        op->length = draw_acl_bytes(gen);
     if (op->kind == OP_XATTR_SET && seed_chance(gen->seed, 20))
         op->flags = seed_chance(gen->seed, 50) ? VMFS_XATTR_CREATE : VMFS_XATTR_REPLACE;
     if (gen->profile->has_places && seed_chance(gen->seed, 20))

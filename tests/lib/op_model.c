@@ -17,7 +17,8 @@ static bool can_write(const struct op_slot *slot)
 static struct model_at place_of(const struct op_world *world, const struct op_place *place,
                                 const char *path)
 {
-    struct model_at at = {.path = path, .uid = place->uid, .gid = place->gid};
+    struct model_at at = {
+        .path = path, .uid = place->uid, .gid = place->gid, .umask = place->umask};
     if (place->base == OP_BASE_ROOT)
         at.dir = world->model->root;
     else if (place->base == OP_BASE_DIR)
@@ -56,7 +57,7 @@ static int64_t run_xattr(const struct op *op, struct model *model, const struct 
     int flags = (int)op->flags;
     switch ((int)op->kind) {
     case OP_XATTR_SET:
-        seed_fill(result->data, op->length, op->pattern);
+        op_xattr_value(op, result->data);
         return model_xattr_set(model, at, flags, op->name, result->data, op->length);
     case OP_XATTR_REMOVE:
         return model_xattr_remove(model, at, flags, op->name);

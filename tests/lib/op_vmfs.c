@@ -32,6 +32,7 @@ static struct vmfs_at place_of(const struct op_world *world, const struct op_pla
         at.dir = world->dead_ino;
     at.uid = place->uid;
     at.gid = place->gid;
+    at.umask = place->umask;
     return at;
 }
 
@@ -110,7 +111,7 @@ static int64_t run_xattr(const struct call *call, bool is_plain)
     int flags = (int)op->flags;
     switch ((int)op->kind) {
     case OP_XATTR_SET:
-        seed_fill(data, op->length, op->pattern);
+        op_xattr_value(op, data);
         return is_plain ? vmfs_xattr_set(fs, call->path, flags, op->name, data, op->length)
                         : vmfs_xattr_set_at(fs, call->at, flags, op->name, data, op->length);
     case OP_XATTR_REMOVE:
