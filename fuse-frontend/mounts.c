@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,11 +100,12 @@ static bool complain(const char *mountpoint, const char *why)
     return false;
 }
 
-/* The mountpoint of a daemon that is dead says ENOTCONN. */
+/* The mountpoint of a daemon that is dead says ENOTCONN, to what the kernel must ask the daemon: not to
+ * stat(), which it may answer itself. */
 static bool is_dead(const char *mountpoint)
 {
-    struct stat stat_;
-    return stat(mountpoint, &stat_) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+    struct statvfs statvfs_;
+    return statvfs(mountpoint, &statvfs_) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 static bool stale_clear(const char *mountpoint)

@@ -84,7 +84,7 @@ run_suites() {
 }
 
 suite_packages() {
-    bash examples/install-packages.sh run test
+    bash examples/install-packages.sh run test programs
 }
 
 suite_build_gcc() {
@@ -130,6 +130,10 @@ suite_protocol() {
 suite_kill() {
     "$build/gcc/tests/kill/kill_test" -v --kills "$(quick_or_long 20 200)" &&
         "$build/gcc/tests/kill/kill_test" --power -v --kills "$(quick_or_long 60 1000)"
+}
+
+suite_fuse() {
+    tests/fuse/run.sh "$build/gcc" "$(quick_or_long --quick --long)"
 }
 
 suite_crash() {
@@ -243,9 +247,16 @@ mkdir -p "$logs"
 VMFS_TEST_DIR=$(mktemp -d /dev/shm/vmfs-check.XXXXXX) || exit 1
 export VMFS_TEST_DIR
 chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
-trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
+cleanup() {
+    # A mount that a test has left goes before its region does.
+    while read -r mounted; do
+        fusermount3 -u -z "$mounted"
+    done < <(cut -d ' ' -f 2 /proc/mounts | grep -F "$VMFS_TEST_DIR/")
+    rm -rf "$VMFS_TEST_DIR"
+}
+trap cleanup EXIT
 for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model protocol stress \
-    kill crash mutants examples bench-smoke quickstart asan fuzz tsan; do
+    kill fuse crash mutants examples bench-smoke quickstart asan fuzz tsan; do
     run "$suite"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -107,6 +107,7 @@ struct op_world {
     struct vmfs *fs;     /* null on the model's side */
     const char *prefix;  /* directory of the region that is the model's root, "" for "/" */
     struct model *model; /* null on the library's side */
+    bool is_paged;       /* a kernel may cut one call into several, where pages end */
     uint64_t dead_ino;   /* of a file that is gone, or 0; not 0 on both sides at once */
     struct op_slot slots[OP_SLOTS];
     struct op_slot dirs[OP_DIR_SLOTS];

@@ -107,7 +107,7 @@ static const struct exception {
     {"Linux opens directories, devices and fifos", differs_special},
     {"setattr of several fields is several system calls, of which the first may succeed",
      differs_steps},
-    {"tmpfs has no ZERO, COLLAPSE and INSERT: done by other means, errors cannot be seen",
+    {"ZERO, COLLAPSE and INSERT may have to be done by other means, so that errors cannot be seen",
      differs_modes},
     {"tmpfs has other limits of links and sizes, and no atomic writes", differs_limits},
     {"tmpfs judges inode flags when a file is opened, the library at each change",
@@ -426,7 +426,7 @@ static int64_t run_read(const struct op *op)
     return is_here ? readv(fd, iov, (int)count) : preadv(fd, iov, (int)count, (off_t)op->offset);
 }
 
-/* What tmpfs has no mode for: the model's bytes are stored again. */
+/* What the filesystem has no mode for: the model's bytes are stored again. */
 static int64_t rewrite(const struct op *op, const struct model_node *node)
 {
     int fd = reopen(host.slots[op->slot], O_WRONLY);
@@ -440,6 +440,15 @@ static int64_t rewrite(const struct op *op, const struct model_node *node)
     int err = errno;
     close(fd);
     errno = err;
+    return result;
+}
+
+static int64_t run_allocate(const struct op *op, const struct model_node *node)
+{
+    int result =
+        fallocate(host.slots[op->slot], (int)op->flags, (off_t)op->offset, (off_t)op->length);
+    if (result != 0 && errno == EOPNOTSUPP && is_moving(op))
+        return rewrite(op, node);
     return result;
 }
 
@@ -495,9 +504,7 @@ static int64_t run_slot(const struct op *op, struct op_world *model, const struc
     case OP_WRITE_HERE:
         return run_write(op, wanted);
     case OP_ALLOCATE:
-        if (is_moving(op))
-            return rewrite(op, model->slots[op->slot].node);
-        return fallocate(fd, (int)op->flags, (off_t)op->offset, (off_t)op->length);
+        return run_allocate(op, model->slots[op->slot].node);
     case OP_COPY:
         return run_copy(op, wanted);
     case OP_FTRUNCATE:
@@ -625,17 +632,17 @@ bool host_run(const struct op *op, struct op_world *model, const struct op_resul
     host.last = code;
     op_to_text(op, op_text, sizeof(op_text));
     if (!codes_agree(op, code, wanted)) {
-        snprintf(text, text_bytes, "tmpfs: %s returned %lld, the model %lld", op_text,
+        snprintf(text, text_bytes, "host: %s returned %lld, the model %lld", op_text,
                  (long long)code, (long long)wanted->code);
         return false;
     }
     if (wanted->code >= 0 && !data_agree(op, wanted)) {
-        snprintf(text, text_bytes, "tmpfs: %s gave other bytes", op_text);
+        snprintf(text, text_bytes, "host: %s gave other bytes", op_text);
         return false;
     }
     if (wanted->has_stat && !host_stats_agree(wanted->node, &host.stat)) {
         snprintf(text, text_bytes,
-                 "tmpfs: %s: mode %o nlink %u owner %u:%u size %lld, model %o %u "
+                 "host: %s: mode %o nlink %u owner %u:%u size %lld, model %o %u "
                  "%u:%u %llu",
                  op_text, host.stat.st_mode, (unsigned)host.stat.st_nlink, host.stat.st_uid,
                  host.stat.st_gid, (long long)host.stat.st_size, wanted->node->mode,

@@ -21,7 +21,7 @@ struct walk {
 static void report(struct walk *walk, const char *path, const char *what, int64_t number)
 {
     if (!walk->is_different)
-        snprintf(walk->text, walk->text_bytes, "tmpfs: %.200s: %s (%lld)", path, what,
+        snprintf(walk->text, walk->text_bytes, "host: %.200s: %s (%lld)", path, what,
                  (long long)number);
     walk->is_different = true;
 }

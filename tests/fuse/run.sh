@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# run.sh -- what must hold on a mount: data, names, programs, a daemon that is killed
+#
+# tests/fuse/run.sh BUILD [--long]
+#
+# BUILD is a folder that has been built. Ends with 77 and a line "SKIP: reason" where nothing can be
+# mounted. The random tests print their seeds and how to run them again.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(cd "$1" && pwd)
+long=no
+[ "${2-}" != --long ] || long=yes
+vmfs=$build/tools/vmfs
+vmfs_fuse=$build/fuse-frontend/vmfs-fuse
+export PMEM_IS_PMEM_FORCE=1
+
+skip() {
+    echo "SKIP: $*"
+    exit 77
+}
+
+
+[ -x "$vmfs_fuse" ] || skip "vmfs-fuse is not built"
+[ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "no /dev/fuse"
+command -v fusermount3 >/dev/null || skip "no fusermount3"
+[ "$(id -u)" -eq 0 ] || skip "the trees of the tests are entered with chroot, which needs root"
+
+scratch=$(mktemp -d "${VMFS_TEST_DIR:-/dev/shm}/fuse.XXXXXX")
+export VMFS_TEST_DIR=$scratch
+region=$scratch/region
+mountpoint=$scratch/mountpoint
+cleanup() {
+    ! mountpoint -q "$mountpoint" || fusermount3 -u -z "$mountpoint"
+    rm -rf --one-file-system "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+programs() {
+    mkdir "$mountpoint"
+    "$vmfs" format "$region" --size 512M
+    "$vmfs_fuse" "$region" "$mountpoint"
+    "$top/tests/fuse/programs.sh" "$mountpoint" "$@"
+    fusermount3 -u "$mountpoint"
+    "$vmfs" fsck "$region" # waits for the daemon's end
+}
+
+step() {
+    local start=$SECONDS
+    echo "== $*"
+    "$@"
+    echo "   $((SECONDS - start)) s"
+}
+
+data_test=$build/tests/fuse/data_test
+meta_stress=$build/tests/fuse/meta_stress
+kill_mount=$build/tests/fuse/kill_mount
+if [ $long = yes ]; then
+    # Six configurations: a million operations by default and by writeback each.
+    step "$data_test" --mount "$vmfs_fuse" --ops 170000 -v
+    step "$data_test" --mount "$vmfs_fuse" --options writeback --ops 170000 -v
+    step "$meta_stress" --mount "$vmfs_fuse" --ops 1000000 -v
+    step "$kill_mount" --mount "$vmfs_fuse" --kills 50 -v
+    step programs --source
+else
+    step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
+    step "$meta_stress" --mount "$vmfs_fuse" --ops 30000 -v
+    step "$kill_mount" --mount "$vmfs_fuse" --kills 5 -v
+    step programs
+fi
