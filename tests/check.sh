@@ -175,6 +175,8 @@ suite_tsan() {
             "$build/tsan/tests/api/stress_test" --threads 8 --seconds "$(quick_or_long 3 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_ops_test" --seconds \
             "$(quick_or_long 5 60)" &&
+        TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/view_stress" --seconds \
+            "$(quick_or_long 5 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/guard_stress" --rounds \
             "$(quick_or_long 3 30)"
 }
@@ -183,7 +185,8 @@ suite_stress() {
     "$build/gcc/tests/api/stress_test" --seconds "$(quick_or_long 5 60)" &&
         PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
             "$build/gcc/tests/api/stress_test" --threads 8 --seconds "$(quick_or_long 5 60)" &&
-        "$build/gcc/tests/api/stress_ops_test" --seconds "$(quick_or_long 5 60)"
+        "$build/gcc/tests/api/stress_ops_test" --seconds "$(quick_or_long 5 60)" &&
+        "$build/gcc/tests/api/view_stress" --seconds "$(quick_or_long 5 60)"
 }
 
 suite_examples() {

@@ -294,7 +294,7 @@ def check_sources(root):
     check_references(report, root)
     check_regressions(report, root)
     check_rank_table(report, root)
-    check_reasons(report, root / "include" / "vmfs.h", library)
+    check_reasons(report, root / "include" / "vmfs_reasons.h", library)
     check_format(report, files)
     print(f"{len(files)} files, {report.count} breaches")
     return report.count

@@ -59,6 +59,9 @@ int vmfs_dir_close(struct vmfs_dir *dir)
 {
     if (!dir)
         return (int)vm_bad_argument();
+    int viewing = vm_views_check(dir->fs);
+    if (viewing)
+        return viewing;
     int64_t result = vm_handle_close(dir->fs, dir->id);
     free(dir);
     return (int)result;
@@ -149,6 +152,8 @@ int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie)
         return (int)vm_bad_argument();
     if (vm_is_forked(dir->fs))
         return -ESTALE;
-    dir->cookie = cookie;
-    return 0;
+    int viewing = vm_views_check(dir->fs);
+    if (viewing == 0)
+        dir->cookie = cookie;
+    return viewing;
 }

@@ -230,6 +230,9 @@ int vmfs_file_close(struct vmfs_file *file)
 {
     if (!file)
         return (int)vm_bad_argument();
+    int viewing = vm_views_check(file->fs);
+    if (viewing)
+        return viewing;
     int64_t result = vm_handle_close(file->fs, file->id);
     free(file);
     return (int)result;
@@ -285,5 +288,5 @@ int vmfs_file_sync(struct vmfs_file *file)
         return (int)vm_bad_argument();
     if (vm_is_forked(file->fs) || file->fs->durability == VMFS_DURABILITY_PROCESS)
         return vmfs_sync(file->fs);
-    return 0;
+    return vm_views_check(file->fs);
 }

@@ -122,4 +122,7 @@ struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id);
 typedef int64_t (*vm_read_fn)(struct vm_ctx *ctx, void *arg);
 int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg);
 
+/* The same, but never with the lock: false where that does not succeed, or where damage was met that may be none. */
+bool vm_read_try(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg, int64_t *result);
+
 #endif

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-COMMON = {"ESTALE", "EUCLEAN", "EROFS", "EINVAL", "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"}
+COMMON = {"EDEADLK", "ESTALE", "EUCLEAN", "EROFS", "EINVAL", "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"}
 SAME = {
     "vmfs_file_read": "vmfs_file_pread", "vmfs_file_preadv": "vmfs_file_pread",
     "vmfs_file_readv": "vmfs_file_pread", "vmfs_file_write": "vmfs_file_pwrite",
@@ -44,10 +44,12 @@ ELSEWHERE = {
     ("vmfs_dir_read_at", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_dir_read_at, ENOMEM"),
     ("vmfs_map", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_map, ENOMEM"),
 }
+# Of closing, which the comment of vmfs_file_view() speaks of.
+NOT |= {("vmfs_file_view", "EBUSY"), ("vmfs_file_view", "EIO")}
 # The comment is that of vmfs_open(): memory of the caller has neither a guard nor a file.
 NOT |= {("vmfs_attach", "EIO")}
 # Take no handle, or may be called on a dead one.
-NO_HANDLE = {"vmfs_open", "vmfs_attach", "vmfs_close", "vmfs_file_close", "vmfs_dir_close",
+NO_HANDLE = {"vmfs_view_end", "vmfs_open", "vmfs_attach", "vmfs_close", "vmfs_file_close", "vmfs_dir_close",
              "vmfs_version", "vmfs_reason_str", "vmfs_file_ino", "vmfs_dir_ino", "vmfs_at",
              "vmfs_check_pass"}
 

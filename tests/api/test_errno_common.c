@@ -326,6 +326,18 @@ static int64_t run_file_preadv(const struct context *context)
     return vmfs_file_preadv(context->file, &iov, 1, 0);
 }
 
+/* What a good call leaves is ended at once. */
+static int64_t run_file_view(const struct context *context)
+{
+    struct vmfs_iovec pieces[1];
+    unsigned count = 1;
+    struct vmfs_view view;
+    int64_t result = vmfs_file_view(context->file, 8, 0, pieces, &count, &view);
+    if (result >= 0)
+        vmfs_view_end(&view);
+    return result;
+}
+
 static int64_t run_file_read(const struct context *context)
 {
     return vmfs_file_read(context->file, out.bytes, 8);
@@ -456,6 +468,7 @@ static const struct call calls[] = {
     {"vmfs_file_link", CALL_FILE | CALL_CHANGES, run_file_link},
     {"vmfs_file_pread", CALL_FILE | CALL_READS, run_file_pread},
     {"vmfs_file_preadv", CALL_FILE | CALL_READS, run_file_preadv},
+    {"vmfs_file_view", CALL_FILE | CALL_READS, run_file_view},
     {"vmfs_file_read", CALL_FILE | CALL_READS, run_file_read},
     {"vmfs_file_readv", CALL_FILE | CALL_READS, run_file_readv},
     {"vmfs_file_pwrite", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwrite},
@@ -601,6 +614,25 @@ Test(errno_common, estale_after_fork)
     int status = 0;
     cr_assert(waitpid(pid, &status, 0) == pid);
     cr_assert(status == 0, "status 0x%x", (unsigned)status);
+}
+
+/* While the thread has a view, every call fails, and so does the end of a handle; then all is as before. */
+Test(errno_common, edeadlk)
+{
+    struct context context = good();
+    struct vmfs_view view;
+    struct vmfs_iovec piece;
+    unsigned count = 1;
+    expect_code(vmfs_file_view(file_rw, 8, 0, &piece, &count, &view), 8);
+    errno_is_blind = true;
+    for (size_t i = 0; i < CALLS; i++)
+        expect_call(&calls[i], &context, -EDEADLK);
+    CASE(vmfs_file_close, EDEADLK, vmfs_file_close(file_rw));
+    CASE(vmfs_dir_close, EDEADLK, vmfs_dir_close(dir));
+    CASE(vmfs_close, EBUSY, vmfs_close(fs));
+    vmfs_view_end(&view);
+    errno_is_blind = false;
+    CASE(vmfs_file_open, ENOENT, vmfs_file_open(fs, "/none", VMFS_O_RDONLY, 0, &out.file));
 }
 
 static void close_all(void)

@@ -26,6 +26,10 @@ Test(errno_files, ebadf)
     CASE(vmfs_file_write, EBADF, vmfs_file_write(file_r, "v", 1));
     CASE(vmfs_file_pwritev, EBADF, vmfs_file_pwritev(file_r, &one, 1, 0));
     CASE(vmfs_file_writev, EBADF, vmfs_file_writev(file_r, &one, 1));
+    struct vmfs_view view;
+    struct vmfs_iovec piece;
+    unsigned count = 1;
+    CASE(vmfs_file_view, EBADF, vmfs_file_view(file_w, 1, 0, &piece, &count, &view));
     CASE(vmfs_file_truncate, EBADF, vmfs_file_truncate(file_r, 0));
     CASE(vmfs_file_setattr, EBADF, vmfs_file_setattr(file_r, &size));
     CASE(vmfs_file_allocate, EBADF, vmfs_file_allocate(file_r, 0, 0, 4096));

@@ -24,6 +24,7 @@ struct floor_run {
     struct vmfs_file *file;
     struct vmfs_dir *dir;
     struct vmfs_file *nameless[CALLS + WARM_UP];
+    uint64_t ids[CALLS + WARM_UP];
     uint8_t page[PAGE];
 };
 
@@ -422,6 +423,63 @@ static int64_t call_xattr_get(struct floor_run *run, unsigned i)
     return vmfs_xattr_list(run->fs, "/file", 0, NULL, 0);
 }
 
+static int64_t call_lookup(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    return vmfs_lookup(run->fs, vmfs_at(0, name_of("a", i)), &stat);
+}
+
+static int64_t call_hold(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    int err = vmfs_stat(run->fs, name_of("a", i), 0, &stat);
+    return err != 0 ? err : vmfs_hold(run->fs, stat.ino);
+}
+
+static int put_held(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    const struct vmfs_make what = {.mode = 0644};
+    int err = vmfs_make(run->fs, vmfs_at(0, name_of("a", i)), &what, &stat);
+    run->ids[i] = stat.ino;
+    return err;
+}
+
+static int64_t call_release(struct floor_run *run, unsigned i)
+{
+    return vmfs_release(run->fs, run->ids[i], 1);
+}
+
+static int64_t call_make(struct floor_run *run, unsigned i)
+{
+    return put_held(run, i);
+}
+
+static int64_t call_view(struct floor_run *run, unsigned i)
+{
+    struct vmfs_iovec pieces[4];
+    struct vmfs_view view;
+    unsigned count = 4;
+    int64_t got = vmfs_file_view(run->file, PAGE, (uint64_t)(i % 64) * PAGE, pieces, &count, &view);
+    if (got >= 0)
+        vmfs_view_end(&view);
+    return got;
+}
+
+static int64_t call_read_at(struct floor_run *run, unsigned i)
+{
+    struct vmfs_dirent entry;
+    struct vmfs_stat stat;
+    if (i == 0) {
+        expect_ok(vmfs_stat(run->fs, "/a", 0, &stat));
+        run->ids[0] = stat.ino;
+        run->ids[1] = 0;
+    }
+    int more = vmfs_dir_read_at(run->fs, run->ids[0], run->ids[1], &entry, &stat);
+    run->ids[1] = entry.cookie;
+    return more == 1 ? 0 : -1;
+}
+
 /* ----------------------------------------------------------------------------------------- cases
  */
 
@@ -451,6 +509,7 @@ FLOOR(flags, 1, NULL, call_flags)
 FLOOR(xattr_remove, 1, put_xattr, call_xattr_remove)
 FLOOR(chmod, 1, NULL, call_chmod)
 FLOOR(utimens, 1, NULL, call_utimens)
+FLOOR(make, 1, NULL, call_make)
 FLOOR(xattr_set, 1, NULL, call_xattr_set)
 FLOOR(truncate_same_blocks, 1, NULL, call_truncate_same)
 FLOOR(truncate_up, 1, NULL, call_truncate_up)
@@ -467,6 +526,11 @@ FLOOR(open_and_close, 0, put_empty, call_open_close)
 FLOOR(read, 0, NULL, call_read)
 FLOOR(opendir_and_close, 0, put_dir, call_opendir)
 FLOOR(readdir, 0, put_empty, call_readdir)
+FLOOR(lookup, 0, put_empty, call_lookup)
+FLOOR(hold, 0, put_empty, call_hold)
+FLOOR(release, 0, put_held, call_release)
+FLOOR(view, 0, NULL, call_view)
+FLOOR(dir_read_at, 0, put_empty, call_read_at)
 FLOOR(xattr_list, 0, NULL, call_xattr_get)
 
 Test(floors, readlink_for_the_first_time)
