@@ -83,7 +83,7 @@ void vm_handles_add(struct vmfs *fs, uint64_t change);
 uint64_t vm_handles_count(const struct vmfs *fs);
 
 /* A view begins, and counts as a handle: says who has it. And it ends. While a thread has one, it may not enter
- * (V2): another call might wait for somebody who waits for W. */
+ * (Z2): another call might wait for somebody who waits for W. */
 uint32_t vm_views_add(struct vmfs *fs, const struct vm_ctx *ctx);
 void vm_views_end(struct vmfs *fs, uint32_t thread);
 

@@ -10,7 +10,7 @@ struct view_call {
     struct vmfs_view *out;
 };
 
-/* The access time is set first: that may wait (V2). */
+/* The access time is set first: that may wait (Z2). */
 static int64_t view_call(struct vm_ctx *ctx, void *arg)
 {
     struct view_call *call = arg;

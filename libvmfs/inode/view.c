@@ -69,11 +69,11 @@ static int64_t view_body(struct vm_ctx *ctx, void *arg)
     return result ? result : fill(ctx, &inode, read->view);
 }
 
-/* V2: a writer that is never out of the way is waited for, and then kept out while the map is read. */
+/* Z2: a writer that is never out of the way is waited for, and then kept out while the map is read. */
 static int64_t view_locked(struct vm_ctx *ctx, struct view_read *read)
 {
     vm_lock_inodes(ctx, &read->id, 1);
-    read->view->pin = vm_pin_take(ctx); /* V1 */
+    read->view->pin = vm_pin_take(ctx); /* Z1 */
     int64_t result = view_body(ctx, read);
     vm_unlock_inodes(ctx);
     return result;
@@ -83,7 +83,7 @@ int64_t vm_data_view(struct vm_ctx *ctx, uint64_t id, struct vm_view *view)
 {
     struct view_read read = {id, view};
     int64_t result;
-    view->pin = vm_pin_take(ctx); /* V1 */
+    view->pin = vm_pin_take(ctx); /* Z1 */
     if (!vm_read_try(ctx, id, view_body, &read, &result)) {
         vm_pin_drop(ctx->journal, view->pin);
         result = view_locked(ctx, &read);

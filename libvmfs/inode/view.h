@@ -1,8 +1,8 @@
 /* view.h -- reading a file where it lies
  *
- * V1  No block that a view shows is given to another file, or to another place of the same one, before its pin
+ * Z1  No block that a view shows is given to another file, or to another place of the same one, before its pin
  *     is dropped (H23): the pin is set before the map is read.
- * V2  Whoever has a pin waits for nothing: a view that cannot be had without a lock is taken under the stripe,
+ * Z2  Whoever has a pin waits for nothing: a view that cannot be had without a lock is taken under the stripe,
  *     and pinned there. */
 #ifndef VM_INODE_VIEW_H
 #define VM_INODE_VIEW_H

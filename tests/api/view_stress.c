@@ -5,7 +5,7 @@
  *
  * Every word that is ever written into file F is the stamp of F, and the region is so small that what one
  * file gives back is the next one's at once. So a view of F shows F's stamp and zeros, as long as it lasts,
- * whatever is done to F meanwhile: never another's bytes (V1, H23). What is held is found by its id and
+ * whatever is done to F meanwhile: never another's bytes (Z1, H23). What is held is found by its id and
  * stays what it is (O3). At the end vmfs_check() finds nothing, and the space and the inodes of all that was
  * let go are free again. */
 #include <errno.h>

@@ -127,7 +127,7 @@ static void end_writing(struct world *at)
     at->hits++;
 }
 
-Test(pin, V2_waits_without_a_pin)
+Test(pin, Z2_waits_without_a_pin)
 {
     struct four four;
     vm_lock_inodes(mine, &world.id, 1);
@@ -142,7 +142,7 @@ Test(pin, V2_waits_without_a_pin)
 }
 
 /* After a failure nothing stays pinned. */
-Test(pin, V2_no_pin_is_left)
+Test(pin, Z2_no_pin_is_left)
 {
     struct four four;
     uint64_t id = world.id;
