@@ -82,7 +82,8 @@ static bool region_open(void)
     return err == 0;
 }
 
-static bool mount_arguments(struct fuse_args *args)
+/* What the mount is told. */
+static char *mount_words(void)
 {
     const struct options *options = &frontend.options;
     char *words = NULL;
@@ -90,11 +91,26 @@ static bool mount_arguments(struct fuse_args *args)
     bool is_good = asprintf(&source, "fsname=%s", options->region) > 0 &&
                    fuse_opt_add_opt(&words, "default_permissions,subtype=vmfs") == 0 &&
                    fuse_opt_add_opt_escaped(&words, source) == 0 &&
-                   (!options->kernel || fuse_opt_add_opt(&words, options->kernel) == 0) &&
-                   (!options->is_debug || fuse_opt_add_opt(&words, "debug") == 0) &&
-                   fuse_opt_add_arg(args, "vmfs-fuse") == 0 && fuse_opt_add_arg(args, "-o") == 0 &&
-                   fuse_opt_add_arg(args, words) == 0;
+                   (!options->kernel || fuse_opt_add_opt(&words, options->kernel) == 0);
     free(source);
+    if (is_good)
+        return words;
+    free(words);
+    return NULL;
+}
+
+/* libfuse says itself what it does not like. */
+static bool session_begin(void)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    char *words = mount_words();
+    if (words && fuse_opt_add_arg(&args, "vmfs-fuse") == 0 && fuse_opt_add_arg(&args, "-o") == 0 &&
+        fuse_opt_add_arg(&args, words) == 0 &&
+        (!frontend.options.is_debug || fuse_opt_add_arg(&args, "-d") == 0))
+        frontend.session = fuse_session_new(&args, &operations, sizeof operations, &frontend);
+    bool is_good =
+        frontend.session && fuse_session_mount(frontend.session, frontend.options.mountpoint) == 0;
+    fuse_opt_free_args(&args);
     free(words);
     return is_good;
 }
@@ -102,13 +118,8 @@ static bool mount_arguments(struct fuse_args *args)
 static bool region_mount(void)
 {
     const char *mountpoint = frontend.options.mountpoint;
-    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     struct mount mount;
-    if (mount_arguments(&args))
-        frontend.session = fuse_session_new(&args, &operations, sizeof operations, &frontend);
-    fuse_opt_free_args(&args);
-    /* libfuse has said why. */
-    if (!frontend.session || fuse_session_mount(frontend.session, mountpoint) != 0)
+    if (!session_begin())
         return false;
     frontend.begin_ns = stats_now_ns();
     if (mount_find(mountpoint, &mount)) {

@@ -65,20 +65,18 @@ bool mount_find(const char *mountpoint, struct mount *out)
     return is_found;
 }
 
-static int run_fusermount(const char *mountpoint, bool is_lazy)
+/* 0 or an errno value. */
+static int fusermount_run(const char *mountpoint, bool is_lazy)
 {
-    char program[] = "fusermount3", unmount[] = "-u", quiet[] = "-q", lazy[] = "-z", end[] = "--";
-    char *path = strdup(mountpoint);
-    char *argv[] = {
-        program, unmount, quiet, is_lazy ? lazy : end, is_lazy ? end : path, is_lazy ? path : NULL,
-        NULL};
-    char *none[] = {NULL};
-    char *search[] = {"PATH=/usr/local/bin:/usr/bin:/bin", NULL};
+    char *argv[] = {strdup("fusermount3"), strdup("-u"),       strdup(is_lazy ? "-qz" : "-q"),
+                    strdup("--"),          strdup(mountpoint), NULL};
+    char *env[] = {strdup("PATH=/usr/local/bin:/usr/bin:/bin"), NULL};
     pid_t child;
     int status = 0;
-    (void)none;
-    int err = path ? posix_spawnp(&child, program, NULL, NULL, argv, search) : ENOMEM;
-    free(path);
+    int err = posix_spawnp(&child, "fusermount3", NULL, NULL, argv, env);
+    for (int i = 0; argv[i]; i++)
+        free(argv[i]);
+    free(env[0]);
     if (err)
         return err;
     while (waitpid(child, &status, 0) < 0)
@@ -91,7 +89,7 @@ int mount_remove(const char *mountpoint, bool is_lazy)
 {
     if (umount2(mountpoint, UMOUNT_NOFOLLOW | (is_lazy ? MNT_DETACH : 0)) == 0)
         return 0;
-    return errno == EPERM ? run_fusermount(mountpoint, is_lazy) : errno;
+    return errno == EPERM ? fusermount_run(mountpoint, is_lazy) : errno;
 }
 
 static bool complain(const char *mountpoint, const char *why)

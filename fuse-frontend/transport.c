@@ -62,6 +62,9 @@ static void request_learn(struct fuse_in_header *in)
         flags.kills_priv =
             ((const struct fuse_open_in *)payload)->open_flags & FUSE_OPEN_KILL_SUIDGID;
         break;
+    case WIRE_COPY_FILE_RANGE_64: /* its count has the place of the old one and the padding behind it */
+        in->opcode = FUSE_COPY_FILE_RANGE;
+        break;
     case WIRE_TMPFILE:
         flags.is_tmpfile = true;
         in->opcode = FUSE_CREATE;

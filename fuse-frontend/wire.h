@@ -9,9 +9,10 @@
 #define WIRE_DIRECT_IO_ALLOW_MMAP (1ull << 36)
 
 /* Requests that libfuse 3.14 does not know. */
-#define WIRE_SYNCFS  50
-#define WIRE_TMPFILE 51
-#define WIRE_STATX   52
+#define WIRE_SYNCFS             50
+#define WIRE_TMPFILE            51
+#define WIRE_STATX              52
+#define WIRE_COPY_FILE_RANGE_64 53
 
 struct wire_statx_in {
     uint32_t getattr_flags;
