@@ -75,11 +75,13 @@ static bool region_open(void)
     opening.wait_ms = options->wait_ms;
     opening.log = log_library;
     int err = vmfs_open(options->region, &opening, &frontend.fs);
-    if (err)
+    if (err) {
         log_failure(options->region, err);
-    else
-        frontend.is_power = vmfs_durability(frontend.fs) == VMFS_DURABILITY_POWER;
-    return err == 0;
+        return false;
+    }
+    log_opened();
+    frontend.is_power = vmfs_durability(frontend.fs) == VMFS_DURABILITY_POWER;
+    return true;
 }
 
 /* What the mount is told. */
@@ -164,16 +166,14 @@ static int finish(int served)
     return err || served < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
-/* Lets the one in the foreground go, and standard streams with it. */
-static void background_tell(int fd)
+/* Lets the one in the foreground go, and standard streams with it. The sandbox lets nothing be opened. */
+static void background_tell(int fd, int null_fd)
 {
     const char status = STATUS_OK;
-    int null_fd = open("/dev/null", O_RDWR);
     log_to_system();
     for (int i = 0; i <= STDERR_FILENO; i++)
         dup2(null_fd, i);
-    if (null_fd > STDERR_FILENO)
-        close(null_fd);
+    close(null_fd);
     (void)!write(fd, &status, 1);
     close(fd);
 }
@@ -184,12 +184,14 @@ static int run(int tell_fd)
         log_failure("fork", -errno);
         return STATUS_FAILED;
     }
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    log_open();
     if (!region_open() || !region_mount()) {
         finish(0);
         return STATUS_FAILED;
     }
     if (tell_fd >= 0)
-        background_tell(tell_fd);
+        background_tell(tell_fd, null_fd);
     return finish(serve());
 }
 
