@@ -33,6 +33,7 @@ struct data_test {
     uint64_t ops;
     uint64_t seed;
     bool is_verbose;
+    bool is_writeback; /* the kernel collects writes */
     struct mount mount;
 };
 
@@ -212,7 +213,8 @@ static bool run_seek(struct worker *worker)
     const struct data_file *file = &worker->model.files[op->file];
     int fd = worker->files[op->file].fds[op->slot];
     /* The kernel asks for holes without telling what lies dirty in its pages. */
-    if (file->is_map_dirty && !expect(worker, "fsync", fsync(fd), 0))
+    bool is_dirty = file->is_map_dirty || worker->test->is_writeback;
+    if (is_dirty && !expect(worker, "fsync", fsync(fd), 0))
         return false;
     bool is_data = op->form % 2 == 0;
     off_t kept = lseek(fd, 0, SEEK_CUR);
@@ -749,6 +751,7 @@ int main(int argc, char **argv)
         if (!mount_create(&test.mount, test.program, test.options, REGION_BYTES))
             return 1;
         test.dir = test.mount.dir;
+        test.is_writeback = test.options != NULL && strstr(test.options, "writeback") != NULL;
     }
     bool is_good = run_configs(&test);
     printf("ops=%llu seed=%llu %s\n", (unsigned long long)test.ops, (unsigned long long)test.seed,
