@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct shared_digest {
     uint64_t entries;
-    uint64_t hash; /* of names, attributes, extended attributes and content */
+    FILE *
+        lines; /* one for each entry: name, attributes, a hash of extended attributes and content */
 };
 
 /* Makes the directories and the names that stay, in the empty directory `path`. */
@@ -22,6 +24,9 @@ bool shared_run(const char *path, uint64_t seed, uint64_t ops, bool is_verbose);
 
 /* Walks through the tree while nobody changes it: each link count must be that of the names. */
 bool shared_walk(const char *path, struct shared_digest *out);
+
+/* True if two walks found the same; else prints where they differ. Closes both. */
+bool shared_same(const struct shared_digest *one, const struct shared_digest *other);
 
 /* Removes the tree. */
 bool shared_remove(const char *path);

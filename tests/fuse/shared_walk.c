@@ -18,6 +18,7 @@
 /* Names found of each file that has several. nftw() has no argument for what it calls. */
 static struct walk {
     struct shared_digest digest;
+    uint64_t hash; /* of the entry that is looked at */
     size_t root_bytes;
     struct {
         ino_t ino;
@@ -35,7 +36,7 @@ static void report(const char *path, const char *what, uint64_t got)
 
 static void mix(uint64_t number)
 {
-    walk.digest.hash = seed_mix(walk.digest.hash, number);
+    walk.hash = seed_mix(walk.hash, number);
 }
 
 static void mix_bytes(const void *bytes, size_t length)
@@ -68,15 +69,15 @@ static void mix_xattrs(const char *path)
     uint64_t sum = 0;
     ssize_t length = llistxattr(path, names, sizeof(names));
     for (ssize_t at = 0; at < length; at += (ssize_t)strlen(names + at) + 1) {
-        uint64_t before = walk.digest.hash;
-        walk.digest.hash = 0;
+        uint64_t before = walk.hash;
+        walk.hash = 0;
         ssize_t got = lgetxattr(path, names + at, value, sizeof(value));
         if (got < 0)
             report(path, "an attribute that is listed cannot be read", (uint64_t)errno);
         mix_bytes(names + at, strlen(names + at));
         mix_bytes(value, got > 0 ? (size_t)got : 0);
-        sum += walk.digest.hash; /* in any order */
-        walk.digest.hash = before;
+        sum += walk.hash; /* in any order */
+        walk.hash = before;
     }
     mix(sum);
 }
@@ -114,14 +115,7 @@ static int look(const char *path, const struct stat *stat, int flag, struct FTW 
     char target[4096];
     (void)flag;
     (void)ftw;
-    uint64_t before = walk.digest.hash;
-    walk.digest.hash = 0;
-    mix_bytes(path + walk.root_bytes, strlen(path + walk.root_bytes));
-    mix(stat->st_mode);
-    mix((uint64_t)stat->st_uid << 32 | stat->st_gid);
-    mix(stat->st_nlink);
-    mix((uint64_t)stat->st_mtim.tv_sec * 1000000000u + (uint64_t)stat->st_mtim.tv_nsec);
-    mix((uint64_t)stat->st_ctim.tv_sec * 1000000000u + (uint64_t)stat->st_ctim.tv_nsec);
+    walk.hash = 0;
     mix_xattrs(path);
     if (S_ISREG(stat->st_mode))
         mix_content(path, stat);
@@ -131,7 +125,12 @@ static int look(const char *path, const struct stat *stat, int flag, struct FTW 
         check_dir(path, stat);
     else
         count_name(path, stat);
-    walk.digest.hash = before + walk.digest.hash; /* in any order */
+    fprintf(walk.digest.lines,
+            "%s mode %o owner %u:%u links %u mtime %lld.%09ld ctime %lld.%09ld "
+            "content %016llx\n",
+            path + walk.root_bytes, stat->st_mode, stat->st_uid, stat->st_gid,
+            (unsigned)stat->st_nlink, (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec,
+            (long long)stat->st_ctim.tv_sec, stat->st_ctim.tv_nsec, (unsigned long long)walk.hash);
     walk.digest.entries++;
     return 0;
 }
@@ -140,6 +139,9 @@ bool shared_walk(const char *path, struct shared_digest *out)
 {
     memset(&walk, 0, sizeof(walk));
     walk.root_bytes = strlen(path);
+    walk.digest.lines = tmpfile();
+    if (walk.digest.lines == NULL)
+        return false;
     if (nftw(path, look, 32, FTW_PHYS) != 0)
         report(path, "the walk failed", (uint64_t)errno);
     for (size_t i = 0; i < FILES_MAX; i++)
@@ -147,6 +149,26 @@ bool shared_walk(const char *path, struct shared_digest *out)
             report(path, "a file's link count is not that of its names", walk.files[i].ino);
     *out = walk.digest;
     return !walk.is_wrong;
+}
+
+bool shared_same(const struct shared_digest *one, const struct shared_digest *other)
+{
+    char lines[2][4500];
+    bool is_same = one->entries == other->entries;
+    if (!is_same)
+        printf("%llu entries and %llu\n", (unsigned long long)one->entries,
+               (unsigned long long)other->entries);
+    rewind(one->lines);
+    rewind(other->lines);
+    while (is_same && fgets(lines[0], sizeof(lines[0]), one->lines) != NULL &&
+           fgets(lines[1], sizeof(lines[1]), other->lines) != NULL) {
+        is_same = strcmp(lines[0], lines[1]) == 0;
+        if (!is_same)
+            printf("%s%s", lines[0], lines[1]);
+    }
+    fclose(one->lines);
+    fclose(other->lines);
+    return is_same;
 }
 
 static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
