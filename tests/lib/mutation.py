@@ -37,7 +37,7 @@ class Mutant:
 
     @property
     def path(self):
-        return LIBRARY / self.file
+        return (LIBRARY / self.file).resolve()
 
     @property
     def line(self):
