@@ -64,7 +64,7 @@
  * Caveats
  * -------
  * - A region belongs to one process at a time, or to any number of read-only ones. A second open
- *   returns -EBUSY and the log hook names the owner's pid.
+ *   returns -EBUSY, after a wait if the owner is about to end, and the log hook names its pid.
  * - Do not use a handle in a signal handler. After fork() the child's handles are dead.
  * - Closing a handle with files still open is an error of the program: close them first.
  * - Whoever can map the region can change every byte of it: permissions are those of the region's
@@ -182,7 +182,7 @@ enum vmfs_durability {
  * gives it a short while to do so (wait_ms). Not with VMFS_RDONLY. */
 #define VMFS_SERVED 0x80
 
-/* For wait_ms: a region that somebody has is -EBUSY at once. */
+/* For wait_ms: whatever the owner means to do. */
 #define VMFS_NO_WAIT UINT32_MAX
 
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
@@ -199,7 +199,8 @@ struct vmfs_options {
     uint32_t owner_gid;    /*   UINT32_MAX, the default, means the process's effective ids */
     vmfs_log_fn log;       /* may be null: silent */
     void *log_arg;
-    uint32_t wait_ms; /* how long to wait for an owner that is about to end; 0 means 10,000 */
+    uint32_t wait_ms; /* how long to wait for an owner that is about to end (vmfs_open()), in
+                         milliseconds; 0 means 10,000, VMFS_NO_WAIT not at all */
     uint32_t zero_;
 };
 
@@ -212,7 +213,10 @@ struct vmfs_options {
 /* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores the
  * handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
  * Costs the same for ten files and for ten million: one scan of the journal (at most 4 MiB).
- *   -EBUSY            another process or handle has it; the log names the pid
+ * A region belongs to one owner. One that is closing is waited for, up to wait_ms; one that serves others
+ * (VMFS_SERVED) up to a second of that, since it may have been told to end and not have noticed yet; so is one that has
+ * not said who it is. For any other, and for readers, nobody waits. VMFS_PEEK does not ask.
+ *   -EBUSY            another process or handle has it, and still had it after that; the log names the pid
  *   -EMEDIUMTYPE      not a vmfs region
  *   -EPROTONOSUPPORT  made by a newer version with features unknown here
  *   -EUCLEAN          truncated, or damaged beyond opening
@@ -241,6 +245,11 @@ int vmfs_attach(void *address, size_t length, const struct vmfs_options *options
  * has failed before; the handle is gone. */
 int vmfs_close(struct vmfs *fs);
 
+/* Says that vmfs_close() will be called soon: from now on whoever wants the region waits for it (wait_ms). For one who
+ * has more to finish before it can close, as a mount. vmfs_close() says the same by itself. Nothing on a read-only
+ * handle. Any thread; not durable, which nobody needs. */
+int vmfs_closing(struct vmfs *fs);
+
 /* What vmfs_info() tells. */
 struct vmfs_info {
     uint32_t struct_bytes;    /* set by the caller to sizeof(struct vmfs_info) */
@@ -263,6 +272,16 @@ struct vmfs_info {
     char meaning[128];           /* the durability in one line for a person */
     uint64_t sync_rounds; /* backend "sync": group commits by this handle, each of all fences */
     uint64_t sync_calls;  /*   that had gathered, and the calls of msync that they took */
+    uint64_t owner_pid;   /* the process that has the region open for writing, 0 nobody */
+    uint32_t owner_state; /* enum vmfs_owner_state: what that means to do */
+    uint32_t zero_;
+};
+
+/* What whoever has a region open means to do. */
+enum vmfs_owner_state {
+    VMFS_OWNER_HELD = 0,    /* keep it as long as it likes */
+    VMFS_OWNER_SERVED = 1,  /* VMFS_SERVED: keep it until it is told to end */
+    VMFS_OWNER_CLOSING = 2, /* end: vmfs_close() runs, or will in a moment */
 };
 
 /* Fills `info`. Any thread. */

@@ -41,6 +41,8 @@ struct vmfs {
     uint32_t owner_gid;
     bool is_read_only;
     bool leaves_atime; /* reading leaves access times: for those who look on */
+    bool is_served;    /* VMFS_SERVED */
+    uint32_t wait_ms;  /* for an owner who is about to end, at most */
     bool is_peek;      /* VMFS_PEEK: another process may be storing */
     bool needs_repair; /* VMFS_REPAIR: probed, and not attached before vmfs_repair() does it */
     _Atomic bool is_damaged;

@@ -1,7 +1,7 @@
 /* info.c -- what a handle can tell about itself */
 #include <string.h>
 
-#include "api/handle.h"
+#include "api/owner.h"
 
 #define VERSION_TEXT(major, minor, patch)   #major "." #minor "." #patch
 #define VERSION_EXPAND(major, minor, patch) VERSION_TEXT(major, minor, patch)
@@ -50,6 +50,10 @@ static void fill_info(struct vmfs *fs, struct vmfs_info *info)
         info->sync_rounds = counts.rounds;
         info->sync_calls = counts.calls;
     }
+    struct vm_owner owner;
+    vm_owner_look(fs, &owner);
+    info->owner_pid = owner.pid;
+    info->owner_state = owner.state;
     info->is_read_only = fs->is_read_only || atomic_load(&fs->is_damaged);
     strncpy(info->backend, fs->backend, sizeof info->backend - 1);
     strncpy(info->meaning, vm_durability_text(fs), sizeof info->meaning - 1);

@@ -10,9 +10,12 @@
 
 #include "api/guard.h"
 #include "api/map.h"
+#include "api/owner.h"
 #include "api/platform.h"
 #include "api/stage.h"
 #include "inode/opens.h"
+
+#define WAIT_MS 10000u /* unless the caller says something else */
 
 /* The caller's options with defaults behind the size that it was compiled with. */
 static bool options_load(const struct vmfs_options *options, struct vmfs_options *out)
@@ -51,6 +54,13 @@ static const uint32_t *guard_of_stage(void)
     return &guard;
 }
 
+static uint32_t wait_ms(const struct vmfs_options *options)
+{
+    if (options->wait_ms == VMFS_NO_WAIT)
+        return 0;
+    return options->wait_ms ? options->wait_ms : WAIT_MS;
+}
+
 static struct vmfs *handle_new(const struct vmfs_options *options, const struct vm_stage *stage)
 {
     struct vmfs *fs = aligned_alloc(64, (sizeof *fs + 63) / 64 * 64);
@@ -69,6 +79,8 @@ static struct vmfs *handle_new(const struct vmfs_options *options, const struct 
     fs->owner_uid = options->owner_uid == UINT32_MAX ? geteuid() : options->owner_uid;
     fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
     fs->is_read_only = options->flags & VMFS_RDONLY;
+    fs->is_served = options->flags & VMFS_SERVED;
+    fs->wait_ms = wait_ms(options);
     fs->is_peek = options->flags & VMFS_PEEK;
     fs->needs_repair = options->flags & VMFS_REPAIR;
     fs->fork_guard = stage ? guard_of_stage() : vm_fork_guard_create();
@@ -274,6 +286,8 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
         return 0;
     int64_t result = 0;
     bool is_sound = !atomic_load(&fs->is_damaged) && !fs->needs_repair;
+    if (!fs->is_staged)
+        vm_owner_close(fs, ctx);
     if (is_sound)
         vm_opens_let_go(ctx);
     if (is_sound)
@@ -283,6 +297,19 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
     if (!fs->is_staged)
         vm_owner_release(fs, ctx);
     return result;
+}
+
+int vmfs_closing(struct vmfs *fs)
+{
+    struct vm_ctx ctx;
+    if (!fs)
+        return (int)vm_bad_argument();
+    int reason = vm_enter(fs, &ctx, false);
+    if (reason)
+        return (int)vm_errno(reason);
+    if (!fs->is_read_only && !fs->is_staged)
+        vm_owner_close(fs, &ctx);
+    return (int)vm_leave(fs, &ctx, 0);
 }
 
 int vmfs_close(struct vmfs *fs)

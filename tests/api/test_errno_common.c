@@ -41,6 +41,11 @@ static const struct vmfs_attr mode = {.mask = VMFS_ATTR_MODE, .mode = 0600};
 static const struct vmfs_iovec iov = {out.bytes, 8};
 static const struct vmfs_iovec value = {(void *)(uintptr_t) "v", 1};
 
+static int64_t run_closing(const struct context *context)
+{
+    return vmfs_closing(context->fs);
+}
+
 static int64_t run_info(const struct context *context)
 {
     return vmfs_info(context->fs, &out.info);
@@ -415,6 +420,7 @@ static int64_t run_dir_seek(const struct context *context)
 
 static const struct call calls[] = {
     {"vmfs_info", 0, run_info},
+    {"vmfs_closing", 0, run_closing},
     {"vmfs_durability", 0, run_durability},
     {"vmfs_statfs", 0, run_statfs},
     {"vmfs_sync", 0, run_sync},

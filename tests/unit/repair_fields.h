@@ -64,7 +64,9 @@
     x(vm_owner_media, pid, PLACE, COST) \
     x(vm_owner_media, start_ticks, PLACE, COST) \
     x(vm_owner_media, boot, PLACE, COST) \
-    x(vm_owner_media, zero_, PLACE, COST)
+    x(vm_owner_media, state, PLACE, COST) \
+    x(vm_owner_media, zero_, PLACE, COST) \
+    x(vm_owner_media, zero2_, PLACE, COST)
 
 #define RECORD_FIELDS(x, PLACE, COST) \
     x(vm_record_media, nonce, PLACE, COST) \
