@@ -9,18 +9,40 @@
 #include "ops.h"
 #include "transport.h"
 
-/* A short answer means the end of the file to the kernel. */
+/* What a reply of MAX_IO_BYTES may consist of: a piece for each block and for both ends, while writev() takes
+ * 1,024 with the header. Holes are pieces of zeros. */
+#define PIECES (MAX_IO_BYTES / IO_BLOCK + 2)
+
+/* The kernel could not read what it was given: a part of the region is lost, and the request is answered with
+ * EIO. Touching it here makes the library see that, too. */
+static void touch_lost(struct vmfs_file *file, size_t size, off_t offset)
+{
+    char *buffer = malloc(size);
+    if (buffer)
+        (void)vmfs_file_pread(file, buffer, size, (uint64_t)offset);
+    free(buffer);
+}
+
+/* From the region to the kernel in one copy. */
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
     (void)ino;
-    char *buffer = malloc(size);
-    int64_t got =
-        buffer ? vmfs_file_pread(files_get(fi->fh), buffer, size, (uint64_t)offset) : -ENOMEM;
-    if (got < 0)
+    struct vmfs_file *file = files_get(fi->fh);
+    struct vmfs_iovec pieces[PIECES];
+    struct iovec iov[PIECES];
+    struct vmfs_view view;
+    unsigned count = PIECES;
+    int64_t got = vmfs_file_view(file, size, (uint64_t)offset, pieces, &count, &view);
+    if (got < 0) {
         reply_result(req, got);
-    else
-        fuse_reply_buf(req, buffer, (size_t)got);
-    free(buffer);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        iov[i] = (struct iovec){.iov_base = pieces[i].base, .iov_len = pieces[i].length};
+    int sent = fuse_reply_iov(req, iov, (int)count);
+    vmfs_view_end(&view);
+    if (sent == -EFAULT)
+        touch_lost(file, size, offset);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, off_t offset,

@@ -11,7 +11,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
                  int flags)
 {
     int how = VMFS_NOFOLLOW | (flags & XATTR_CREATE ? VMFS_XATTR_CREATE : 0) |
-              (flags & XATTR_REPLACE ? VMFS_XATTR_REPLACE : 0);
+              (flags & XATTR_REPLACE ? VMFS_XATTR_REPLACE : 0) |
+              (transport_flags()->kills_sgid ? VMFS_XATTR_KILL_SGID : 0);
     reply_result(req, vmfs_xattr_set_at(fs_of(req), place_self(ino), how, name, value, size));
 }
 
@@ -36,12 +37,14 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
     free(value);
 }
 
+/* Names of trusted attributes are for those who may read them, root. */
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
+    int how = VMFS_NOFOLLOW | (fuse_req_ctx(req)->uid ? VMFS_XATTR_NO_TRUSTED : 0);
     char *names = size ? malloc(size) : NULL;
     int64_t got = size && !names
                       ? -ENOMEM
-                      : vmfs_xattr_list_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, names, size);
+                      : vmfs_xattr_list_at(fs_of(req), place_self(ino), how, names, size);
     reply_value(req, got, names, size);
     free(names);
 }

@@ -411,7 +411,10 @@ bool options_parse(struct options *options, int argc, char **argv, int *status)
     }
     options->is_foreground |= options->is_debug;
     *status = STATUS_OK;
-    return operands_take(options, argc - optind, argv + optind, status) && !is_fake;
+    if (!operands_take(options, argc - optind, argv + optind, status))
+        return false;
+    *status = STATUS_OK;
+    return !is_fake;
 }
 
 void options_free(struct options *options)
