@@ -152,6 +152,8 @@ static int serve(void)
 static int finish(int served)
 {
     int err = 0;
+    if (frontend.fs)
+        vmfs_closing(frontend.fs);
     if (frontend.session)
         fuse_session_destroy(frontend.session);
     if (is_forced || served < 0)
