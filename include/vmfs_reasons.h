@@ -65,6 +65,7 @@
     x(SYMLINK_REFUSED,     ELOOP,       59, "the last component is a symbolic link")               \
     x(RECORD_OVERLAP,      EUCLEAN,     61, "two journal records overlap")                         \
     x(ZONE_DAMAGED,        EUCLEAN,     62, "the zone state fails its check")                      \
+    x(ZONE_BEHIND,         EUCLEAN,    160, "a zone has more groups than its state tells of")      \
     x(XATTR_DAMAGED,       EUCLEAN,     63, "an extended attribute fails its check")               \
     x(OPEN_DIRECTORY,      EISDIR,      65, "a directory cannot be opened as a file")              \
     x(OVER_DIRECTORY,      EISDIR,      66, "a file cannot replace a directory")                   \

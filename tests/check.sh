@@ -142,7 +142,7 @@ suite_crash() {
 
 suite_mutants() {
     need python3 cc
-    python3 tests/crash/mutants.py "$build/gcc" || exit 1
+    python3 tests/crash/mutants.py --proved --json "$logs/mutants.json" "$build/gcc" || exit 1
     if [ "$long" = yes ]; then python3 tests/model/mutants.py "$build/gcc"; fi
 }
 

@@ -28,6 +28,24 @@ static uint32_t zone_ready(struct vm_check *check, const struct vm_zone *zone)
     return (uint32_t)vm_min(behind, zone->group_count);
 }
 
+/* Groups up to the last one that was begun, whatever the zone state tells. */
+static uint32_t zone_begun(struct vm_check *check, const struct vm_zone *zone, uint32_t ready)
+{
+    uint32_t begun = ready;
+    struct vm_group_media media;
+    for (; begun < zone->group_count; begun++) {
+        struct vm_group_place place = vm_region_group(check->region, zone->first_group + begun);
+        if (vm_read(check->ctx, place.descriptor_offset, &media, sizeof media) ||
+            !vm_group_validate(check->region, &place, &media))
+            break;
+    }
+    if (begun > ready)
+        vm_problem(check, GROUPS, ZONE_BEHIND, /* S6 */
+                   "the zone state in block %b tells of %n groups, there are %n", zone->head_block,
+                   ready, begun);
+    return begun;
+}
+
 static uint64_t bitmap_word(const struct vm_check *check, const struct vm_group_place *place,
                             uint64_t word)
 {
@@ -99,6 +117,7 @@ int vm_check_groups(struct vm_check *check)
     for (uint32_t number = 0; number < region->zone_count; number++) {
         const struct vm_zone *zone = &region->zones[number];
         check->ready[number] = zone_ready(check, zone);
+        check->wanted[number] = zone_begun(check, zone, check->ready[number]);
         if (is_end && check->ready[number] > 0)
             vm_problem(check, GROUPS, NONE,
                        "zone %n was begun before the one in front of it was ready", number);
@@ -202,7 +221,7 @@ static void compare_group(struct vm_check *check, uint32_t number, uint32_t inde
         uint64_t met = met_word(check, block) & valid;
         used += vm_popcount64(stored);
         if (met)
-            check->wanted[number] = index + 1;
+            check->wanted[number] = (uint32_t)vm_max(check->wanted[number], index + 1);
         compare_word(check, &difference, block, stored, met ^ stored);
     }
     difference_report(check, &difference);

@@ -51,7 +51,7 @@ static int dump_journal(struct vm_dump *dump)
     vm_line_to_text(dump, in_bytes(VM_WATERMARK_A_BLOCK));
     vm_line_to_text(dump, in_bytes(VM_WATERMARK_B_BLOCK));
     for (uint32_t lane = 0; lane < region->lane_count; lane++)
-        vm_lane_to_text(dump, lane, dump->ctx->journal->nonce, buffer);
+        vm_lane_to_text(dump, lane, dump->ctx->journal->era.nonce, buffer);
     region->platform->free(region->platform->arg, buffer, region->lane_bytes);
     return 0;
 }
@@ -161,7 +161,7 @@ static bool dump_lane_block(struct vm_dump *dump, uint64_t offset, int *result)
     if (*result)
         return true;
     vm_lane_to_text(dump, (uint32_t)((offset - region->lane_offset) / region->lane_bytes),
-                    dump->ctx->journal->nonce, buffer);
+                    dump->ctx->journal->era.nonce, buffer);
     region->platform->free(region->platform->arg, buffer, region->lane_bytes);
     return true;
 }

@@ -75,7 +75,7 @@ struct vm_check {
     uint8_t *lane; /* one lane, copied out: its owner may be at work (VMFS_PEEK) */
 
     uint32_t ready[VM_ZONE_MAX];  /* groups that are initialised */
-    uint32_t wanted[VM_ZONE_MAX]; /* groups up to the last in which something uses a block */
+    uint32_t wanted[VM_ZONE_MAX]; /* groups up to the last that was begun or is used */
     uint64_t *met;                /* a bit for each block that something uses */
     uint64_t met_bytes;
     uint64_t overlap_left; /* blocks that may still be met again at full length (F1) */

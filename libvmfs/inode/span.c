@@ -56,12 +56,17 @@ void vm_data_note_logged(struct vm_ctx *ctx, uint64_t block)
 
 int vm_images_settle(struct vm_ctx *ctx, uint64_t region_offset, uint64_t len_bytes)
 {
-    uint64_t watermark = atomic_load_explicit(&ctx->journal->watermark, memory_order_acquire);
-    if (atomic_load_explicit(&ctx->itable->logged_last, memory_order_acquire) <= watermark)
+    struct vm_journal *journal = ctx->journal;
+    uint64_t watermark = atomic_load_explicit(&journal->watermark, memory_order_acquire);
+    uint64_t lower = atomic_load_explicit(&journal->watermark_lower, memory_order_acquire);
+    if (atomic_load_explicit(&ctx->itable->logged_last, memory_order_acquire) <= lower)
         return 0;
     uint64_t last = vm_block_of(region_offset + len_bytes - 1);
-    for (uint64_t block = vm_block_of(region_offset); block <= last; block++)
-        if (atomic_load(logged_slot(ctx, block)) > watermark)
+    for (uint64_t block = vm_block_of(region_offset); block <= last; block++) {
+        uint64_t noted = atomic_load(logged_slot(ctx, block));
+        ctx->tx->has_images = ctx->tx->has_images || noted > lower;
+        if (noted > watermark)
             return vm_checkpoint_all(ctx);
+    }
     return 0;
 }

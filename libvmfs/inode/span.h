@@ -26,7 +26,8 @@ static inline uint64_t vm_block_of(uint64_t offset)
     return offset / VM_BLOCK_BYTES;
 }
 
-/* D3, H3: before bytes of the region that may have images in unretired records are stored in place. */
+/* D3, H3: before bytes of the region that may have images in unretired records are stored in place. What has
+ * images that only one watermark line has passed is fenced with the other line (S5). */
 int vm_images_settle(struct vm_ctx *ctx, uint64_t region_offset, uint64_t len_bytes);
 
 #endif

@@ -122,7 +122,7 @@ struct vm_totals vm_journal_totals(const struct vm_journal *journal)
 void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
 {
     struct vm_watermark line = {
-        .nonce = vm_nonce_draw(ctx->region),
+        .nonce = vm_nonce_draw(ctx->region, 1),
         .era = 1,
         .blocks_free = blocks_free,
     };
@@ -286,6 +286,8 @@ static int checkpoint_slice(struct vm_ctx *ctx)
     result = fence_counted(ctx); /* H12: W before what it releases */
     if (result)
         return result;
+    VM_SHARED(&ctx->io, atomic_store_explicit(&journal->watermark_lower, journal->line.watermark,
+                                              memory_order_release));
     journal->line = line;
     journal->line_copy ^= 1;
     VM_SHARED(&ctx->io,
@@ -325,6 +327,22 @@ int vm_checkpoint_all(struct vm_ctx *ctx)
             return result;
     }
     return 0;
+}
+
+/* The lock is held up to the fence: a checkpoint that stores the same line must not be overtaken. */
+int vm_checkpoint_lower(struct vm_ctx *ctx)
+{
+    struct vm_journal *journal = ctx->journal;
+    VM_SHARED(&ctx->io, vm_lock_take(&journal->checkpoint_lock, journal->region->platform));
+    uint64_t watermark = journal->line.watermark;
+    if (atomic_load_explicit(&journal->watermark_lower, memory_order_relaxed) < watermark)
+        vm_watermark_store(&ctx->io, journal->line_copy ^ 1, &journal->line); /* S2 */
+    int result = vm_journal_fence(ctx);
+    if (result == 0)
+        VM_SHARED(&ctx->io, atomic_store_explicit(&journal->watermark_lower, watermark,
+                                                  memory_order_release));
+    vm_lock_release(&journal->checkpoint_lock, journal->region->platform);
+    return result;
 }
 
 /* Under the lock, as a slice may have started to write some back and not fenced yet. */

@@ -11,8 +11,9 @@
  * H8  W stays below every sequence number handed out whose homes are not all stored: a lane's mark
  *     is set before its number is taken.
  * H12 Homes are fenced, then W is stored; W is fenced, then ring space and freed blocks are released.
- * H14 Recovery draws a new nonce after the homes are fenced; numbers go on above the largest applied, but
- *     begin anew where that is more than half of the largest there can be.
+ * H14 Recovery draws a new nonce after the homes are fenced, and the era is part of it, so that none comes
+ *     twice; numbers go on above the largest applied, but begin anew where that is more than half of the
+ *     largest there can be.
  * H22 Whoever attaches stores nothing else before the new watermark and era are durable.
  * H23 A pin holds W where it is: while one is set, nobody gets a block that its thread has found in a map since, as
  *     what a record frees cools until W has passed the record (H2). The pin is visible before the maps are
@@ -21,7 +22,10 @@
  * S5  Where a watermark line is damaged, the highest watermark that any record of the era names counts, if it
  *     is above that of the line that is left: what was overwritten was at or below it, as what overwrites
  *     names it. All above is applied, which is all of it or, if power failed within the very first record
- *     behind a watermark that only the lost line had, all but what that record had begun to overwrite. */
+ *     behind a watermark that only the lost line had, all but what that record had begun to overwrite. What is
+ *     stored in place names no watermark: without a record it returns only when both lines have passed all
+ *     records with its bytes, so that the loss of either takes back nothing (H3). Where
+ *     both are damaged the newest era is the one that a nonce in a header or a line fits. */
 #ifndef VM_JOURNAL_JOURNAL_H
 #define VM_JOURNAL_JOURNAL_H
 
@@ -29,6 +33,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "journal/record.h"
 #include "journal/tx.h"
 #include "media/ctx.h"
 #include "media/super.h"
@@ -79,10 +84,11 @@ struct vm_pin;
 struct vm_journal {
     _Alignas(64) _Atomic uint64_t sequence;  /* the last number handed out */
     _Alignas(64) _Atomic uint64_t watermark; /* durable */
+    _Atomic uint64_t watermark_lower;        /* durable, whichever of the lines is lost */
     _Atomic bool is_poisoned;
     _Atomic uint64_t checkpoint_fences;
     struct vm_lock checkpoint_lock;
-    uint64_t nonce;           /* of this era */
+    struct vm_era era;
     struct vm_watermark line; /* what was last stored; under the checkpoint lock */
     unsigned line_copy;
     uint64_t flushed[VM_DEDUPE_SLOTS]; /* lines of this slice; under the checkpoint lock */
@@ -131,10 +137,11 @@ struct vm_salvage {
 int vm_journal_salvage(struct vm_ctx *ctx, struct vm_journal *journal,
                        const struct vm_salvage *salvage);
 
-/* An era's nonce: half of it is drawn, and half tells that it is of this region (H15). */
-uint64_t vm_nonce_draw(const struct vm_region *region);
+/* An era's nonce, of its number and of bits that are drawn for it: no other era of the region has it (H14). */
+uint64_t vm_nonce_make(const struct vm_region *region, uint32_t era, uint32_t drawn);
+uint64_t vm_nonce_draw(const struct vm_region *region, uint64_t era);
 
-/* The line of an era of which both copies are lost, as records of it tell (S5). */
+/* The line of the newest era where both copies are lost, as records and remains of the lines tell it (S5). */
 void vm_salvage_line(struct vm_ctx *ctx, struct vm_watermark *out);
 
 /* In the place of recovery, for a region that may be in use: learns sequence, totals and use of the
@@ -158,6 +165,9 @@ int vm_checkpoint(struct vm_ctx *ctx, bool may_wait);
 
 /* Everything that had returned before the call is at or below W at its end. */
 int vm_checkpoint_all(struct vm_ctx *ctx);
+
+/* What this thread stored before the call is durable at its end, and so is the watermark in both lines (S5). */
+int vm_checkpoint_lower(struct vm_ctx *ctx);
 
 /* What was stored without a record before the call is durable at its end. */
 int vm_checkpoint_lazy(struct vm_ctx *ctx);

@@ -75,11 +75,11 @@ void vm_record_words(struct vm_record_writer *writer, const struct vm_entry *ent
     writer->entries++;
 }
 
-void vm_record_finish(struct vm_record_writer *writer, uint64_t nonce, uint64_t sequence,
+void vm_record_finish(struct vm_record_writer *writer, const struct vm_era *era, uint64_t sequence,
                       uint64_t watermark, const struct vm_record_totals *totals)
 {
     struct vm_record_media header = {
-        .nonce = vm_put64(nonce),
+        .nonce = vm_put64(era->nonce),
         .sequence = vm_put64(sequence),
         .watermark = vm_put64(watermark),
         .len_bytes = vm_put32(writer->used),
@@ -87,6 +87,7 @@ void vm_record_finish(struct vm_record_writer *writer, uint64_t nonce, uint64_t 
         .blocks_delta = vm_put32((uint32_t)totals->blocks),
         .inodes_delta = vm_put32((uint32_t)totals->inodes),
         .orphans_delta = vm_put32((uint32_t)totals->orphans),
+        .era = vm_put32((uint32_t)era->number),
     };
     memcpy(writer->bytes, &header, sizeof header);
 }

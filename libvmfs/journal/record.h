@@ -40,6 +40,12 @@ void vm_record_run(struct vm_record_writer *writer, uint64_t offset, const void 
 void vm_record_end_run(struct vm_record_writer *writer);
 void vm_record_words(struct vm_record_writer *writer, const struct vm_entry *entry);
 
+/* An era of the journal, from one recovery to the next: its records are known by the nonce. */
+struct vm_era {
+    uint64_t number;
+    uint64_t nonce;
+};
+
 /* Completes the header; `offset` is where the record will lie in the region. */
 struct vm_record_totals {
     int32_t blocks;
@@ -47,7 +53,7 @@ struct vm_record_totals {
     int32_t orphans;
 };
 
-void vm_record_finish(struct vm_record_writer *writer, uint64_t nonce, uint64_t sequence,
+void vm_record_finish(struct vm_record_writer *writer, const struct vm_era *era, uint64_t sequence,
                       uint64_t watermark, const struct vm_record_totals *totals);
 void vm_record_seal(void *record, uint64_t offset);
 

@@ -238,9 +238,9 @@ static int apply_found(struct recovery *recovery)
 static int begin_era(struct recovery *recovery, unsigned newest_copy)
 {
     struct vm_ctx *ctx = recovery->ctx;
-    recovery->line.nonce = vm_nonce_draw(ctx->region); /* H14 */
     recovery->line.era += recovery->line.era < UINT64_MAX;
-    if (recovery->line.watermark > VM_SEQUENCE_MAX / 2) /* H14 */
+    recovery->line.nonce = vm_nonce_draw(ctx->region, recovery->line.era); /* H14 */
+    if (recovery->line.watermark > VM_SEQUENCE_MAX / 2)                    /* H14 */
         recovery->line.watermark = 0;
     for (unsigned turn = 0; turn < 2; turn++) {
         vm_watermark_store(&ctx->io, turn ? newest_copy : newest_copy ^ 1,
@@ -256,7 +256,7 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
 {
     const struct vm_watermark *line = &recovery->line;
     journal->line = *line;
-    journal->nonce = line->nonce;
+    journal->era = (struct vm_era){line->era, line->nonce};
     journal->line_copy = newest_copy;
     journal->replayed = recovery->found_count;
     journal->base_blocks_free = (int64_t)line->blocks_free;
@@ -264,6 +264,7 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
     journal->base_orphans = (int64_t)line->orphans;
     VM_OWN(atomic_store(&journal->sequence, line->watermark));
     VM_OWN(atomic_store(&journal->watermark, line->watermark));
+    VM_OWN(atomic_store(&journal->watermark_lower, line->watermark));
 }
 
 static int recover(struct recovery *recovery, struct vm_journal *journal, bool may_replay)

@@ -1,13 +1,14 @@
-/* salvage.c -- an era whose watermark lines are both lost, as its records tell it
+/* salvage.c -- the nonces of eras, and an era whose watermark lines are both lost
  *
- * A record has its era's nonce in its header and is checked with it, so no more is needed to know it for a
- * record. Numbers go on from era to era (H14): the highest one is of the newest era that has written any.
- * If a newer era has written none, then nothing was changed in it either, and the records of the one before
- * are all there: applying them once more changes nothing.
+ * A nonce is a permutation, keyed with the region's seed, of the low half of its era's number and of as many
+ * drawn bits. So no two eras have the same (H14), nobody who lacks the seed can tell one or make one (H15),
+ * and who has it sees of which era it is. A record's header has both nonce and era, and so has a line: where
+ * they fit each other the region has written them.
  *
- * Which nonce is an era's is what the lines would tell. Without them it must tell so itself (H15): what was
- * in the lanes before the region was formatted, or what a user wrote there, may well check with a nonce that
- * it brings along. */
+ * With both lines lost the newest era that is found in a header, or in what is left of a line, is the one
+ * whose records count. It began behind the homes of all that lies below it; if it has no record that is
+ * whole, nothing is to be applied. What was in the lanes before the region was formatted, or what a user
+ * wrote there, may well check with a nonce that it brings along, but does not fit. */
 #include <string.h>
 
 #include "base/hash.h"
@@ -15,59 +16,74 @@
 #include "journal/journal.h"
 #include "journal/record.h"
 
-/* More eras than this no region has seen. */
-#define ERA_MAX ((uint64_t)1 << 62)
+#define ROUNDS 4u
 
-static uint64_t nonce_from(const struct vm_region *region, uint32_t drawn)
+static uint32_t mix_half(const struct vm_region *region, unsigned round, uint32_t half)
 {
-    const struct vm_le32 stored = vm_put32(drawn);
-    return (uint64_t)vm_hash32(region->hash_seed, &stored, sizeof stored) << 32 | drawn;
+    const struct vm_le64 stored = vm_put64((uint64_t)round << 32 | half);
+    return vm_hash32(region->hash_seed, &stored, sizeof stored);
 }
 
-uint64_t vm_nonce_draw(const struct vm_region *region)
+uint64_t vm_nonce_make(const struct vm_region *region, uint32_t era, uint32_t drawn)
 {
-    return nonce_from(region, (uint32_t)region->platform->random(region->platform->arg));
+    uint32_t left = era;
+    uint32_t right = drawn;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint32_t mixed = left ^ mix_half(region, round, right);
+        left = right;
+        right = mixed;
+    }
+    return (uint64_t)left << 32 | right;
 }
 
-static bool nonce_is_ours(const struct vm_region *region, uint64_t nonce)
+static uint32_t era_of(const struct vm_region *region, uint64_t nonce)
 {
-    return nonce == nonce_from(region, (uint32_t)nonce);
+    uint32_t left = (uint32_t)(nonce >> 32);
+    uint32_t right = (uint32_t)nonce;
+    for (unsigned round = ROUNDS; round-- > 0;) {
+        uint32_t mixed = right ^ mix_half(region, round, left);
+        right = left;
+        left = mixed;
+    }
+    return left;
 }
 
-struct search {
-    uint64_t sequence; /* the highest of any record */
-    uint64_t nonce;    /* of that record */
-};
+uint64_t vm_nonce_draw(const struct vm_region *region, uint64_t era)
+{
+    const struct vm_platform *platform = region->platform;
+    return vm_nonce_make(region, (uint32_t)era, (uint32_t)platform->random(platform->arg));
+}
 
-static void search_lane(const struct vm_region *region, uint64_t start, struct search *search)
+/* Keeps the newest era that fits its nonce. */
+static void consider(const struct vm_region *region, struct vm_era *newest, struct vm_era found)
+{
+    if ((uint32_t)found.number > (uint32_t)newest->number &&
+        (uint32_t)found.number == era_of(region, found.nonce)) /* H15 */
+        *newest = found;
+}
+
+static void search_lane(const struct vm_region *region, uint64_t start, struct vm_era *newest)
 {
     for (uint64_t at = 0; at < region->lane_bytes; at += 64) {
         struct vm_record_media header;
-        const uint8_t *bytes = region->base + start + at;
-        memcpy(&header, bytes, sizeof header);
-        uint64_t sequence = vm_get64(header.sequence);
-        if (sequence <= search->sequence || !nonce_is_ours(region, vm_get64(header.nonce)) ||
-            !vm_record_is_valid(bytes, region->lane_bytes - at, vm_get64(header.nonce), start + at))
-            continue;
-        *search = (struct search){sequence, vm_get64(header.nonce)};
+        memcpy(&header, region->base + start + at, sizeof header);
+        consider(region, newest, (struct vm_era){vm_get32(header.era), vm_get64(header.nonce)});
     }
 }
 
 void vm_salvage_line(struct vm_ctx *ctx, struct vm_watermark *out)
 {
     const struct vm_region *region = ctx->region;
-    struct search search = {0};
-    struct vm_watermark lines[2];
+    struct vm_era newest = {0};
+    struct vm_watermark line = {0};
+    for (unsigned copy = 0; copy < 2; copy++) {
+        (void)vm_watermark_read(region->base, copy, &line);
+        consider(region, &newest, (struct vm_era){line.era, line.nonce});
+    }
     for (uint32_t lane = 0; lane < region->lane_count; lane++)
-        search_lane(region, region->lane_offset + (uint64_t)lane * region->lane_bytes, &search);
-    (void)vm_watermark_read(region->base, 0, &lines[0]);
-    (void)vm_watermark_read(region->base, 1, &lines[1]);
-    *out = (struct vm_watermark){.nonce = search.nonce, .era = 1};
-    for (unsigned copy = 0; copy < 2; copy++)
-        if (lines[copy].era < ERA_MAX)
-            out->era = vm_max(out->era, lines[copy].era);
-    if (lines[0].nonce == lines[1].nonce && lines[0].nonce != search.nonce &&
-        nonce_is_ours(region, lines[0].nonce))
-        *out = (struct vm_watermark){
-            .nonce = lines[0].nonce, .era = out->era, .watermark = search.sequence};
+        search_lane(region, region->lane_offset + (uint64_t)lane * region->lane_bytes, &newest);
+    if (!newest
+             .number) /* nothing is left that could tell one; a nonce of zeros would be anybody's */
+        newest = (struct vm_era){1, vm_nonce_draw(region, 1)};
+    *out = (struct vm_watermark){.nonce = newest.nonce, .era = newest.number};
 }

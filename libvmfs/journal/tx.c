@@ -17,6 +17,7 @@ static void tx_reset(struct vm_tx *tx)
     tx->orphans_delta = 0;
     tx->has_payload = false;
     tx->has_in_place = false;
+    tx->has_images = false;
     /* Released behind the homes: who finds no note any more finds the bits instead (S3, T3). */
     if (atomic_load_explicit(&tx->run_count, memory_order_relaxed))
         VM_OWN(atomic_store_explicit(&tx->run_count, 0, memory_order_release));
@@ -360,7 +361,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     VM_OWN(atomic_store(&lane->mark, atomic_load(&journal->sequence) + 1));
     uint64_t sequence = VM_SHARED(&ctx->io, atomic_fetch_add(&journal->sequence, 1)) + 1;
     struct vm_record_totals totals = {tx->blocks_delta, tx->inodes_delta, tx->orphans_delta};
-    vm_record_finish(writer, journal->nonce, sequence,
+    vm_record_finish(writer, &journal->era, sequence,
                      atomic_load_explicit(&journal->watermark, memory_order_acquire), &totals);
     vm_record_seal(writer->bytes, lane->medium_offset + at);
     vm_io_copy(&ctx->io, lane->medium_offset + at, writer->bytes, writer->used);
@@ -397,7 +398,7 @@ int vm_tx_commit(struct vm_ctx *ctx)
     if (result == 0 && writer.entries)
         result = write_record(ctx, lane, &writer, at);
     else if (result == 0 && (tx->has_payload || tx->has_in_place))
-        result = vm_journal_fence(ctx);
+        result = tx->has_images ? vm_checkpoint_lower(ctx) : vm_journal_fence(ctx);
     if (result == 0)
         end_tx(ctx, true);
     return result;

@@ -195,7 +195,7 @@ struct vm_owner_media {
  * 32  4  blocks_delta   signed: free blocks
  * 36  4  inodes_delta   signed: inodes used
  * 40  4  orphans_delta  signed
- * 44  4  zero_
+ * 44  4  era            low half of the era's number
  * 48  8  transaction    0
  * 56  8  check          XXH3 of the header with the XXH3 of the entries (seed 0) in this place, seed
  *                       nonce ^ offset of the record */
@@ -209,7 +209,7 @@ struct vm_record_media {
     struct vm_le32 blocks_delta;
     struct vm_le32 inodes_delta;
     struct vm_le32 orphans_delta;
-    struct vm_le32 zero_;
+    struct vm_le32 era;
     struct vm_le64 transaction;
     struct vm_le64 check;
 };

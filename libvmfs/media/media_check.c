@@ -42,7 +42,7 @@ SIZE(vm_record_media, 64)
 AT(vm_record_media, nonce, 0) AT(vm_record_media, sequence, 8) AT(vm_record_media, watermark, 16)
 AT(vm_record_media, len_bytes, 24) AT(vm_record_media, entry_count, 28) AT(vm_record_media, flags, 30)
 AT(vm_record_media, blocks_delta, 32) AT(vm_record_media, inodes_delta, 36)
-AT(vm_record_media, orphans_delta, 40) AT(vm_record_media, zero_, 44)
+AT(vm_record_media, orphans_delta, 40) AT(vm_record_media, era, 44)
 AT(vm_record_media, transaction, 48) AT(vm_record_media, check, 56)
 
 SIZE(vm_zone_state_media, 64)

@@ -329,18 +329,27 @@ uint64_t vm_group_claim_empty(struct vm_ctx *ctx, uint64_t group, unsigned count
     return first;
 }
 
-static int group_check(struct vm_ctx *ctx, const struct vm_group_place *place,
-                       struct vm_group_media *out)
+/* 1 if there is one that checks, 0 if not, or a reason. */
+static int group_load(struct vm_ctx *ctx, const struct vm_group_place *place,
+                      struct vm_group_media *out)
 {
     int result = vm_read(ctx, place->descriptor_offset, out, sizeof *out);
     if (result)
         return result;
     uint64_t seed = ctx->region->hash_seed ^ place->descriptor_offset;
-    bool is_sound = vm_get32(out->magic) == VM_MAGIC_GROUP &&
-                    vm_get32(out->hash) == vm_hash32(seed, &out->self, 56) &&
-                    vm_get64(out->self) == place->descriptor_offset &&
-                    vm_get64(out->bitmap_block) * VM_BLOCK_BYTES == place->bitmap_offset;
-    return is_sound ? 0 : vm_raise(&ctx->err, VMFS_R_GROUP_DAMAGED, place->descriptor_offset);
+    return vm_get32(out->magic) == VM_MAGIC_GROUP &&
+           vm_get32(out->hash) == vm_hash32(seed, &out->self, 56) &&
+           vm_get64(out->self) == place->descriptor_offset &&
+           vm_get64(out->bitmap_block) * VM_BLOCK_BYTES == place->bitmap_offset;
+}
+
+static int group_check(struct vm_ctx *ctx, const struct vm_group_place *place,
+                       struct vm_group_media *out)
+{
+    int found = group_load(ctx, place, out);
+    if (found == 0)
+        return vm_raise(&ctx->err, VMFS_R_GROUP_DAMAGED, place->descriptor_offset);
+    return found < 0 ? found : 0;
 }
 
 /* The touched bit is durable before the first store into the chunk: after a crash a chunk without it
@@ -412,6 +421,17 @@ void vm_space_format(struct vm_ctx *ctx)
     }
 }
 
+/* S6: the record that makes a group raises groups_ready, and no other region had this seed. */
+static int check_not_begun(struct vm_ctx *ctx, uint64_t group)
+{
+    struct vm_group_media descriptor;
+    if (group == ctx->region->group_count)
+        return 0;
+    struct vm_group_place place = vm_region_group(ctx->region, group);
+    int found = group_load(ctx, &place, &descriptor);
+    return found > 0 ? vm_raise(&ctx->err, VMFS_R_ZONE_BEHIND, place.state_offset) : found;
+}
+
 /* Zones fill up in order: a zone is begun when the one before it is ready. */
 int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space)
 {
@@ -427,7 +447,7 @@ int vm_groups_load(struct vm_ctx *ctx, struct vm_space *space)
             break;
     }
     VM_OWN(atomic_store_explicit(&space->ready_seen, space->ready, memory_order_release));
-    return 0;
+    return check_not_begun(ctx, space->ready); /* S6 */
 }
 
 void vm_groups_salvage(struct vm_ctx *ctx, struct vm_space *space)

@@ -11,6 +11,8 @@
  *     notes of all lanes, then the bitmap: what was noted and is not any more is in the bitmap.
  * S4  Nobody waits for a stripe while its transaction has blocks, and nobody holds a pool's lock while it
  *     waits for the last blocks: so all others that have blocks come to their end.
+ * S6  No group is made twice: where the next one to be made has a descriptor that checks, the zone state is
+ *     older than it, and the region is refused.
  * H10 Bitmap words are shared by independent operations and change by SET and CLEAR entries only. */
 #ifndef VM_SPACE_SPACE_H
 #define VM_SPACE_SPACE_H

@@ -21,8 +21,8 @@ struct crash {
     const char *label; /* of what runs, for messages */
     const char *only;  /* what labels must start with, or null */
     uint64_t bytes;
-    double deadline; /* 0: none */
-    bool is_boxed;   /* the deadline is that of the suite */
+    double deadline;      /* 0: none */
+    double boxed_seconds; /* not 0: of the whole run, and the deadline is that of the suite */
     bool is_quick;
     bool is_exact_label;         /* `only` is a whole label */
     unsigned job;                /* which of the processes that share the labels */

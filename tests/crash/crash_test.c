@@ -10,7 +10,8 @@
  *
  * --quick  cuts fewer recoveries, only some of the labels under word and page, and ends each suite when its
  *          share of 75 seconds is over, unless one is asked for with --only
- * --long   cuts every recovery, over all models, and goes on for ten minutes
+ * --long   cuts every recovery, all labels under all models, and ends each suite when its share of twenty
+ *          minutes, or of --seconds, is over
  * --sound  does without all reductions, and tries as many more states as it takes
  * --keep   where a violation leaves its token, its image and a text (default: vmfs-crash in the folder for
  *          temporary files; "none": nowhere) */
@@ -25,20 +26,22 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "media/format.h"
 #include "scenarios.h"
 #include "seed.h"
 
 #define JOBS_MAX      16u
-#define HEAP_BYTES    (256 << 20)
-#define LONG_SECONDS  600.0
+#define TRIM_BYTES    (256 << 20)
+#define LONG_SECONDS  1200.0
 #define QUICK_SECONDS 75.0
 #define MODELS        3u
 #define LEAVES_QUICK  1024u
 #define NESTED_QUICK  24u
+#define NESTED_SOUND  64u
 #define THIRD_QUICK   512u
 #define SECOND_LINES  2u /* both watermark lines, and nothing else */
 
-/* With what part of a quick run's time each may have; what is left goes to the next. */
+/* With what part of a run's time each may have; what is left goes to the next. */
 static const struct crash_suite suites[] = {
     {"format", suite_format, 0.04},         {"damage", suite_damage, 0.06},
     {"concurrent", suite_concurrent, 0.20}, {"singles", suite_singles, 0.25},
@@ -64,6 +67,15 @@ struct totals {
     uint64_t overwritten;
 };
 
+/* R4: no record of an era that is over checks any more, so what is left of it says nothing. */
+static void find_lanes(struct crash *crash, struct vmfs *fs)
+{
+    struct vmfs_info info = {.struct_bytes = sizeof info};
+    crash_must(crash, vmfs_info(fs, &info), "info");
+    crash->explorer.dead_offset = (uint64_t)VM_LANES_BLOCK * VMFS_BLOCK_SIZE;
+    crash->explorer.dead_bytes = info.lane_count * info.lane_bytes;
+}
+
 /* The image that most runs start from; every free block is poisoned. */
 static void build_image(struct crash *crash)
 {
@@ -72,6 +84,7 @@ static void build_image(struct crash *crash)
     struct vmfs *fs;
     crash_must(crash, world_attach(&crash->live, VMFS_CREATE | VMFS_FORCE, &fs), "format");
     crash->dumps.empty_blocks = world_free_blocks(fs);
+    find_lanes(crash, fs);
     crash_must(crash, scenario_poison(fs), "poison");
     crash_must(crash, scenario_make_tree(fs), "tree");
     crash_must(crash, vmfs_close(fs), "close");
@@ -123,6 +136,8 @@ static void set_up(struct crash *crash, const struct options *options)
     explorer->is_sound = options->is_sound;
     explorer->keep = keep_folder(options);
     explorer->second_lines_max = SECOND_LINES;
+    if (options->is_sound)
+        explorer->nested_every = NESTED_SOUND;
     if (options->is_quick) {
         explorer->choices_max = 12;
         explorer->random_count = 6;
@@ -231,8 +246,8 @@ static void run_model(struct crash *crash, enum medium_model model, struct total
 {
     crash->live.model = model;
     for (unsigned index = 0; index < sizeof suites / sizeof suites[0]; index++) {
-        if (crash->is_boxed)
-            crash->deadline += QUICK_SECONDS * model_shares[model] * suites[index].share;
+        if (crash->boxed_seconds > 0)
+            crash->deadline += crash->boxed_seconds * model_shares[model] * suites[index].share;
         suites[index].run(crash);
     }
     struct medium *live = &crash->live;
@@ -248,9 +263,12 @@ static void run_passes(struct crash *crash, const struct options *options, struc
 {
     const struct token *token = crash->explorer.replay;
     double start = crash_seconds();
-    crash->is_boxed = options->is_quick && !options->only && !token && options->seconds <= 0;
     crash->deadline = options->seconds > 0 ? start + options->seconds : 0;
-    if (crash->is_boxed)
+    if (!options->only && !token && (options->is_long || options->seconds <= 0))
+        crash->boxed_seconds = options->is_long    ? options->seconds
+                               : options->is_quick ? QUICK_SECONDS
+                                                   : 0;
+    if (crash->boxed_seconds > 0)
         crash->deadline = start;
     do {
         build_image(crash);
@@ -392,8 +410,7 @@ int main(int argc, char **argv)
 {
     static struct crash crash;
     static struct token token;
-    mallopt(M_TRIM_THRESHOLD, HEAP_BYTES); /* what one state frees, the next one takes */
-    mallopt(M_MMAP_THRESHOLD, HEAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, TRIM_BYTES); /* what one state frees, the next one takes */
     struct options options = {.seed = 1, .mib = 1, .jobs = 1, .model = "all"};
     if (!parse_options(&options, argc, argv)) {
         fprintf(stderr,

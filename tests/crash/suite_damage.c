@@ -290,10 +290,11 @@ static void turn_over(struct damage *damage, const struct target *target, uint64
 {
     uint64_t at = target->offset + bit / 8;
     struct medium *live = &damage->crash->live;
+    struct medium_hash unused = {0};
     uint64_t word;
     memcpy(&word, live->memory + at / 8 * 8, sizeof word);
     word ^= (uint64_t)1 << (at % 8 * 8 + bit % 8);
-    (void)medium_put(live, (uint32_t)(at / 8), word);
+    medium_put(live, (uint32_t)(at / 8), word, &unused);
 }
 
 struct shown {

@@ -61,7 +61,7 @@ RULES = [
     ("H12_RELEASE", "ORDER", "", "journal/journal.c", "/* H12: W before what it releases */"),
     ("H12_RELEASE", "BLOCKS", "SLOTS=2", "journal/journal.c", "/* H12: W before what it releases */"),
     ("H12_RECOVERY", "ORDER", "", "journal/recover.c", "return vm_journal_fence(ctx); /* H12: homes before W */"),
-    ("H14", "LIVES", "LIVES=2", "journal/recover.c", "vm_nonce_draw(ctx->region); /* H14 */"),
+    ("H14", "LIVES", "LIVES=2", "journal/recover.c", "vm_nonce_draw(ctx->region, recovery->line.era); /* H14 */"),
     ("H14_RESTART", "LIVES", "LIVES=2", "journal/recover.c", "atomic_store(&journal->sequence, line->watermark)"),
     ("H16", "FAILURE", "", "journal/tx.c", "/* H4, H6: durable from here on */\n    if (result)\n        return result;"),
     ("H16_CHECKPOINT", "FAILURE", "", "journal/journal.c", "/* H12: homes before W */\n    if (result)\n        return result;"),

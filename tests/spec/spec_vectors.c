@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "index/node.h"
+#include "journal/journal.h"
 #include "journal/record.h"
 #include "media/super.h"
 
@@ -54,6 +55,7 @@ static void print_record(void)
 {
     struct vm_record_writer writer;
     uint64_t offset = (uint64_t)VM_LANES_BLOCK * VM_BLOCK_BYTES;
+    const struct vm_era era = {3, 0x0123456789abcdef};
     const struct vm_record_totals totals = {-2, 1, 0};
     const struct vm_le64 word = vm_put64(0x1122334455667788);
     const struct vm_entry mask = {
@@ -67,7 +69,7 @@ static void print_record(void)
     vm_record_end_run(&writer);
     vm_record_words(&writer, &mask);
     vm_record_words(&writer, &set);
-    vm_record_finish(&writer, 0x0123456789abcdef, 1001, 1000, &totals);
+    vm_record_finish(&writer, &era, 1001, 1000, &totals);
     vm_record_seal(writer.bytes, offset);
     print_hex("record", writer.bytes, writer.used);
 }
@@ -78,6 +80,7 @@ static void print_seeded(void)
                                      .name_seed = 0x2222222222222222};
     const struct vm_name name = {(const uint8_t *)"hello", 5};
     printf("key 0x%016" PRIx64 "\n", vm_named_key(&region, name));
+    printf("nonce 0x%016" PRIx64 "\n", vm_nonce_make(&region, 3, 0x89abcdef));
     const struct vm_extent extent = {.file_block = 16, .block = 4096, .blocks = 512, .birth = 1};
     struct vm_extent_media media;
     vm_extent_store(&region, &extent, &media);

@@ -3,11 +3,21 @@
 
 #include <string.h>
 
+static void copy_from(struct copy *copy, const uint8_t *memory, uint64_t bytes)
+{
+    *copy = (struct copy){.memory = map_guarded(bytes), .bytes = bytes};
+    memcpy(copy->memory, memory, bytes);
+    memset(copy->memory + VM_OWNER_BLOCK * VM_BLOCK_BYTES, 0, VM_BLOCK_BYTES);
+}
+
 void copy_take(struct copy *copy)
 {
-    *copy = (struct copy){.memory = map_guarded(world.bytes), .bytes = world.bytes};
-    memcpy(copy->memory, world.memory, copy->bytes);
-    memset(copy->memory + VM_OWNER_BLOCK * VM_BLOCK_BYTES, 0, VM_BLOCK_BYTES);
+    copy_from(copy, world.memory, world.bytes);
+}
+
+void copy_again(struct copy *copy, const struct copy *of)
+{
+    copy_from(copy, of->memory, of->bytes);
 }
 
 void copy_free(struct copy *copy)

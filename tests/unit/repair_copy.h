@@ -14,6 +14,7 @@ struct copy {
 
 /* The world as it is now, damage included; nobody has it open. */
 void copy_take(struct copy *copy);
+void copy_again(struct copy *copy, const struct copy *of);
 void copy_free(struct copy *copy);
 
 /* As vmfs_attach() with these flags. */

@@ -78,7 +78,7 @@
     x(vm_record_media, blocks_delta, PLACE, COST) \
     x(vm_record_media, inodes_delta, PLACE, COST) \
     x(vm_record_media, orphans_delta, PLACE, COST) \
-    x(vm_record_media, zero_, PLACE, COST) \
+    x(vm_record_media, era, PLACE, COST) \
     x(vm_record_media, transaction, PLACE, COST) \
     x(vm_record_media, check, PLACE, COST)
 

@@ -446,7 +446,7 @@ static struct vm_journal by_hand;
 Test(hazards, H14_resurrection)
 {
     uint8_t late[128];
-    uint64_t nonce = world.core.journal.nonce;
+    uint64_t nonce = world.core.journal.era.nonce;
     world_put(mine, word(0), 1);
     world_put(other, word(0), 2);
     uint64_t sequence = world.core.journal.sequence;
@@ -457,7 +457,7 @@ Test(hazards, H14_resurrection)
     world_crash(&world, NULL);
     cr_assert_eq(world_word(&world, word(0)), 2);
     cr_assert_eq(world.core.journal.replayed, 2);
-    cr_assert_neq(world.core.journal.nonce, nonce);
+    cr_assert_neq(world.core.journal.era.nonce, nonce);
     cr_assert_geq(world.core.journal.sequence, sequence);
     world_forge(&world, place, late, sizeof late);
     world_crash(&world, NULL);
@@ -513,7 +513,7 @@ static void forge_record(uint64_t ahead, uint64_t at, uint64_t target, bool is_m
     else
         vm_record_run(&writer, target, &value, sizeof value);
     vm_record_end_run(&writer);
-    vm_record_finish(&writer, world.core.journal.nonce, world.core.journal.sequence + ahead,
+    vm_record_finish(&writer, &world.core.journal.era, world.core.journal.sequence + ahead,
                      world.core.journal.watermark, &totals);
     vm_record_seal(bytes, at);
     world_forge(&world, at, bytes, sizeof bytes);

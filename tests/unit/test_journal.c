@@ -437,7 +437,7 @@ Test(journal, h15_target)
     vm_record_start(&writer, bytes, sizeof bytes);
     const struct vm_entry forged = {.kind = VM_ENTRY_MASK, .place = 64, .first = 1, .second = 1};
     vm_record_words(&writer, &forged);
-    vm_record_finish(&writer, journal->line.nonce, atomic_load(&journal->sequence) + 1,
+    vm_record_finish(&writer, &journal->era, atomic_load(&journal->sequence) + 1,
                      atomic_load(&journal->watermark), &totals);
     vm_record_seal(bytes, lane_offset(LANE_A));
     crash(NULL);

@@ -258,27 +258,188 @@ Test(repair, what_was_formatted_over_stays_so)
     expect_only_the_lines(&copy, digest);
 }
 
-/* H15: what a user wrote, as it may lie in a lane: a record with a nonce, a check and a number of its own. */
-Test(repair, a_forged_record_is_none)
+/* What a user wrote, as it may lie in the last bytes of a lane: a record with a check and a number of its own. */
+static void forge_record(struct copy *copy, const struct vm_region *region, struct vm_era era)
 {
-    struct copy copy;
     uint8_t record[256];
     struct vm_record_writer writer;
     struct vm_entry entry = {.kind = VM_ENTRY_FILL, .len_bytes = 4 * VM_BLOCK_BYTES};
     const struct vm_record_totals totals = {0, 0, 0};
-    copy_begin(&copy);
-    uint64_t digest = region_digest(copy.fs, "/");
-    const struct vm_region *region = &copy.fs->volume.region;
     uint64_t at = region->lane_offset + region->lane_bytes * region->lane_count - sizeof record;
     entry.place = (chunk_block(0) + 1) * VM_BLOCK_BYTES;
-    copy_close(&copy);
     vm_record_start(&writer, record, sizeof record);
     vm_record_words(&writer, &entry);
-    vm_record_finish(&writer, 0x1122334455667788, (uint64_t)1 << 40, (uint64_t)1 << 39, &totals);
+    vm_record_finish(&writer, &era, (uint64_t)1 << 40, (uint64_t)1 << 39, &totals);
     vm_record_seal(record, at);
-    memcpy(copy.memory + at, record, writer.used);
-    lose_lines(copy.memory);
-    expect_only_the_lines(&copy, digest);
+    memcpy(copy->memory + at, record, writer.used);
+}
+
+/* H15: a nonce that does not fit the era makes no record, and where no record is left not even zeros do. */
+Test(repair, a_forged_record_is_none)
+{
+    struct copy copy;
+    copy_begin(&copy);
+    uint64_t digest = region_digest(copy.fs, "/");
+    const struct vm_region region = copy.fs->volume.region;
+    uint64_t number = copy.fs->volume.journal.era.number;
+    const struct vm_era forged[] = {
+        {number, 0x1122334455667788}, {number + 1, 0x1122334455667788}, {0, 0}};
+    copy_close(&copy);
+    for (size_t index = 0; index < sizeof forged / sizeof forged[0]; index++) {
+        struct copy again;
+        copy_again(&again, &copy);
+        if (!forged[index].number)
+            memset(again.memory + region.lane_offset, 0, region.lane_bytes * region.lane_count);
+        forge_record(&again, &region, forged[index]);
+        lose_lines(again.memory);
+        expect_only_the_lines(&again, digest);
+    }
+    copy_free(&copy);
+}
+
+static uintptr_t thread_now;
+
+static uintptr_t hint_of_thread(void *arg)
+{
+    (void)arg;
+    return thread_now;
+}
+
+static void chmod_as(struct vmfs *fs, uintptr_t thread, const char *path, uint32_t mode)
+{
+    fs->platform.hint = hint_of_thread;
+    thread_now = thread;
+    must(vmfs_chmod(fs, path, mode), path);
+}
+
+/* The header of the record at a lane's start, where the first behind a checkpoint or an attach goes: of the
+ * lane whose record has this number. */
+static struct vm_record_media *first_record(const struct copy *copy, uint64_t sequence)
+{
+    const struct vm_region *geometry = region();
+    for (uint32_t lane = 0; lane < geometry->lane_count; lane++) {
+        struct vm_record_media *header =
+            (void *)(copy->memory + geometry->lane_offset + (uint64_t)lane * geometry->lane_bytes);
+        if (vm_get64(header->sequence) == sequence)
+            return header;
+    }
+    cr_assert(false, "no record with number %llu", (unsigned long long)sequence);
+    return NULL;
+}
+
+/* Two lanes change /plain, to 0600 and then to 0640; the second is the first that a handle uses. */
+static void two_lanes(void)
+{
+    uintptr_t (*hint)(void *arg) = world.fs->platform.hint;
+    must(vmfs_sync(world.fs), "sync");
+    chmod_as(world.fs, 71, "/plain", 0600);
+    world.fs->platform.hint = hint;
+    must(vmfs_chmod(world.fs, "/plain", 0640), "chmod");
+}
+
+/* Then power was lost, and in the next era the second one's record was overwritten by one whose number is
+ * returned. */
+static uint64_t two_eras(struct copy *copy)
+{
+    two_lanes();
+    copy_begin(copy);
+    must(vmfs_chmod(copy->fs, "/", 0711), "chmod");
+    return copy->fs->volume.journal.sequence;
+}
+
+static void expect_mode_of_plain(struct copy *copy)
+{
+    struct vmfs_stat stat;
+    struct vmfs_check_result result;
+    lose_lines(copy->memory);
+    must(copy_open(copy, VMFS_REPAIR), "open");
+    must(vmfs_repair(copy->fs, NULL, NULL, &result), "repair");
+    cr_expect_eq(result.problems, 0);
+    must(vmfs_stat(copy->fs, "/plain", 0, &stat), "stat");
+    cr_expect_eq(stat.mode & 07777, 0640, "mode %o", stat.mode);
+    copy_free(copy);
+}
+
+/* S5: the records of the newest era are applied, though no line tells which it is. */
+Test(repair, records_tell_their_era)
+{
+    struct copy copy;
+    must(vmfs_sync(world.fs), "sync");
+    copy_take(&copy);
+    two_lanes();
+    const struct vm_region *geometry = region();
+    memcpy(copy.memory + geometry->lane_offset, world.memory + geometry->lane_offset,
+           geometry->lane_bytes * geometry->lane_count);
+    expect_mode_of_plain(&copy);
+}
+
+/* S5: the newest era is that of its header, though its only record is torn; nothing older is applied again. */
+Test(repair, a_torn_record_tells_its_era)
+{
+    struct copy copy;
+    struct copy again;
+    uint64_t last = two_eras(&copy);
+    copy_again(&again, &copy);
+    first_record(&again, last)->check = vm_put64(1);
+    expect_mode_of_plain(&again);
+    copy_free(&copy);
+}
+
+/* S5: a number that was damaged, in a header whose nonce is right, makes no older era the newest. */
+Test(repair, a_higher_number_is_no_newer_era)
+{
+    struct copy copy;
+    struct copy again;
+    uint64_t last = two_eras(&copy);
+    copy_again(&again, &copy);
+    first_record(&again, last - 2)->sequence = vm_put64(last + 1000);
+    expect_mode_of_plain(&again);
+    copy_free(&copy);
+}
+
+static int64_t clock_stuck(void *arg)
+{
+    (void)arg;
+    return (int64_t)1800000000 * 1000000000;
+}
+
+/* In one tick of the clock, so that a store in place needs no record. */
+static void write_as(struct vmfs *fs, int flags, const char *text)
+{
+    struct vmfs_file *file;
+    fs->platform.now = clock_stuck;
+    must(vmfs_file_open(fs, "/written", flags | VMFS_O_WRONLY, 0, &file), "open");
+    must(vmfs_file_pwrite(file, text, strlen(text), 8), "write");
+    must(vmfs_file_close(file), "close");
+}
+
+/* S5: an era that has logged nothing is told by what is left of its line: else the record of the one before
+ * would win over bytes that were stored in place. */
+Test(repair, a_damaged_line_tells_its_era)
+{
+    char text[8] = "";
+    struct copy copy;
+    struct copy again;
+    struct vmfs_file *file;
+    struct vmfs_check_result result;
+    must(region_put_file(world.fs, "/written", 100, 1), "put");
+    must(vmfs_sync(world.fs), "sync");
+    write_as(world.fs, VMFS_O_ATOMIC, "logged");
+    copy_begin(&copy);
+    uint64_t sequence = copy.fs->volume.journal.sequence;
+    write_as(copy.fs, 0, "stored");
+    cr_assert_eq(copy.fs->volume.journal.sequence, sequence);
+    copy_again(&again, &copy);
+    copy_free(&copy);
+    again.memory[VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES + 56] ^= 1;
+    again.memory[VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES + 56] ^= 1;
+    must(copy_open(&again, VMFS_REPAIR), "open");
+    must(vmfs_repair(again.fs, NULL, NULL, &result), "repair");
+    must(vmfs_file_open(again.fs, "/written", VMFS_O_RDONLY, 0, &file), "open");
+    must(vmfs_file_pread(file, text, 6, 8), "read");
+    must(vmfs_file_close(file), "close");
+    cr_expect_str_eq(text, "stored");
+    copy_free(&again);
 }
 
 /* ---- the order of stores ---- */
@@ -460,20 +621,6 @@ Test(repair, superblocks_that_cannot_be_found)
     copy_free(&copy);
 }
 
-static uintptr_t thread_now;
-
-static uintptr_t hint_of_thread(void *arg)
-{
-    (void)arg;
-    return thread_now;
-}
-
-static void chmod_as(uintptr_t thread, const char *path, uint32_t mode)
-{
-    thread_now = thread;
-    must(vmfs_chmod(world.fs, path, mode), path);
-}
-
 /* S5: two lanes change one inode; the record of the second change is overwritten when its watermark is
  * durable, that of the first is not. With the newer line lost the first must not be applied again. */
 Test(repair, what_a_lost_watermark_has_retired_stays_retired)
@@ -482,12 +629,11 @@ Test(repair, what_a_lost_watermark_has_retired_stays_retired)
     struct vmfs_stat stat;
     struct vmfs_check_result result;
     struct vm_watermark lines[2];
-    world.fs->platform.hint = hint_of_thread;
     must(vmfs_sync(world.fs), "sync");
-    chmod_as(71, "/plain", 0600);
-    chmod_as(72, "/plain", 0640);
+    chmod_as(world.fs, 71, "/plain", 0600);
+    chmod_as(world.fs, 72, "/plain", 0640);
     must(vmfs_sync(world.fs), "sync");
-    chmod_as(72, "/", 0711);
+    chmod_as(world.fs, 72, "/", 0711);
     for (unsigned number = 0; number < 2; number++)
         cr_assert(vm_watermark_read(world.memory, number, &lines[number]));
     bool is_b = lines[1].watermark > lines[0].watermark;
@@ -540,6 +686,56 @@ static void large_make(struct copy *large)
     must(vmfs_file_pwrite(file, "behind", 6, 149 * REGION_MIB), "write");
     must(vmfs_file_close(file), "close");
     cr_assert_eq(large->fs->volume.space->ready, 2);
+}
+
+static void store_ready(struct copy *large, uint32_t ready)
+{
+    const struct vm_region geometry = large->fs->volume.region;
+    struct vm_zone_state_media *state =
+        (void *)(large->memory + geometry.zones[0].head_block * VM_BLOCK_BYTES);
+    copy_close(large);
+    state->groups_ready = vm_put32(ready);
+    state->hash = vm_put32(vm_hash32(geometry.hash_seed ^ vm_get64(state->self), &state->self,
+                                     sizeof *state - offsetof(struct vm_zone_state_media, self)));
+}
+
+/* A zone state that checks, and tells of fewer groups than there are: to make one of them again would give its
+ * blocks a second owner. */
+Test(repair, groups_that_are_forgotten)
+{
+    static struct repair_judge judge;
+    struct copy large;
+    large_make(&large);
+    inventory_take(large.fs, &inventory);
+    for (uint32_t ready = 0; ready < 2; ready++) {
+        store_ready(&large, ready);
+        cr_expect_eq(copy_open(&large, 0), -EUCLEAN, "%u groups", ready);
+        cr_expect_eq(large.log.reason, VMFS_R_ZONE_BEHIND);
+        judge_begin(&judge, NULL, &inventory, "");
+        must(copy_open(&large, VMFS_REPAIR), "repair");
+        (void)copy_repair(&large, &judge, "forgotten");
+        cr_expect_eq(large.fs->volume.space->ready, 2, "%u groups", ready);
+    }
+    inventory_free(&inventory);
+    copy_free(&large);
+}
+
+/* So are groups that nothing uses yet. */
+Test(repair, unused_groups_that_are_forgotten)
+{
+    struct vmfs_check_result result;
+    struct copy large;
+    large_make(&large);
+    must(vmfs_unlink(large.fs, "/large"), "unlink");
+    must(vmfs_sync(large.fs), "sync");
+    store_ready(&large, 1);
+    cr_expect_eq(copy_open(&large, 0), -EUCLEAN);
+    must(copy_open(&large, VMFS_REPAIR), "open");
+    must(vmfs_repair(large.fs, NULL, NULL, &result), "repair");
+    cr_expect_eq(large.fs->volume.space->ready, 2);
+    copy_close(&large);
+    must(copy_open(&large, 0), "open");
+    copy_free(&large);
 }
 
 /* What a zone says of its groups is told by the groups; what they say is told by what lies in them. */

@@ -167,13 +167,14 @@ Test(repair_trust, only_what_checks_is_believed)
         expect_kept(&trusts[index]);
 }
 
-/* Of two lines that are lost one has a number that no era can have: the other's is gone on from. */
+/* Of two lines that are lost one has an era that does not fit its nonce: the other's is gone on from. */
 static void expect_era(unsigned good)
 {
     static const uint64_t blocks[2] = {VM_WATERMARK_A_BLOCK, VM_WATERMARK_B_BLOCK};
     struct vmfs_check_result result;
     struct vm_watermark line;
     struct copy copy;
+    poke_u64(in_blocks(blocks[good]), vm_nonce_draw(region(), ERA));
     poke_u64(in_blocks(blocks[good]) + offsetof(struct vm_watermark_media, era), ERA);
     poke_u64(in_blocks(blocks[!good]) + offsetof(struct vm_watermark_media, era), ERA_LOST);
     copy_take(&copy);

@@ -32,7 +32,7 @@ static void level_init(struct level *level, unsigned depth, uint64_t bytes)
     medium_init(&level->runner, bytes);
     level->runner.is_tracking = false;
     uint64_t units = level->runner.unit_room;
-    states_init(&level->states, units);
+    states_init(&level->states, units, bytes);
     level->decided = medium_pages(units + 1);
     level->seen_as = medium_pages(units + 1);
     level->is_maxed = medium_pages(units + 1);
@@ -50,7 +50,7 @@ static void level_fini(struct level *level)
 {
     uint64_t bytes = level->runner.bytes;
     uint64_t units = level->runner.unit_room;
-    states_fini(&level->states, units);
+    states_fini(&level->states, units, bytes);
     medium_unmap(level->decided, units + 1);
     medium_unmap(level->seen_as, units + 1);
     medium_unmap(level->is_maxed, units + 1);
@@ -71,6 +71,7 @@ void explore_init(struct explorer *explorer, uint64_t bytes)
         .leaves_max = 4096,
         .nested_every = 1,
         .third_every = 256,
+        .dead_every = 128,
         .sound_max = 4096,
         .region_mib = bytes >> 20,
         .seen = (void *)medium_pages(SEEN_SLOTS * sizeof *explorer->seen),
@@ -97,6 +98,12 @@ static void in_epoch(struct medium *live, void *arg)
     explore_point(arg, live);
 }
 
+static void set_dead(const struct explorer *explorer, struct medium *medium)
+{
+    medium->dead_first = explorer->dead_offset / 8;
+    medium->dead_past = (explorer->dead_offset + explorer->dead_bytes) / 8;
+}
+
 void explore_start(struct explorer *explorer, struct medium *live, const char *label,
                    const struct judge *judge)
 {
@@ -105,10 +112,12 @@ void explore_start(struct explorer *explorer, struct medium *live, const char *l
     explorer->live = live;
     explorer->label_key = seed_mix(explorer->label_key, explorer->seed);
     live->mirror_count = 0;
+    set_dead(explorer, live);
     for (unsigned depth = 0; depth < TOKEN_LEVELS_MAX; depth++) {
         struct level *level = &explorer->levels[depth];
         struct medium *above = depth ? &explorer->levels[depth - 1].runner : live;
         medium_load(&level->runner, live->durable);
+        set_dead(explorer, &level->runner);
         level->runner.model = live->model;
         level->runner.mirror_count = 0;
         level->crashed = above;
@@ -295,12 +304,12 @@ static uint64_t open_bits(const struct level *level, uint32_t word)
     uint64_t durable;
     uint64_t bits = 0;
     memcpy(&durable, crashed->durable + (uint64_t)word * 8, 8);
-    for (uint64_t index = 0; index < crashed->unit_count; index++) {
-        const struct unit *unit = &crashed->units[index];
+    for (uint32_t index = states_first_of(states, word); index != STATES_NO_UNIT;
+         index = states->next_of[index]) {
         uint32_t granule = states->granule_of[index];
-        if (unit->word == word && granule != STATES_NO_GRANULE && !level->decided[granule] &&
+        if (granule != STATES_NO_GRANULE && !level->decided[granule] &&
             !(level->seen_as[granule] & (1u << WATCH_LOAD | 1u << WATCH_PAGE)))
-            bits |= unit->value ^ durable;
+            bits |= crashed->units[index].value ^ durable;
     }
     return bits;
 }
@@ -325,16 +334,16 @@ static bool is_home(const struct unit *unit)
 static void on_look(void *arg, uint32_t word, enum watch_kind kind)
 {
     struct level *level = arg;
-    const struct medium *crashed = level->crashed;
-    for (uint64_t index = 0; index < crashed->unit_count; index++) {
-        uint32_t granule = level->states.granule_of[index];
-        if (crashed->units[index].word != word || granule == STATES_NO_GRANULE ||
-            level->decided[granule])
+    const struct states *states = &level->states;
+    for (uint32_t index = states_first_of(states, word); index != STATES_NO_UNIT;
+         index = states->next_of[index]) {
+        uint32_t granule = states->granule_of[index];
+        if (granule == STATES_NO_GRANULE || level->decided[granule])
             continue;
         if (!level->seen_as[granule])
             level->looked_at[level->looked_count++] = granule;
         level->seen_as[granule] |= (uint8_t)(1u << kind);
-        if (level->is_in_recovery && is_home(&crashed->units[index]))
+        if (level->is_in_recovery && is_home(&level->crashed->units[index]))
             level->home_word = word + 1;
         if (kind != WATCH_DATA)
             close_granule(level, granule);
@@ -347,8 +356,9 @@ static uint64_t on_largest(void *arg, uint32_t word)
     const struct medium *crashed = level->crashed;
     uint64_t largest;
     memcpy(&largest, crashed->durable + (uint64_t)word * 8, 8);
-    for (uint64_t index = 0; index < crashed->unit_count; index++)
-        if (crashed->units[index].word == word && crashed->units[index].value > largest)
+    for (uint32_t index = states_first_of(&level->states, word); index != STATES_NO_UNIT;
+         index = level->states.next_of[index])
+        if (crashed->units[index].value > largest)
             largest = crashed->units[index].value;
     return largest;
 }
@@ -356,10 +366,11 @@ static uint64_t on_largest(void *arg, uint32_t word)
 static void on_max(void *arg, uint32_t word)
 {
     struct level *level = arg;
-    for (uint64_t index = 0; index < level->crashed->unit_count; index++)
-        if (level->crashed->units[index].word == word &&
-            level->states.granule_of[index] != STATES_NO_GRANULE)
-            level->is_maxed[level->states.granule_of[index]] = true;
+    const struct states *states = &level->states;
+    for (uint32_t index = states_first_of(states, word); index != STATES_NO_UNIT;
+         index = states->next_of[index])
+        if (states->granule_of[index] != STATES_NO_GRANULE)
+            level->is_maxed[states->granule_of[index]] = true;
 }
 
 static void begin_watch(struct level *level)
@@ -413,17 +424,17 @@ static bool close_pages(struct level *level)
 /* ---- one state ---- */
 
 /* Puts the state onto the runner; returns the hash of its image. */
-static uint64_t apply(struct level *level, bool is_nested, struct explorer *explorer)
+static struct medium_hash apply(struct level *level, bool is_nested, struct explorer *explorer)
 {
     const struct medium *crashed = level->crashed;
     const struct states *states = &level->states;
-    uint64_t image = crashed->durable_hash;
+    struct medium_hash image = crashed->durable_hash;
     for (uint64_t index = 0; index < crashed->unit_count; index++) {
         const struct unit *unit = &crashed->units[index];
         uint32_t granule = states->granule_of[index];
         if (granule == STATES_NO_GRANULE || states->rank[index] >= states->version[granule])
             continue;
-        image ^= medium_put(&level->runner, unit->word, unit->value);
+        medium_put(&level->runner, unit->word, unit->value, &image);
         if (!is_nested)
             continue;
         memcpy(level->runner.durable + (uint64_t)unit->word * 8, &unit->value, 8);
@@ -440,6 +451,7 @@ static uint64_t apply(struct level *level, bool is_nested, struct explorer *expl
 static void put_garbage(struct level *level)
 {
     const struct medium *crashed = level->crashed;
+    struct medium_hash unused = {0};
     for (uint64_t index = 0; index < crashed->unit_count; index++) {
         uint32_t word = crashed->units[index].word;
         uint32_t granule = level->states.granule_of[index];
@@ -448,7 +460,7 @@ static void put_garbage(struct level *level)
             continue;
         memcpy(&value, level->runner.memory + (uint64_t)word * 8, 8);
         uint64_t noise = seed_mix(level->garbage, word) & level->watch.undecided[word];
-        (void)medium_put(&level->runner, word, (value & ~level->watch.undecided[word]) | noise);
+        medium_put(&level->runner, word, (value & ~level->watch.undecided[word]) | noise, &unused);
     }
 }
 
@@ -466,7 +478,7 @@ static void take_back(struct explorer *explorer, struct level *level, bool is_ne
         }
     }
     runner->unit_count = 0;
-    runner->durable_hash = 0;
+    runner->durable_hash = (struct medium_hash){0};
     medium_restore(runner, crashed->durable);
     if (explorer->state_count % STRAY_INTERVAL == 0 &&
         memcmp(runner->memory, crashed->durable, runner->bytes) != 0) {
@@ -482,7 +494,7 @@ static void hash_image(const struct level *level, struct verdict *outcome)
     const struct medium *runner = &level->runner;
     const uint8_t *durable = level->crashed->durable;
     outcome->image = level->crashed->durable_hash;
-    outcome->veiled = level->crashed->durable_hash;
+    outcome->veiled = level->crashed->durable_hash.all;
     for (uint64_t index = 0; index < runner->dirty_count; index++) {
         uint64_t first = (uint64_t)runner->dirty_lines[index] * (MEDIUM_LINE_BYTES / 8);
         if (memcmp(runner->memory + first * 8, durable + first * 8, MEDIUM_LINE_BYTES) == 0)
@@ -492,7 +504,7 @@ static void hash_image(const struct level *level, struct verdict *outcome)
             uint64_t before;
             memcpy(&now, runner->memory + word * 8, 8);
             memcpy(&before, durable + word * 8, 8);
-            outcome->image ^= medium_hash_change(word, before, now);
+            medium_hash_word(runner, &outcome->image, word, before, now);
             uint64_t bits = ~(level->watch.undecided[word] | level->veil[word]);
             outcome->veiled ^= medium_hash_change(word, before & bits, now & bits);
         }
@@ -556,6 +568,17 @@ static struct vmfs *recover(struct explorer *explorer, struct level *level, bool
     return fs;
 }
 
+/* Was an image that says the same examined before? R4 is put to the test where it spares an examination. */
+static bool was_examined(struct explorer *explorer, const struct verdict *outcome)
+{
+    uint64_t image = explorer->is_sound ? outcome->image.all : outcome->image.live;
+    if (!is_known(explorer->examined, &explorer->examined_used, key_of(explorer, image)))
+        return false;
+    bool is_tested = explorer->dead_bytes && explorer->dead_every && !explorer->is_sound &&
+                     explorer->dead_turn++ % explorer->dead_every == 0;
+    return !is_tested;
+}
+
 static void judge_recovered(struct explorer *explorer, struct level *level, struct vmfs *fs,
                             struct verdict *outcome)
 {
@@ -565,9 +588,7 @@ static void judge_recovered(struct explorer *explorer, struct level *level, stru
     bool is_open = close_pages(level);
     if (!is_open)
         watch_set(NULL);
-    bool is_old =
-        is_known(explorer->examined, &explorer->examined_used, key_of(explorer, outcome->image)) &&
-        !is_open && !details && !explorer->is_trying;
+    bool is_old = was_examined(explorer, outcome) && !is_open && !details && !explorer->is_trying;
     if (!is_old) {
         explorer->examined_count++;
         outcome->reason = judge->examine(judge->arg, fs, details);
@@ -594,11 +615,12 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
     bool is_nested = wants_inner(explorer, level);
     if (is_watched)
         begin_watch(level);
-    uint64_t image = apply(level, is_nested, explorer);
+    const struct medium_hash image = apply(level, is_nested, explorer);
     if (level->garbage)
         put_garbage(level);
     else
-        outcome->is_new = !is_known(explorer->seen, &explorer->seen_count, key_of(explorer, image));
+        outcome->is_new =
+            !is_known(explorer->seen, &explorer->seen_count, key_of(explorer, image.all));
     if (!outcome->is_new && !is_watched && !level->is_after_recovery && !explorer->replay &&
         !explorer->is_trying) {
         take_back(explorer, level, is_nested);

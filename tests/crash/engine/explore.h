@@ -6,7 +6,7 @@
  * reduction (reduce.h); else it is sampled.
  *
  * A state counts once, however often its image comes up under the same rules. One whose recovered image
- * was examined before under the same rules, byte by byte, is not examined again. */
+ * was examined before under the same rules, byte by byte but for what is dead (R4), is not examined again. */
 #ifndef TESTS_CRASH_ENGINE_EXPLORE_H
 #define TESTS_CRASH_ENGINE_EXPLORE_H
 
@@ -67,9 +67,9 @@ struct verdict {
     bool is_new; /* its image was not tried before under these rules */
     int err;     /* of its recovery */
     const char *reason;
-    uint64_t image;        /* hash of what recovery left */
-    uint64_t stored_lines; /* by recovery */
-    uint64_t veiled;       /* the same without veiled and undecided bits */
+    struct medium_hash image; /* of what recovery left */
+    uint64_t stored_lines;    /* by recovery */
+    uint64_t veiled;          /* the same without veiled and undecided bits */
 };
 
 struct explorer {
@@ -84,11 +84,14 @@ struct explorer {
     uint64_t third_every;      /* and of so many of those, one in the recovery of that */
     uint64_t second_lines_max; /* what a recovery behind a whole one may store to; 0: anything */
     uint64_t sound_max;        /* without reductions: a point with more states is sampled */
-    bool is_sound;             /* no reductions */
-    struct token *replay;      /* only this state, with details */
-    bool is_first;             /* end the program at the first violation */
-    bool is_quiet;             /* print no violations */
-    const char *keep;          /* folder for what a violation leaves, or null */
+    uint64_t dead_offset;      /* bytes of the region that say nothing once it is recovered (R4) */
+    uint64_t dead_bytes;
+    uint64_t dead_every;  /* of so many examinations that R4 spares one is made all the same */
+    bool is_sound;        /* no reductions */
+    struct token *replay; /* only this state, with details */
+    bool is_first;        /* end the program at the first violation */
+    bool is_quiet;        /* print no violations */
+    const char *keep;     /* folder for what a violation leaves, or null */
     const struct judge *judge;
     /* Results. */
     uint64_t state_count;    /* distinct crash images that were recovered */
@@ -108,6 +111,7 @@ struct explorer {
     uint64_t label_key;
     uint64_t nested_turn;
     uint64_t third_turn;
+    uint64_t dead_turn;
     uint64_t *seen;     /* images that were tried */
     uint64_t *examined; /* images that were examined */
     uint64_t seen_count;

@@ -109,7 +109,7 @@ void medium_load(struct medium *medium, const uint8_t *image)
     medium->is_logging = false;
     medium->operations = 0;
     medium->window_count = 0;
-    medium->durable_hash = 0;
+    medium->durable_hash = (struct medium_hash){0};
     clean(medium);
 }
 
@@ -134,12 +134,20 @@ uint64_t medium_hash_change(uint64_t word, uint64_t before, uint64_t after)
     return before == after ? 0 : seed_mix(word, before) ^ seed_mix(word, after);
 }
 
-uint64_t medium_put(struct medium *medium, uint32_t word, uint64_t value)
+void medium_hash_word(const struct medium *medium, struct medium_hash *hash, uint64_t word,
+                      uint64_t before, uint64_t after)
 {
-    uint64_t before = load_word(medium->memory, word);
+    uint64_t change = medium_hash_change(word, before, after);
+    hash->all ^= change;
+    if (word < medium->dead_first || word >= medium->dead_past)
+        hash->live ^= change;
+}
+
+void medium_put(struct medium *medium, uint32_t word, uint64_t value, struct medium_hash *hash)
+{
+    medium_hash_word(medium, hash, word, load_word(medium->memory, word), value);
     mark_dirty(medium, word / WORDS_OF_LINE);
     memcpy(medium->stores + (uint64_t)word * 8, &value, 8);
-    return medium_hash_change(word, before, value);
 }
 
 void medium_restore(struct medium *medium, const uint8_t *image)
@@ -355,8 +363,8 @@ static bool is_covered(const struct medium *medium, const struct unit *unit)
 static void settle(struct medium *medium, const struct unit *unit)
 {
     uint64_t at = (uint64_t)unit->word * 8;
-    medium->durable_hash ^=
-        medium_hash_change(unit->word, load_word(medium->durable, unit->word), unit->value);
+    medium_hash_word(medium, &medium->durable_hash, unit->word,
+                     load_word(medium->durable, unit->word), unit->value);
     memcpy(medium->durable + at, &unit->value, 8);
     for (unsigned index = 0; index < medium->mirror_count; index++)
         memcpy(medium->mirrors[index] + at, &unit->value, 8);

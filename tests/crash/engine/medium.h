@@ -74,6 +74,12 @@ struct medium_window {
     uint64_t len_bytes;
 };
 
+/* Of an image, by how it differs from the one that was loaded. */
+struct medium_hash {
+    uint64_t all;
+    uint64_t live; /* without the dead words (R4 in reduce.h) */
+};
+
 struct medium;
 typedef void (*medium_hook_fn)(struct medium *medium, void *arg);
 
@@ -99,7 +105,9 @@ struct medium {
     uint64_t *dirty;  /* a bit for each line that was stored to */
     uint32_t *dirty_lines;
     uint64_t dirty_count;
-    uint64_t durable_hash; /* of the durable words */
+    struct medium_hash durable_hash;
+    uint64_t dead_first; /* words that say nothing once a recovery is over (R4) */
+    uint64_t dead_past;
     uint64_t fences;
     uint32_t store_serial;
     uint64_t unfenced;          /* words at the ends of operations that their thread copied or
@@ -138,10 +146,11 @@ void medium_load(struct medium *medium, const uint8_t *image);
 
 /* How the hash of an image changes with a word. */
 uint64_t medium_hash_change(uint64_t word, uint64_t before, uint64_t after);
+void medium_hash_word(const struct medium *medium, struct medium_hash *hash, uint64_t word,
+                      uint64_t before, uint64_t after);
 
-/* Stores one word into memory as if a crash had left it there; returns how the image hash changes.
- */
-uint64_t medium_put(struct medium *medium, uint32_t word, uint64_t value);
+/* Stores one word into memory as if a crash had left it there, and changes the image's hash. */
+void medium_put(struct medium *medium, uint32_t word, uint64_t value, struct medium_hash *hash);
 
 /* Copies every dirty line of `medium` from `image` into its memory and marks all as clean. */
 void medium_restore(struct medium *medium, const uint8_t *image);

@@ -11,7 +11,9 @@
  * R2  What one call has stored past the cache, and recovery looks at, counts for nothing unless it is
  *     whole. Tried with each single store missing, each prefix, and 64 seeded subsets, each of which must
  *     leave what having none of it leaves but for its own bytes; if so, only none and all are varied.
- * R3  Words that are only ever copied to where each word is judged by itself are varied together. */
+ * R3  Words that are only ever copied to where each word is judged by itself are varied together.
+ * R4  What a recovery leaves of the records that it has retired is dead: images that differ there alone are
+ *     examined once. Of those that this spares some are examined all the same (explore.h). */
 #ifndef TESTS_CRASH_ENGINE_REDUCE_H
 #define TESTS_CRASH_ENGINE_REDUCE_H
 

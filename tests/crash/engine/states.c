@@ -16,7 +16,7 @@ static void *room(uint64_t count, size_t each)
     return medium_pages((count + 1) * each);
 }
 
-void states_init(struct states *states, uint64_t unit_max)
+void states_init(struct states *states, uint64_t unit_max, uint64_t bytes)
 {
     *states = (struct states){
         .granules = room(unit_max, sizeof *states->granules),
@@ -25,10 +25,12 @@ void states_init(struct states *states, uint64_t unit_max)
         .rank = room(unit_max, sizeof *states->rank),
         .version = room(unit_max, sizeof *states->version),
         .keys = room(unit_max, 2 * sizeof *states->keys),
+        .first_of = room(bytes / 8, sizeof *states->first_of),
+        .next_of = room(unit_max, sizeof *states->next_of),
     };
 }
 
-void states_fini(struct states *states, uint64_t unit_max)
+void states_fini(struct states *states, uint64_t unit_max, uint64_t bytes)
 {
     medium_unmap(states->granules, (unit_max + 1) * sizeof *states->granules);
     medium_unmap(states->steps, (unit_max + 1) * sizeof *states->steps);
@@ -36,6 +38,8 @@ void states_fini(struct states *states, uint64_t unit_max)
     medium_unmap(states->rank, (unit_max + 1) * sizeof *states->rank);
     medium_unmap(states->version, (unit_max + 1) * sizeof *states->version);
     medium_unmap(states->keys, (unit_max + 1) * 2 * sizeof *states->keys);
+    medium_unmap(states->first_of, (bytes / 8 + 1) * sizeof *states->first_of);
+    medium_unmap(states->next_of, (unit_max + 1) * sizeof *states->next_of);
 }
 
 /* Where the granule of a store begins; a line and its first word are two granules. */
@@ -113,11 +117,34 @@ static void sort_units(struct states *states)
     qsort(states->keys, medium->unit_count, sizeof *states->keys, compare_keys);
 }
 
+/* What an older point has left in first_of is never cleared: it is of another word, or not behind `index`. */
+static void chain_units(struct states *states)
+{
+    const struct unit *units = states->medium->units;
+    uint32_t count = (uint32_t)states->medium->unit_count;
+    for (uint32_t index = count; index-- > 0;) {
+        uint32_t *first = &states->first_of[units[index].word];
+        bool is_chained =
+            *first > index && *first < count && units[*first].word == units[index].word;
+        states->next_of[index] = is_chained ? *first : STATES_NO_UNIT;
+        *first = index;
+    }
+    states->unit_count = count;
+}
+
+uint32_t states_first_of(const struct states *states, uint32_t word)
+{
+    uint32_t first = states->first_of[word];
+    bool is_one = first < states->unit_count && states->medium->units[first].word == word;
+    return is_one ? first : STATES_NO_UNIT;
+}
+
 void states_begin(struct states *states, const struct medium *medium)
 {
     states->medium = medium;
     states->granule_count = 0;
     sort_units(states);
+    chain_units(states);
     uint32_t steps = 0;
     uint64_t from = 0;
     struct granule *granule = NULL;

@@ -10,6 +10,7 @@
 #include "medium.h"
 
 #define STATES_NO_GRANULE UINT32_MAX
+#define STATES_NO_UNIT    UINT32_MAX
 
 struct granule {
     uint32_t first; /* of its stores, in states.steps */
@@ -27,14 +28,20 @@ struct states {
     uint32_t *rank;       /* of each unit in its granule: it is there from version rank + 1 on */
     uint32_t *version;    /* the state: of each granule */
     uint64_t *keys;       /* room for sorting */
+    uint32_t *first_of;   /* of each word of the medium: a unit, if it is one of that word */
+    uint32_t *next_of;    /* of each unit: the next one of its word, or none */
+    uint32_t unit_count;
 };
 
-/* With room for this many units. */
-void states_init(struct states *states, uint64_t unit_max);
-void states_fini(struct states *states, uint64_t unit_max);
+/* With room for this many units, on a medium of so many bytes. */
+void states_init(struct states *states, uint64_t unit_max, uint64_t bytes);
+void states_fini(struct states *states, uint64_t unit_max, uint64_t bytes);
 
 /* Looks at what is in flight on the medium; the state is the one with nothing of it. */
 void states_begin(struct states *states, const struct medium *medium);
+
+/* The oldest unit of a word, or none; next_of leads to the others, in program order. */
+uint32_t states_first_of(const struct states *states, uint32_t word);
 
 void states_set_all(struct states *states, bool is_full);
 

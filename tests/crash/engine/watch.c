@@ -16,7 +16,6 @@
 struct watch_span watch_span;
 static struct watch *watcher;
 static const uint8_t *stores; /* of the watched medium */
-static uint64_t watched_bytes;
 static const uint8_t *words_buffer;
 static size_t words_bytes;
 
@@ -33,10 +32,13 @@ struct watch *watch_set(struct watch *watch)
 {
     struct watch *before = watcher;
     watcher = watch;
-    watched_bytes = watch ? watch->medium->bytes : 0;
     stores = watch ? watch->medium->stores : NULL;
-    watch_span =
-        (struct watch_span){watch ? (uintptr_t)watch->medium->memory : 0, 2 * watched_bytes};
+    watch_span = (struct watch_span){0};
+    if (watch)
+        watch_span = (struct watch_span){.start = (uintptr_t)watch->medium->memory,
+                                         .len_bytes = 2 * watch->medium->bytes,
+                                         .medium_bytes = watch->medium->bytes,
+                                         .open = watch->open};
     return before;
 }
 
@@ -66,7 +68,6 @@ static bool is_open(uint64_t start, uint64_t end)
 
 static void look(uint64_t start, size_t len_bytes, enum watch_kind kind)
 {
-    watcher->load_count++;
     if (!is_open(start, start + len_bytes))
         return;
     for (uint64_t word = start / 8; word * 8 < start + len_bytes; word++)
@@ -80,15 +81,15 @@ static bool offset_of(const void *from, uint64_t *offset)
     *offset = (uintptr_t)from - watch_span.start;
     if (*offset >= watch_span.len_bytes)
         return false;
-    if (*offset >= watched_bytes)
-        *offset -= watched_bytes;
+    if (*offset >= watch_span.medium_bytes)
+        *offset -= watch_span.medium_bytes;
     return true;
 }
 
 void watch_loaded(const void *from, size_t len_bytes, const void *to)
 {
     uint64_t offset;
-    if (!offset_of(from, &offset))
+    if (!watch_concerns(from, len_bytes) || !offset_of(from, &offset))
         return;
     bool is_judged = to && words_buffer && (uintptr_t)to - (uintptr_t)words_buffer < words_bytes &&
                      (uintptr_t)to - (uintptr_t)words_buffer + len_bytes <= words_bytes;
@@ -145,7 +146,7 @@ bool watch_faulted(const void *address)
 {
     uint64_t offset = (uint64_t)((uintptr_t)address - watch_span.start);
     uint64_t page = offset / MEDIUM_PAGE_BYTES;
-    if (!watched_bytes || offset >= watched_bytes || !(watcher->pages[page / 64] >> page % 64 & 1))
+    if (offset >= watch_span.medium_bytes || !(watcher->pages[page / 64] >> page % 64 & 1))
         return false;
     open_page(watcher, page);
     look(page * MEDIUM_PAGE_BYTES, MEDIUM_PAGE_BYTES, WATCH_PAGE);

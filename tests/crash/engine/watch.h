@@ -30,10 +30,8 @@ struct watch {
     /* The largest value that the word may have. */
     uint64_t (*largest)(void *arg, uint32_t word);
     void (*at_max)(void *arg, uint32_t word); /* a maximum has decided it */
-    uint64_t *open;      /* a bit for each page that may have undecided words */
-    uint64_t *pages;     /* a bit for each page that faults */
-    uint64_t load_count; /* all, also of decided words: a library that is not
-                                               * compiled for this has none */
+    uint64_t *open;  /* a bit for each page that may have undecided words */
+    uint64_t *pages; /* a bit for each page that faults */
 };
 
 /* Is the library compiled for it? */
@@ -42,12 +40,28 @@ bool watch_is_built(void);
 /* Lets the loads from this watch's medium be told; returns who was watching. Null: nobody. */
 struct watch *watch_set(struct watch *watch);
 
-/* Both mappings of the watched medium: loads from elsewhere need not be told. No bytes: nobody looks. */
+/* Both mappings of the watched medium: loads from elsewhere need not be told, nor those from pages where nothing
+ * is in flight. No bytes: nobody looks. */
 struct watch_span {
     uintptr_t start;
     uint64_t len_bytes;
+    uint64_t medium_bytes;
+    const uint64_t *open;
 };
 extern struct watch_span watch_span;
+
+/* May the range have undecided words? Most loads are from elsewhere, or from pages where nothing is in flight. */
+static inline bool watch_concerns(const void *from, size_t len_bytes)
+{
+    uint64_t offset = (uintptr_t)from - watch_span.start;
+    if (offset >= watch_span.len_bytes)
+        return false;
+    if (offset >= watch_span.medium_bytes)
+        offset -= watch_span.medium_bytes;
+    uint64_t page = offset / MEDIUM_PAGE_BYTES;
+    return (watch_span.open[page / 64] >> page % 64 & 1) ||
+           (offset + len_bytes - 1) / MEDIUM_PAGE_BYTES != page;
+}
 
 /* Loads come to here; `is_data`: they are copied to `to`. */
 void watch_loaded(const void *from, size_t len_bytes, const void *to);

@@ -7,10 +7,9 @@
 
 #if !defined(__SANITIZE_THREAD__) /* there the sanitizer is behind it, and nothing is watched */
 
-/* Most loads are from elsewhere. */
 static inline void loaded(const void *from, size_t len_bytes)
 {
-    if ((uintptr_t)from - watch_span.start < watch_span.len_bytes)
+    if (watch_concerns(from, len_bytes))
         watch_loaded(from, len_bytes, NULL);
 }
 
