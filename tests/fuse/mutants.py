@@ -46,7 +46,7 @@ MUTANTS = [
      "    write->at = stop;\n    while (result == 0 && write->at < stop && budget->pieces) {"),
     ("seek: holes", DATA + ["buffered"], "inode/data.c", "if ((span.kind != VM_SPAN_DATA) == is_hole)",
      "if ((span.kind != VM_SPAN_DATA) != is_hole)"),
-    ("writeback: reading through a handle for writing", DATA + ["buffered", "--options", "writeback"],
+    ("writeback: reading through a handle for writing", DATA + ["descriptors", "--options", "writeback"],
      "../fuse-frontend/ops_file.c", "if (options->has_writeback &&", "if (false &&"),
     ("nlink: link", META, "name/nsop.c", "vm_inode_nlink(&inode) + 1);", "vm_inode_nlink(&inode));"),
     ("nlink: rename of a directory", META, "name/rename.c", "add_subdirectory(rename->dir[to], 1);", ";"),
