@@ -66,6 +66,12 @@ struct vmfs_at place_self(fuse_ino_t ino)
     return place_judged(ino, "");
 }
 
+void forget_listing(struct frontend *frontend, const struct vmfs_stat *stat)
+{
+    if ((stat->mode & VMFS_S_IFMT) == VMFS_S_IFDIR && !frontend->options.leaves_atime)
+        fuse_lowlevel_notify_inval_inode(frontend->session, stat->ino, 0, 0);
+}
+
 void reply_result(fuse_req_t req, int64_t result)
 {
     fuse_reply_err(req, result < 0 ? (int)-result : 0);

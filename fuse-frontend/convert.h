@@ -28,6 +28,11 @@ struct vmfs_at place_judged(fuse_ino_t dir, const char *name);
 /* The inode itself. */
 struct vmfs_at place_self(fuse_ino_t ino);
 
+/* The kernel keeps listings of directories as long as no name changes. One whose change time is set needs its
+ * access time set at the next listing, so that has to come to us. The kernel has the directory locked while
+ * it waits for this request, so nobody lists it. */
+void forget_listing(struct frontend *frontend, const struct vmfs_stat *stat);
+
 /* Answers with what a library call returned: 0 or a negative errno value. */
 void reply_result(fuse_req_t req, int64_t result);
 

@@ -11,22 +11,26 @@
 /* How many inodes fit into a block. */
 #define INODES_PER_BLOCK 16
 
-static void reply_attr(fuse_req_t req, fuse_ino_t ino)
+static void reply_attr(fuse_req_t req, const struct vmfs_stat *stat)
 {
-    struct vmfs_stat stat;
-    int err = vmfs_stat_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &stat);
-    if (err) {
-        reply_result(req, err);
-        return;
-    }
-    struct stat converted = convert_stat(&stat);
+    const struct stat converted = convert_stat(stat);
     fuse_reply_attr(req, &converted, TIMEOUT_S);
+}
+
+static int stat_self(fuse_req_t req, fuse_ino_t ino, struct vmfs_stat *out)
+{
+    return vmfs_stat_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, out);
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)fi;
-    reply_attr(req, ino);
+    struct vmfs_stat stat;
+    int err = stat_self(req, ino, &stat);
+    if (err)
+        reply_result(req, err);
+    else
+        reply_attr(req, &stat);
 }
 
 static int64_t time_of(int to_set, int now_bit, struct timespec time)
@@ -55,13 +59,18 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
                 struct fuse_file_info *fi)
 {
     (void)fi;
+    struct vmfs_stat stat;
     const struct vmfs_attr change = convert_attr(attr, to_set);
     int err =
         change.mask ? vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change) : 0;
-    if (err)
+    if (!err)
+        err = stat_self(req, ino, &stat);
+    if (err) {
         reply_result(req, err);
-    else
-        reply_attr(req, ino);
+        return;
+    }
+    forget_listing(frontend_of(req), &stat);
+    reply_attr(req, &stat);
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -104,7 +113,7 @@ static void flags_get(fuse_req_t req, fuse_ino_t ino, bool is_xflags)
     struct vmfs_stat stat;
     struct fsxattr wide = {.fsx_xflags = 0};
     uint32_t narrow = 0;
-    int err = vmfs_stat_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &stat);
+    int err = stat_self(req, ino, &stat);
     if (err) {
         reply_result(req, err);
         return;
