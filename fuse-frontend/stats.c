@@ -141,6 +141,7 @@ static void op_add(struct vmfs_mount_op *sum, const struct op_count *op)
 
 static void info_fill(const struct vmfs_info *info, struct vmfs_mount_stats *out)
 {
+    out->holds = info->inodes_open;
     out->region_bytes = info->region_bytes;
     out->journal_bytes = info->lane_count * info->lane_bytes;
     out->journal_bytes_used = info->journal_bytes_used;

@@ -275,6 +275,7 @@ struct vmfs_info {
     uint64_t owner_pid;   /* the process that has the region open for writing, 0 nobody */
     uint32_t owner_state; /* enum vmfs_owner_state: what that means to do */
     uint32_t zero_;
+    uint64_t inodes_open; /* open or held through this handle, each once */
 };
 
 /* What whoever has a region open means to do. */

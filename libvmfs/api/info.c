@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/owner.h"
+#include "inode/opens.h"
 
 #define VERSION_TEXT(major, minor, patch)   #major "." #minor "." #patch
 #define VERSION_EXPAND(major, minor, patch) VERSION_TEXT(major, minor, patch)
@@ -25,7 +26,7 @@ const char *vm_durability_text(const struct vmfs *fs)
     return "process: what has returned survives the process; sync calls reach the medium";
 }
 
-static void fill_info(struct vmfs *fs, struct vmfs_info *info)
+static void fill_info(struct vmfs *fs, const struct vm_ctx *ctx, struct vmfs_info *info)
 {
     const struct vm_super_media *super = &fs->volume.super;
     const struct vm_journal *journal = &fs->volume.journal;
@@ -44,6 +45,7 @@ static void fill_info(struct vmfs *fs, struct vmfs_info *info)
     info->checkpoint_fences = atomic_load(&journal->checkpoint_fences);
     info->inodes_used = (uint64_t)totals.inodes_used;
     info->orphans = (uint64_t)totals.orphans;
+    info->inodes_open = vm_opens_count(ctx);
     info->durability = fs->durability;
     if (fs->sync) {
         struct vm_sync_counts counts = vm_sync_counts(fs->sync);
@@ -70,7 +72,7 @@ int vmfs_info(struct vmfs *fs, struct vmfs_info *info)
     struct vmfs_info all;
     memset(&all, 0, sizeof all);
     all.struct_bytes = info->struct_bytes;
-    fill_info(fs, &all);
+    fill_info(fs, &ctx, &all);
     memcpy(info, &all, info->struct_bytes < sizeof all ? info->struct_bytes : sizeof all);
     return (int)vm_leave(fs, &ctx, 0);
 }

@@ -22,7 +22,7 @@ struct slab {
 struct vm_opens {
     _Alignas(64) struct vm_open **buckets;
     uint32_t bucket_count;  /* a power of two */
-    uint32_t count;         /* of listed entries */
+    _Atomic uint32_t count; /* of listed entries; changed under the stripe, read by anybody */
     uint32_t used;          /* of entries that came out of slabs */
     struct vm_open *single; /* the one bucket of a small table */
     struct vm_open *spare;
@@ -85,14 +85,20 @@ static void resize(struct vm_ctx *ctx, struct vm_opens *opens, uint32_t bucket_c
     }
 }
 
+static uint32_t count_change(struct vm_opens *opens, uint32_t change)
+{
+    uint32_t count = atomic_load_explicit(&opens->count, memory_order_relaxed) + change;
+    VM_OWN(atomic_store_explicit(&opens->count, count, memory_order_relaxed));
+    return count;
+}
+
 void vm_opens_insert(struct vm_ctx *ctx, struct vm_open *open)
 {
     struct vm_opens *opens = opens_of(ctx, open->id);
     struct vm_open **bucket = bucket_of(opens->buckets, opens->bucket_count, open->id);
     open->next = *bucket;
     *bucket = open;
-    opens->count++;
-    if (opens->count > opens->bucket_count * FILL_MAX)
+    if (count_change(opens, 1) > opens->bucket_count * FILL_MAX)
         resize(ctx, opens, opens->bucket_count * 2);
 }
 
@@ -103,8 +109,8 @@ void vm_opens_remove(struct vm_ctx *ctx, struct vm_open *open)
     while (*at != open)
         at = &(*at)->next;
     *at = open->next;
-    opens->count--;
-    if (opens->bucket_count > 1 && opens->count * FILL_SPREAD < opens->bucket_count * FILL_MAX)
+    uint32_t count = count_change(opens, UINT32_MAX);
+    if (opens->bucket_count > 1 && count * FILL_SPREAD < opens->bucket_count * FILL_MAX)
         resize(ctx, opens, opens->bucket_count / 2);
 }
 
@@ -210,6 +216,14 @@ void vm_opens_fini(struct vm_ctx *ctx, struct vm_itable *table)
     for (unsigned index = 0; index < VM_STRIPE_COUNT; index++)
         clear(platform, &table->opens[index]);
     platform->free(platform->arg, table->opens, VM_STRIPE_COUNT * sizeof *table->opens);
+}
+
+uint64_t vm_opens_count(const struct vm_ctx *ctx)
+{
+    uint64_t count = 0;
+    for (unsigned index = 0; ctx->itable->opens && index < VM_STRIPE_COUNT; index++)
+        count += atomic_load_explicit(&ctx->itable->opens[index].count, memory_order_relaxed);
+    return count;
 }
 
 uint64_t vm_opens_held(const struct vm_ctx *ctx)

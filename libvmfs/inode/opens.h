@@ -20,6 +20,9 @@ void vm_opens_free(struct vm_ctx *ctx, struct vm_open *open);
 void vm_opens_insert(struct vm_ctx *ctx, struct vm_open *open);
 void vm_opens_remove(struct vm_ctx *ctx, struct vm_open *open);
 
+/* How many inodes are open or held, about, while others come and go. Any thread. */
+uint64_t vm_opens_count(const struct vm_ctx *ctx);
+
 /* How many inodes are held. Exclusive. */
 uint64_t vm_opens_held(const struct vm_ctx *ctx);
 

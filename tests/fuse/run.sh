@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh -- what must hold on a mount: data, names, programs, a daemon that is killed
+# run.sh -- what must hold on a mount: data, names, programs, a daemon that is killed, the command itself
 #
 # tests/fuse/run.sh BUILD [--long]
 #
@@ -62,10 +62,12 @@ if [ $long = yes ]; then
     step "$data_test" --mount "$vmfs_fuse" --options writeback --ops 170000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 1000000 -v
     step "$kill_mount" --mount "$vmfs_fuse" --kills 50 -v
+    step python3 "$top/tests/fuse/mount/mount_test.py" "$build" --files 1000000
     step programs --source
 else
     step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 30000 -v
     step "$kill_mount" --mount "$vmfs_fuse" --kills 5 -v
+    step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
     step programs
 fi

@@ -60,7 +60,7 @@ def wait_until(condition, text, seconds=10):
 class Bench:
     """One region and one mountpoint, and the commands on them."""
 
-    def __init__(self, build, folder, prefix=()):
+    def __init__(self, build, folder, files):
         self.fuse = str(build / "fuse-frontend" / "vmfs-fuse")
         self.vmfs = str(build / "tools" / "vmfs")
         self.handle_test = str(build / "tests" / "fuse" / "mount" / "handle_test")
@@ -68,11 +68,10 @@ class Bench:
         self.region = folder / "region"
         self.mountpoint = folder / "mnt"
         self.mountpoint.mkdir()
-        self.prefix = list(prefix)
+        self.files = files
 
     def run(self, *command, **keywords):
-        return subprocess.run([*self.prefix, *map(str, command)], capture_output=True, text=True, timeout=20,
-                              **keywords)
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=20, **keywords)
 
     def start(self, options="", *, size="64M"):
         words = ",".join(filter(None, [f"size={size}", options]))
@@ -207,7 +206,7 @@ def case_busy(bench):
 
 
 def case_foreground(bench):
-    process = subprocess.Popen([*bench.prefix, bench.fuse, bench.region, bench.mountpoint, "-f", "-o", "size=64M"])
+    process = subprocess.Popen([bench.fuse, bench.region, bench.mountpoint, "-f", "-o", "size=64M"])
     wait_until(bench.is_mounted, "not mounted")
     (bench.mountpoint / "x").write_text("y")
     process.send_signal(signal.SIGINT)
@@ -550,16 +549,9 @@ AS_NOBODY = ("help", "refuses", "busy", "foreground", "defaults", "read_only", "
 ROOT_ONLY = ("mount_command", "handles", "holds", "readahead")
 
 
-def run_case(name, build, files, prefix=()):
-    base = os.environ.get("VMFS_TEST_DIR", "/dev/shm")
+def run_case(name, build, files, base):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="vmfs-mount.", dir=base))
-    if prefix:
-        os.chmod(folder, 0o755)
-    bench = Bench(build, folder, prefix)
-    bench.files = files
-    if prefix:
-        for path in (folder, bench.mountpoint):
-            os.chown(path, NOBODY, NOBODY)
+    bench = Bench(build, folder, files)
     try:
         globals()[f"case_{name}"](bench)
         return None
@@ -571,13 +563,14 @@ def run_case(name, build, files, prefix=()):
 
 
 def run_as_nobody(name, build, files):
-    """A case in a process of another user: its own calls, not only its commands, are that user's."""
+    """A case in a process of another user: its own calls, not only its commands, are that user's. So is its folder,
+    which need not be where root's are."""
     pid = os.fork()
     if pid == 0:
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)
-        failure = run_case(name, build, files)
+        failure = run_case(name, build, files, "/dev/shm")
         if failure:
             print(f"FAIL {name} as nobody: {failure}", flush=True)
         os._exit(1 if failure else 0)
@@ -589,6 +582,7 @@ def main(arguments):
         print("SKIP: no /dev/fuse or no fusermount3")
         return 77
     build = pathlib.Path(arguments.pop(0)).resolve()
+    base = os.environ.get("VMFS_TEST_DIR", "/dev/shm")
     files = 20000
     if arguments[:1] == ["--files"]:
         files = int(arguments[1])
@@ -603,7 +597,7 @@ def main(arguments):
         if name in ROOT_ONLY and not is_root:
             print(f"skipped without root: {name}")
             continue
-        failure = run_case(name, build, files)
+        failure = run_case(name, build, files, base)
         failed += failure is not None
         print(f"FAIL {name}: {failure}" if failure else f"ok {name}", flush=True)
     for name in AS_NOBODY if is_root and not arguments else ():
