@@ -31,13 +31,19 @@ int64_t vmfs_file_view(struct vmfs_file *file, size_t length, uint64_t offset,
     if (!file || !iov || !count || !view || *count == 0 || *count > VMFS_IOV_MAX ||
         length > INT64_MAX)
         return vm_bad_argument();
+    struct vmfs_view made = {.fs = NULL};
     struct view_call call = {
         .file = file,
         .view = {.offset = offset, .len_bytes = length, .pieces = iov, .piece_max = *count},
-        .out = view};
+        .out = &made};
     int64_t result = vm_call(file->fs, false, view_call, &call);
-    if (result >= 0)
-        *count = call.view.piece_count;
+    if (result < 0) {
+        vmfs_view_end(
+            &made); /* of a call that failed behind it, as its thread has met lost memory */
+        return result;
+    }
+    *view = made;
+    *count = call.view.piece_count;
     return result;
 }
 
