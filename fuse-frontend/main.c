@@ -18,6 +18,7 @@
 #include "frontend.h"
 #include "helper.h"
 #include "log.h"
+#include "loop.h"
 #include "mounts.h"
 #include "ops.h"
 #include "sandbox.h"
@@ -136,16 +137,11 @@ static bool region_mount(void)
     return false;
 }
 
-static int serve(void)
+/* Where a fence is an msync that all who wait share. */
+static bool has_rounds(void)
 {
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    if (!config)
-        return -ENOMEM;
-    fuse_loop_cfg_set_max_threads(config, frontend.options.threads);
-    fuse_loop_cfg_set_idle_threads(config, frontend.options.threads);
-    int result = fuse_session_loop_mt(frontend.session, config);
-    fuse_loop_cfg_destroy(config);
-    return result;
+    struct vmfs_info info = {.struct_bytes = sizeof info};
+    return vmfs_info(frontend.fs, &info) == 0 && strcmp(info.backend, "sync") == 0;
 }
 
 /* The session ends first: who still has files open gets an error from then on, and does not wait. */
@@ -194,7 +190,7 @@ static int run(int tell_fd)
     }
     if (tell_fd >= 0)
         background_tell(tell_fd, null_fd);
-    return finish(serve());
+    return finish(loop_run(&frontend, has_rounds()));
 }
 
 /* Waits in the foreground until the child serves, or has failed. */

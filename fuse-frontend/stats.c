@@ -25,6 +25,8 @@ static _Atomic(struct shard *) shards;
 static _Thread_local struct shard *own_shard;
 static _Thread_local struct {
     int64_t begin_ns;
+    int64_t end_ns; /* of the last one */
+    int64_t idle_ns;
     uint32_t opcode;
     bool is_running;
 } running;
@@ -88,7 +90,13 @@ void stats_begin(uint32_t opcode)
 {
     running.opcode = opcode;
     running.begin_ns = stats_now_ns();
+    running.idle_ns = running.begin_ns - running.end_ns;
     running.is_running = true;
+}
+
+int64_t stats_idle_ns(void)
+{
+    return running.idle_ns;
 }
 
 static struct shard *shard_get(void)
@@ -114,10 +122,11 @@ void stats_end(int result)
     if (!running.is_running)
         return;
     running.is_running = false;
+    running.end_ns = stats_now_ns();
     struct shard *shard = shard_get();
     if (!shard)
         return;
-    uint64_t took_ns = (uint64_t)(stats_now_ns() - running.begin_ns);
+    uint64_t took_ns = (uint64_t)(running.end_ns - running.begin_ns);
     uint32_t id = running.opcode < sizeof ids ? ids[running.opcode] : 0;
     struct op_count *op = &shard->ops[id ? id - 1u : VMFS_MOUNT_OTHER];
     BUMP(&op->count, 1);

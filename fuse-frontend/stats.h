@@ -14,6 +14,10 @@ void stats_end(int result);
 /* The opcode that this thread serves, as the kernel sent it. */
 uint32_t stats_opcode(void);
 
+/* How long this thread did nothing before the request that it serves, or has served last, began: reading it
+ * included. */
+int64_t stats_idle_ns(void);
+
 /* Nanoseconds of the monotonic clock. */
 int64_t stats_now_ns(void);
 
