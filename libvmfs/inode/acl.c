@@ -120,12 +120,6 @@ static bool acl_parse(const void *value, uint64_t len_bytes, struct acl *out)
            vm_get32(out->m.head.version) == VM_ACL_VERSION && acl_is_sound(out);
 }
 
-bool vm_acl_is_sound(const void *value, uint64_t len_bytes)
-{
-    struct acl acl;
-    return acl_parse(value, len_bytes, &acl);
-}
-
 /* 1 and the ACL, 0 where there is none, or a reason. */
 static int acl_load(struct vm_ctx *ctx, const struct vm_inode *inode, enum vm_acl_kind kind,
                     struct acl *out)
@@ -195,6 +189,21 @@ static void acl_put_mode(struct acl *acl, uint32_t mode)
     put_permissions(&acl->m.entries[0], mode >> OWNER_SHIFT & VM_MAY_ALL);
     put_permissions(group_class(acl), mode >> GROUP_SHIFT & VM_MAY_ALL);
     put_permissions(other_class(acl), mode & VM_MAY_ALL);
+}
+
+bool vm_acl_is_sound(const struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
+                     const void *value, uint64_t len_bytes)
+{
+    struct acl acl;
+    enum vm_acl_kind kind;
+    if (!ctx->region->has_acls || !vm_acl_is_name(name, &kind))
+        return true;
+    if (inode->m.kind == VM_INODE_SYMLINK || !acl_parse(value, len_bytes, &acl))
+        return false;
+    if (kind == VM_ACL_DEFAULT)
+        return vm_inode_is_directory(inode);
+    return acl.count > ENTRIES_OF_MODE &&
+           acl_mode(&acl) == (vm_inode_mode(inode) & RWX_BITS); /* C1 */
 }
 
 int vm_acl_check_kind(struct vm_ctx *ctx, const struct vm_inode *inode)

@@ -21,8 +21,9 @@ enum vm_acl_kind { VM_ACL_ACCESS, VM_ACL_DEFAULT };
 /* True and the kind if an attribute's name is that of an ACL. */
 bool vm_acl_is_name(struct vm_name name, enum vm_acl_kind *kind_out);
 
-/* Is a value an ACL as V30 of the specification has it? */
-bool vm_acl_is_sound(const void *value, uint64_t len_bytes);
+/* May an inode have this value under this name? Of names that are no ACL's any (V30 of the specification). */
+bool vm_acl_is_sound(const struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
+                     const void *value, uint64_t len_bytes);
 
 /* Raised where an ACL is asked for of a symbolic link. */
 int vm_acl_check_kind(struct vm_ctx *ctx, const struct vm_inode *inode);
