@@ -194,8 +194,8 @@ void op_xattr_value(const struct op *op, uint8_t *data)
     data[0] = 2;
     memset(data + 1, 0, 3);
     fill_acl(data + 4, (op->length - 4) / 8, &seed);
-    if (seed_chance(&seed, 15))
-        data[seed_below(&seed, op->length)] ^= (uint8_t)(1u << seed_below(&seed, 8));
+    if (op->offset > 0)
+        data[op->offset % op->length] ^= (uint8_t)op->other_offset;
 }
 
 static void place_to_text(const struct op_place *at, char text[64])

@@ -150,7 +150,8 @@ bool op_may_need_space(const struct op *op);
 /* True for a kind that acts on a file slot. */
 bool op_is_slot_kind(enum op_kind kind);
 
-/* The value that an operation on attributes sets; mostly an ACL where the name is that of one. */
+/* The value that an operation on attributes sets. Where the name is that of an ACL and the length that of one, it is
+ * one; but with an offset the byte there is wrong. */
 void op_xattr_value(const struct op *op, uint8_t *data);
 
 /* The attributes that the operation sets. */

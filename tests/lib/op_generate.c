@@ -721,6 +721,10 @@ static void draw_xattr(struct generator *gen)
         op->length = seed_below(gen->seed, 16);
     if (op->kind == OP_XATTR_SET && model_is_acl(op->name) && seed_chance(gen->seed, 95))
         op->length = draw_acl_bytes(gen);
+    if (op->kind == OP_XATTR_SET && seed_chance(gen->seed, 5)) {
+        op->offset = 1 + seed_below(gen->seed, 1000);
+        op->other_offset = (uint64_t)1 << seed_below(gen->seed, 8);
+    }
     if (op->kind == OP_XATTR_SET && seed_chance(gen->seed, 20))
         op->flags = seed_chance(gen->seed, 50) ? VMFS_XATTR_CREATE : VMFS_XATTR_REPLACE;
     if (gen->profile->has_places && seed_chance(gen->seed, 20))
