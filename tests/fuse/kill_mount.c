@@ -5,7 +5,8 @@
  * Processes change a tree each on the mount and count every call that returned, in memory that is not
  * the mount's. At a random instant the daemon is killed. The region, which must check, then holds each
  * tree as its model has it after the counted calls, or after one more; and so does the mount, when
- * vmfs-fuse is started again on the dead mountpoint, where the next round goes on. */
+ * vmfs-fuse is started again on the dead mountpoint, where the next round goes on. At times that start is
+ * killed, too. */
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@
 #define WORKERS      4
 #define ROUNDS_KEPT  2
 #define START_NS_MAX 20000000000
+#define CUT_NS_MAX   40000000
 #define REGION_BYTES (192 * REGION_MIB)
 
 /* What the workers tell, in memory that outlives them. */
@@ -271,7 +273,13 @@ static bool run_round(struct kill_mount *test, uint64_t number)
     if (!begin_round(test, number) || !kill_under_load(test))
         return false;
     test->killed++;
-    if (!verify_region(test) || !mount_start(&test->mount) || !verify_mounted(test))
+    if (!verify_region(test))
+        return false;
+    /* Now and then the next daemon is killed as well: while it recovers, mounts or begins to serve. */
+    uint64_t cut_ns = seed_below(&test->choices, CUT_NS_MAX);
+    if (seed_chance(&test->choices, 40) && !mount_start_cut(&test->mount, cut_ns))
+        return false;
+    if (!mount_start(&test->mount) || !verify_mounted(test))
         return false;
     if (test->is_verbose)
         printf("kill %llu: %llu calls had returned, all are there\n", (unsigned long long)number,

@@ -17,6 +17,9 @@
 
 #define WAIT_MS 15000
 
+/* The last words of a command line, of which the first ends it where there are none. */
+#define OPTIONS_OF(mount) ((mount)->options != NULL ? "-o" : NULL), (mount)->options
+
 /* The one mount that is cleared when the test ends; its creator clears, no child. */
 static struct mount *current;
 static pid_t creator;
@@ -85,8 +88,8 @@ static bool is_daemon(pid_t pid)
     return found;
 }
 
-/* The child of this process that serves the mount, or 0. */
-static pid_t find_daemon(void)
+/* The first child of this process that `is_wanted`, or 0. */
+static pid_t find_child(bool (*is_wanted)(pid_t))
 {
     char path[64];
     int pid;
@@ -94,21 +97,33 @@ static pid_t find_daemon(void)
     snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
     FILE *children = fopen(path, "r");
     while (children != NULL && found == 0 && fscanf(children, "%d", &pid) == 1)
-        found = is_daemon(pid) ? pid : 0;
+        found = is_wanted(pid) ? pid : 0;
     if (children != NULL)
         fclose(children);
     return found;
 }
 
-static int run_program(const char *const *arguments)
+static bool kill_any(pid_t pid)
 {
-    int status = 0;
+    kill(pid, SIGKILL);
+    return false;
+}
+
+static pid_t start_program(const char *const *arguments)
+{
     pid_t pid = fork();
     if (pid == 0) {
         execvp(arguments[0], (char *const *)arguments);
         perror(arguments[0]);
         _exit(127);
     }
+    return pid;
+}
+
+static int run_program(const char *const *arguments)
+{
+    int status = 0;
+    pid_t pid = start_program(arguments);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     return status;
@@ -161,11 +176,27 @@ bool mount_start(struct mount *mount)
     if (mount->options == NULL)
         arguments[3] = NULL;
     int status = run_program(arguments);
-    mount->daemon = status == 0 ? find_daemon() : 0;
+    mount->daemon = status == 0 ? find_child(is_daemon) : 0;
     if (mount->daemon != 0)
         return is_mounted_once(mount);
     printf("%s %s %s: %s (status 0x%x)\n", mount->program, mount->region, mount->dir,
            status == 0 ? "returned and left no daemon" : "failed", (unsigned)status);
+    return false;
+}
+
+bool mount_start_cut(struct mount *mount, uint64_t after_ns)
+{
+    const char *arguments[] = {mount->program, mount->region, mount->dir, OPTIONS_OF(mount), NULL};
+    start_program(arguments);
+    struct timespec time = {0, (long)after_ns};
+    nanosleep(&time, NULL);
+    for (long waited = 0; waited < WAIT_MS; waited++) {
+        find_child(kill_any);
+        if (reap())
+            return true;
+        sleep_ms(1);
+    }
+    printf("a process that mounts %s outlives SIGKILL\n", mount->dir);
     return false;
 }
 

@@ -25,6 +25,10 @@ bool mount_create(struct mount *mount, const char *program, const char *options,
 /* Mounts, also over what a killed daemon left. */
 bool mount_start(struct mount *mount);
 
+/* Starts to mount and kills every process of that after so long, wherever it is. The caller has no other
+ * children. */
+bool mount_start_cut(struct mount *mount, uint64_t after_ns);
+
 /* Unmounts and waits until every process of the mount has ended. */
 bool mount_end(struct mount *mount);
 
