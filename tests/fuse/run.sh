@@ -56,6 +56,7 @@ step() {
 data_test=$build/tests/fuse/data_test
 meta_stress=$build/tests/fuse/meta_stress
 kill_mount=$build/tests/fuse/kill_mount
+step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
 if [ $long = yes ]; then
     # Six configurations: a million operations by default and by writeback each.
     step "$data_test" --mount "$vmfs_fuse" --ops 170000 -v
