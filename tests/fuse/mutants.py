@@ -23,7 +23,7 @@ import mutation
 FRONTEND = "fuse-frontend/vmfs-fuse"
 TIMEOUT_S = 120
 DATA = ["data_test", "--ops", "3000", "--seed", "3", "--config"]
-META = ["meta_stress", "--ops", "24000", "--seed", "4"]
+META = ["meta_stress", "--ops", "24000", "--seed", "14"]
 KILL = ["kill_mount", "--kills", "4", "--seed", "3"]
 
 # (id, test, file below libvmfs/, text, replacement)
@@ -50,10 +50,12 @@ MUTANTS = [
      "../fuse-frontend/ops_file.c", "if (options->has_writeback &&", "if (false &&"),
     ("nlink: link", META, "name/nsop.c", "vm_inode_nlink(&inode) + 1);", "vm_inode_nlink(&inode));"),
     ("nlink: rename of a directory", META, "name/rename.c", "add_subdirectory(rename->dir[to], 1);", ";"),
-    ("rename: no replace", META, "name/rename.c", ".flags = flags};",
-     ".flags = flags & ~(uint32_t)VM_RENAME_NOREPLACE};"),
+    ("rename: an empty directory only", META, "name/rename.c",
+     "return vm_inode_is_directory(to) ? vm_dir_check_empty(ctx, to) : 0;", "return 0;"),
     ("rename: exchange moves both", META, "name/rename.c", "    reparent(rename, 1, 0);\n", ""),
-    ("setgid: the group", META, "name/nsop.c", "    child->m.gid = dir->m.gid;\n", ""),
+    ("setgid: the bit", META, "name/nsop.c", "vm_inode_mode(child) | VM_MODE_SET_GROUP));",
+     "vm_inode_mode(child)));"),
+    ("tmpfile: it may be linked", META, "api/file.c", "!(call->flags & VMFS_O_EXCL)};", "false};"),
     ("xattr: replace", META, "inode/xattr.c", "int result = found ? drop_entry(ctx, inode, &map, &hit) : 0;",
      "int result = 0;"),
     ("readdir: a name is left out", META, "name/dir.c", "next->out->cookie = hit.entry.key;",
