@@ -5,6 +5,7 @@
 #include "inode/table.h"
 
 #define ROUNDS_MAX 40u
+#define SEEKS_MAX  3u /* what looks like the head of a chunk after so many rounds is none */
 
 int vm_repair_step(struct vm_ctx *ctx)
 {
@@ -137,6 +138,12 @@ static bool has_lost_chunk(const struct vm_check *check)
     return false;
 }
 
+/* May there be a chunk that the map does not name? A head that proves nothing looks like one for ever. */
+static bool has_stray(const struct vm_check *check)
+{
+    return check->has_stray && check->seeks < SEEKS_MAX;
+}
+
 /* The step for the first thing that is wrong, in the order that F5 asks for. */
 static enum step choose(const struct vm_check *check)
 {
@@ -147,7 +154,7 @@ static enum step choose(const struct vm_check *check)
         return STEP_GROUPS;
     if (has_unmarked(check))
         return STEP_MARK;
-    if (found[VM_PASS_INODES] || check->has_stray || has_lost_chunk(check))
+    if (found[VM_PASS_INODES] || has_stray(check) || has_lost_chunk(check))
         return STEP_INODES;
     if (found[VM_PASS_ORPHANS])
         return STEP_ORPHANS;
@@ -204,6 +211,7 @@ static int mend(struct vm_check *check, struct vm_volume *volume, const struct v
 {
     struct vm_ctx *ctx = check->ctx;
     enum step step = choose(check);
+    check->seeks += step == STEP_INODES && check->has_stray;
     if (step == STEP_SUPERS)
         return vm_repair_supers(check, volume);
     int result;
@@ -233,14 +241,17 @@ static int round_run(struct vm_check *check, struct vm_volume *volume, const str
 static int rounds(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_check *model,
                   struct vmfs_check_result *out)
 {
+    unsigned seeks = 0;
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
         struct vm_check check = *model;
+        check.seeks = seeks;
         check.is_quiet =
             round > 0; /* what follows from the rest is told by what is done about it */
         int result = round_run(&check, volume, model);
         if (result)
             return result;
         *out = check.result;
+        seeks = check.seeks;
         if (check.result.problems == 0)
             return 0;
         ctx->hint = 0;

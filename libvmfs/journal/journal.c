@@ -106,15 +106,24 @@ uint64_t vm_journal_bytes_used(const struct vm_journal *journal)
     return used;
 }
 
+/* What the medium says may be any number, also one that is too large to be added to. */
+static void total_add(int64_t *total, int64_t delta)
+{
+    *total = (int64_t)((uint64_t)*total + (uint64_t)delta);
+}
+
 struct vm_totals vm_journal_totals(const struct vm_journal *journal)
 {
     struct vm_totals totals = {journal->base_blocks_free, journal->base_inodes_used,
                                journal->base_orphans};
     for (uint32_t index = 0; index < journal->lane_count; index++) {
         const struct vm_lane *lane = &journal->lanes[index];
-        totals.blocks_free += atomic_load_explicit(&lane->blocks_delta, memory_order_relaxed);
-        totals.inodes_used += atomic_load_explicit(&lane->inodes_delta, memory_order_relaxed);
-        totals.orphans += atomic_load_explicit(&lane->orphans_delta, memory_order_relaxed);
+        total_add(&totals.blocks_free,
+                  atomic_load_explicit(&lane->blocks_delta, memory_order_relaxed));
+        total_add(&totals.inodes_used,
+                  atomic_load_explicit(&lane->inodes_delta, memory_order_relaxed));
+        total_add(&totals.orphans,
+                  atomic_load_explicit(&lane->orphans_delta, memory_order_relaxed));
     }
     return totals;
 }

@@ -24,8 +24,9 @@
  *     names it. All above is applied, which is all of it or, if power failed within the very first record
  *     behind a watermark that only the lost line had, all but what that record had begun to overwrite. What is
  *     stored in place names no watermark: without a record it returns only when both lines have passed all
- *     records with its bytes, so that the loss of either takes back nothing (H3). Where
- *     both are damaged the newest era is the one that a nonce in a header or a line fits. */
+ *     records with its bytes, so that the loss of either takes back nothing (H3). Where both are damaged the
+ *     newest era is the one that a nonce in a header or a line fits, and what was stored in place behind the
+ *     era's last record may be taken back. */
 #ifndef VM_JOURNAL_JOURNAL_H
 #define VM_JOURNAL_JOURNAL_H
 

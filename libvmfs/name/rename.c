@@ -116,12 +116,10 @@ static int check_replace(const struct rename *rename)
     return vm_inode_is_directory(to) ? vm_dir_check_empty(ctx, to) : 0;
 }
 
-/* In the order of Linux's vfs_rename(). */
+/* In the order of Linux's vfs_rename(), behind check_target(). */
 static int check_allowed(const struct rename *rename)
 {
     struct vm_ctx *ctx = rename->ctx;
-    if (rename->has_target && (rename->flags & VM_RENAME_NOREPLACE))
-        return vm_name_exists(ctx, rename->child[1].id);
     int result = vm_name_check_delete(ctx, rename->dir[0], &rename->child[0]);
     if (result == 0 && !rename->has_target)
         result = vm_inode_check_change(ctx, rename->dir[1], true);
@@ -216,8 +214,7 @@ static int rename_found(struct rename *rename)
     int result = load_children(rename);
     if (result)
         return result;
-    bool is_same = rename->has_target && rename->ids[0] == rename->ids[1];
-    if (is_same && !(rename->flags & VM_RENAME_NOREPLACE))
+    if (rename->has_target && rename->ids[0] == rename->ids[1])
         return 0;
     result = stage(rename);
     return result ? result : vm_tx_commit(ctx);

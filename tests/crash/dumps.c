@@ -63,6 +63,7 @@ static const char *look(struct dumps *dumps, struct vmfs *fs, FILE *details)
         return "vmfs_check finds problems";
     dump->target = dumps->all[DUMP_NONE]->target;
     dump->is_torn = !dumps->is_exact;
+    dump->has_no_ids = dumps->all[DUMP_NONE]->has_no_ids;
     dump->out = details;
     world_dump(fs, dump);
     if (details && dump->error)

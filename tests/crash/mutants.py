@@ -43,7 +43,7 @@ NEAR = {
     "index": ["crash create.", "unit-index *", "unit-damaged *"],
     "inode": ["crash create.", "crash read", "unit-damaged *", "unit-hazards *"],
 }
-FIRST = ["crash create.", "crash format", "unit-journal *", "unit-hazards *", "unit-damaged *"]
+FIRST = ["crash create.", "crash format", "unit-hazards *", "unit-damaged *"]
 LAST = ["crash *", "unit-index *", "unit-file-rules *", "unit-fsck *", "unit-repair *", "unit-long *", "api-basic *",
         "api-data *", "api-names *", "api-badinput *", "tools-command *", "golden *"]
 

@@ -50,6 +50,7 @@ static void take_dump(struct run *run, enum dump_index index)
 {
     struct dump *dump = run->crash->dumps.all[index];
     dump->target = run->scenario->target;
+    dump->has_no_ids = run->variant->meanwhile == OTHER_CALLS;
     world_dump(run->play.fs, dump);
     crash_must(run->crash, dump->error, "dump");
 }

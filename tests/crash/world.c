@@ -176,6 +176,18 @@ static void note_error(struct walk *walk, int64_t error)
     memcpy(dump->error_path, walk->path, walk->len_bytes + 1);
 }
 
+/* Where its data begin and end. */
+static void dump_extents(struct walk *walk, struct vmfs_file *file)
+{
+    int64_t at = 0;
+    for (int whence = VMFS_SEEK_DATA; at >= 0;) {
+        at = vmfs_file_seek(file, at, whence);
+        digest(walk->dump, &at, sizeof at);
+        note_error(walk, at == -ENXIO ? 0 : at);
+        whence = whence == VMFS_SEEK_DATA ? VMFS_SEEK_HOLE : VMFS_SEEK_DATA;
+    }
+}
+
 static void dump_content(struct walk *walk, uint64_t size)
 {
     static uint8_t buffer[WORLD_TARGET_MAX];
@@ -191,6 +203,7 @@ static void dump_content(struct walk *walk, uint64_t size)
     int64_t got = vmfs_file_pread(file, buffer, sizeof buffer, 0);
     watch_judge_words(NULL, 0);
     note_error(walk, got);
+    dump_extents(walk, file);
     vmfs_file_close(file);
     if (got < 0)
         return;
@@ -239,7 +252,8 @@ static void dump_symlink(struct walk *walk)
 
 static void digest_stat(struct walk *walk, const struct vmfs_stat *stat)
 {
-    uint64_t words[] = {stat->mode,
+    uint64_t words[] = {walk->dump->has_no_ids ? 0 : stat->ino,
+                        stat->mode,
                         stat->nlink,
                         stat->uid,
                         stat->gid,

@@ -22,6 +22,7 @@ int world_attach(struct medium *medium, uint32_t flags, struct vmfs **out);
 struct dump {
     const char *target; /* the path of that file, or null */
     bool is_torn;       /* its words are judged one by one */
+    bool has_no_ids;    /* which inode is whose depends on who came first */
     FILE *out;          /* one line for each object, or null */
     uint64_t digest;
     int error; /* the first, and its place */

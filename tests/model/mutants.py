@@ -74,7 +74,7 @@ MUTANTS = [
      "    if (rename->flags & VM_RENAME_EXCHANGE) {", "    if (false) {"),
     ("rename: exchange moves both", "name/rename.c", "    reparent(rename, 1, 0);\n", ""),
     ("rename: two names of one file", "name/rename.c",
-     "rename->has_target && rename->ids[0] == rename->ids[1];", "false;"),
+     "    if (rename->has_target && rename->ids[0] == rename->ids[1])", "    if (false)"),
     ("rename: into itself", "name/rename.c", "return found > 0 ? vm_raise(&ctx->err, VMFS_R_RENAME_CYCLE, upper) : found;",
      "return found > 0 ? 0 : found;"),
     ("rename: a directory over a file", "name/rename.c",

@@ -170,7 +170,7 @@ void world_watch(struct world *world)
     world->is_back_failing = false;
 }
 
-void world_init(struct world *world)
+void world_init_empty(struct world *world)
 {
     struct vm_ctx *ctx = &world->core.ctx;
     memset(world, 0, sizeof *world);
@@ -178,6 +178,12 @@ void world_init(struct world *world)
     vm_table_format(ctx);
     cr_assert_eq(vm_io_fence(&ctx->io), 0);
     hook(world);
+}
+
+void world_init(struct world *world)
+{
+    struct vm_ctx *ctx = &world->core.ctx;
+    world_init_empty(world);
     world_begin(ctx);
     cr_assert_eq(vm_space_take_node(ctx, &world->home), 0);
     vm_tx_fill(ctx, world->home, VM_BLOCK_BYTES, 0);

@@ -41,6 +41,8 @@ struct world {
 };
 
 void world_init(struct world *world);
+/* Nothing of it is in use: `home` is nowhere. */
+void world_init_empty(struct world *world);
 void world_fini(struct world *world);
 
 /* Power is lost, and everything is attached again. */

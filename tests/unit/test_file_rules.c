@@ -93,6 +93,21 @@ Test(files, P2_zeros_in_place_are_words)
         0);
 }
 
+/* In one tick of the clock, so there is no record. */
+Test(files, P2_store_in_place_is_fenced)
+{
+    char bytes[8];
+    uint64_t id = file_new(mine);
+    file_write(mine, id, 0, "before..");
+    world_checkpoint(mine);
+    uint64_t sequence = atomic_load(&world.core.journal.sequence);
+    file_write(mine, id, 0, "after...");
+    cr_assert_eq(atomic_load(&world.core.journal.sequence), sequence);
+    world_crash(&world, NULL);
+    file_read(mine, id, 0, bytes, 8);
+    cr_assert_arr_eq(bytes, "after...", 8);
+}
+
 /* ---- L1 ---- */
 
 /* What a writer does meanwhile, as long as its window: it is closed again when the reader looks. */
