@@ -63,12 +63,18 @@ if [ $long = yes ]; then
     step "$data_test" --mount "$vmfs_fuse" --options writeback --ops 170000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 1000000 -v
     step "$kill_mount" --mount "$vmfs_fuse" --kills 50 -v
+    step "$kill_mount" --mount "$vmfs_fuse" --clients --kills 50
+    step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
+        "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 20
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build" --files 1000000
     step programs --source
 else
     step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 30000 -v
     step "$kill_mount" --mount "$vmfs_fuse" --kills 5 -v
+    step "$kill_mount" --mount "$vmfs_fuse" --clients --kills 3
+    step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
+        "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 2
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
     step programs
 fi
