@@ -91,6 +91,7 @@ struct op_profile {
     bool has_outside;    /* absolute link targets and '..' above the root may appear */
     bool has_places;     /* calls relative to directories, other callers, inode flags */
     bool is_changing;    /* no operations that only read */
+    bool has_privileges; /* set-id bits and capabilities come and are taken away */
 };
 
 /* One side's open files and directories. */
@@ -133,6 +134,9 @@ void op_run_vmfs(const struct op *op, struct op_world *world, struct op_result *
  * and a seek may find one of several places. */
 void op_run_model(const struct op *op, struct op_world *world, int64_t library_code,
                   struct op_result *result);
+
+/* Makes some operations give or take privileges: decided by their pattern, without another draw. */
+void op_add_privileges(struct op *op);
 
 /* Closes what is open, in slot order. */
 int op_close_slots(struct op_world *world);

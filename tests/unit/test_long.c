@@ -61,12 +61,14 @@ static void make_file(void)
     }
     int result = 0;
     for (uint64_t len = VM_BLOCK_BYTES * 1024; len >= VM_BLOCK_BYTES;) {
-        result = vm_data_reserve(mine, rest, file_size(mine, rest), len, false);
+        result = vm_data_reserve(mine, &(struct vm_alloc_range){rest, file_size(mine, rest), len});
         len = result ? len / 2 : len;
     }
     cr_assert_eq(result, -VMFS_R_NO_SPACE);
     for (uint64_t block = 0; block < 400; block += 2)
-        cr_assert_eq(vm_data_punch(mine, rest, block * VM_BLOCK_BYTES, VM_BLOCK_BYTES), 0);
+        cr_assert_eq(vm_data_punch(mine, &(struct vm_alloc_range){rest, block * VM_BLOCK_BYTES,
+                                                                  VM_BLOCK_BYTES}),
+                     0);
     file_resize(mine, world.id, SIZE);
     world_checkpoint(mine);
 }
@@ -219,7 +221,9 @@ Test(longsteps, D4_extended_before_the_rest_is_cut)
 
 static void collapse_it(void)
 {
-    cr_assert_eq(vm_data_collapse(mine, world.id, 100 * VM_BLOCK_BYTES, 230 * VM_BLOCK_BYTES), 0);
+    cr_assert_eq(vm_data_collapse(mine, &(struct vm_alloc_range){world.id, 100 * VM_BLOCK_BYTES,
+                                                                 230 * VM_BLOCK_BYTES}),
+                 0);
 }
 
 static void check_collapsed(void)
@@ -237,7 +241,9 @@ Test(longsteps, X1_collapse_cut_everywhere)
 
 static void insert_it(void)
 {
-    cr_assert_eq(vm_data_insert(mine, world.id, 100 * VM_BLOCK_BYTES, VM_BLOCK_BYTES), 0);
+    cr_assert_eq(vm_data_insert(mine, &(struct vm_alloc_range){world.id, 100 * VM_BLOCK_BYTES,
+                                                               VM_BLOCK_BYTES}),
+                 0);
 }
 
 static void check_inserted(void)
