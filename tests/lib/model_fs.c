@@ -678,6 +678,17 @@ int model_open(struct model *model, const struct model_at *at, int flags, uint32
     return 0;
 }
 
+int model_hold(struct model *model, const struct model_at *at, struct model_node **out)
+{
+    struct model_node *node;
+    int err = model_find(model, at, VMFS_NOFOLLOW, &node);
+    if (err != 0)
+        return err;
+    node->open_count++;
+    *out = node;
+    return 0;
+}
+
 int model_dir_open(struct model *model, const struct model_at *at, struct model_node **out)
 {
     struct model_node *node;

@@ -130,6 +130,8 @@ int model_setattr(struct model *model, const struct model_at *at, int flags,
 /* The node is the handle; access modes are the caller's to keep. */
 int model_open(struct model *model, const struct model_at *at, int flags, uint32_t mode,
                struct model_node **out);
+/* Open, whatever it is: so it outlives its last name. Symbolic links are not followed. */
+int model_hold(struct model *model, const struct model_at *at, struct model_node **out);
 int model_dir_open(struct model *model, const struct model_at *at, struct model_node **out);
 int model_node_link(struct model *model, struct model_node *node, const struct model_at *at);
 void model_close(struct model_node *node);

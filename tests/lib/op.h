@@ -42,6 +42,9 @@ enum op_kind {
         OP_KIND_COUNT
 };
 
+/* A flag of OP_DIR_OPEN: what the path names, of any type, is held; and let go by OP_DIR_CLOSE. */
+#define OP_HELD 0x1u
+
 /* What a path starts from. */
 enum op_base {
     OP_BASE_NONE,  /* a call that takes a plain path */
@@ -98,6 +101,7 @@ struct op_profile {
 struct op_slot {
     struct vmfs_file *file;
     struct vmfs_dir *dir;
+    uint64_t held; /* an inode that is held, in place of a directory that is open */
     struct model_node *node;
     int64_t position; /* on the model's side */
     uint32_t flags;

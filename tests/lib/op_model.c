@@ -252,7 +252,8 @@ static int64_t run_dir(const struct op *op, struct op_world *world, const struct
         return 0;
     }
     if (op->kind == OP_DIR_OPEN) {
-        int err = model_dir_open(world->model, at, &slot->node);
+        int err = op->flags == OP_HELD ? model_hold(world->model, at, &slot->node)
+                                       : model_dir_open(world->model, at, &slot->node);
         slot->is_open = err == 0;
         return err;
     }

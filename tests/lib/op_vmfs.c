@@ -21,12 +21,17 @@ static void add_prefix(char *full, size_t full_bytes, const char *prefix, const 
     snprintf(full, full_bytes, "%s%s%s", prefix, slash, path);
 }
 
+static uint64_t dir_id(const struct op_slot *slot)
+{
+    return slot->held != 0 ? slot->held : vmfs_dir_ino(slot->dir);
+}
+
 static struct vmfs_at place_of(const struct op_world *world, const struct op_place *place,
                                const char *path)
 {
     struct vmfs_at at = vmfs_at(0, path);
     if (place->base == OP_BASE_DIR)
-        at.dir = vmfs_dir_ino(world->dirs[place->slot].dir);
+        at.dir = dir_id(&world->dirs[place->slot]);
     else if (place->base == OP_BASE_FILE)
         at.dir = vmfs_file_ino(world->slots[place->slot].file);
     else if (place->base == OP_BASE_STALE)
@@ -317,23 +322,41 @@ static int64_t read_by_id(const struct call *call, uint64_t dir)
     return err < 0 ? err : call->result->code;
 }
 
+static int hold(const struct call *call, struct op_slot *slot)
+{
+    struct vmfs_stat stat;
+    int err = vmfs_lookup(call->world->fs, call->at, &stat);
+    slot->held = err == 0 ? stat.ino : 0;
+    slot->is_open = err == 0;
+    return err;
+}
+
+static int close_dir(struct vmfs *fs, struct op_slot *slot)
+{
+    uint64_t held = slot->held;
+    slot->is_open = false;
+    slot->held = 0;
+    return held != 0 ? vmfs_release(fs, held, 1) : vmfs_dir_close(slot->dir);
+}
+
 static int64_t run_dir(const struct call *call, bool is_plain)
 {
     const struct op *op = call->op;
     struct op_world *world = call->world;
     struct op_slot *slot = &world->dirs[op->slot];
-    if (op->kind == OP_DIR_CLOSE) {
-        slot->is_open = false;
-        return vmfs_dir_close(slot->dir);
-    }
+    if (op->kind == OP_DIR_CLOSE)
+        return close_dir(world->fs, slot);
+    if (op->kind == OP_DIR_OPEN && op->flags == OP_HELD)
+        return hold(call, slot);
     if (op->kind == OP_DIR_OPEN) {
+        slot->held = 0;
         int err = is_plain ? vmfs_dir_open(world->fs, call->path, &slot->dir)
                            : vmfs_dir_open_at(world->fs, call->at, &slot->dir);
         slot->is_open = err == 0;
         return err;
     }
-    if (is_other_way(op))
-        return read_by_id(call, vmfs_dir_ino(slot->dir));
+    if (slot->held != 0 || is_other_way(op))
+        return read_by_id(call, dir_id(slot));
     struct vmfs_dirent entry;
     int err = vmfs_dir_seek(slot->dir, 0);
     unsigned count = 0;
@@ -405,14 +428,14 @@ void op_run_vmfs(const struct op *op, struct op_world *world, struct op_result *
     keep_data(op, result);
 }
 
-static int close_open_slot(struct op_slot *slot, bool is_dir)
+static int close_open_slot(struct op_world *world, struct op_slot *slot, bool is_dir)
 {
     slot->is_open = false;
     int err = 0;
     if (slot->node != NULL)
         model_close(slot->node);
     else
-        err = is_dir ? vmfs_dir_close(slot->dir) : vmfs_file_close(slot->file);
+        err = is_dir ? close_dir(world->fs, slot) : vmfs_file_close(slot->file);
     slot->node = NULL;
     return err;
 }
@@ -423,7 +446,7 @@ int op_close_slots(struct op_world *world)
     for (unsigned i = 0; i < OP_SLOTS + OP_DIR_SLOTS; i++) {
         bool is_dir = i >= OP_SLOTS;
         struct op_slot *slot = is_dir ? &world->dirs[i - OP_SLOTS] : &world->slots[i];
-        int err = slot->is_open ? close_open_slot(slot, is_dir) : 0;
+        int err = slot->is_open ? close_open_slot(world, slot, is_dir) : 0;
         first_err = first_err != 0 ? first_err : err;
     }
     world->dead_ino = 0;
