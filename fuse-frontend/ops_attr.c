@@ -49,10 +49,26 @@ static struct vmfs_attr convert_attr(const struct stat *attr, int to_set)
                (to_set & FUSE_SET_ATTR_GID ? VMFS_ATTR_GID : 0u) |
                (to_set & FUSE_SET_ATTR_SIZE ? VMFS_ATTR_SIZE : 0u) |
                (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW) ? VMFS_ATTR_ATIME : 0u) |
-               (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW) ? VMFS_ATTR_MTIME : 0u);
+               (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW) ? VMFS_ATTR_MTIME : 0u) |
+               (to_set & FUSE_SET_ATTR_CTIME ? VMFS_ATTR_CTIME : 0u) |
+               (transport_flags()->kills_priv ? VMFS_ATTR_KILL_PRIV : 0u);
+    out.ctime_ns = convert_time_ns(attr->st_ctim);
     out.atime_ns = time_of(to_set, FUSE_SET_ATTR_ATIME_NOW, attr->st_atim);
     out.mtime_ns = time_of(to_set, FUSE_SET_ATTR_MTIME_NOW, attr->st_mtim);
     return out;
+}
+
+/* The kernel sends a change of nothing for a chown() to nobody, and before it lets somebody change a file who may
+ * not leave its set-id bits: it means them, and the time of change, as chown() to the present owner does. */
+static int change_nothing(fuse_req_t req, fuse_ino_t ino)
+{
+    struct vmfs_stat stat;
+    int err = stat_self(req, ino, &stat);
+    if (err)
+        return err;
+    const struct vmfs_attr same = {
+        .mask = VMFS_ATTR_UID | VMFS_ATTR_GID, .uid = stat.uid, .gid = stat.gid};
+    return vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &same);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -61,8 +77,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     (void)fi;
     struct vmfs_stat stat;
     const struct vmfs_attr change = convert_attr(attr, to_set);
-    int err =
-        change.mask ? vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change) : 0;
+    int err = change.mask ? vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change)
+                          : change_nothing(req, ino);
     if (!err)
         err = stat_self(req, ino, &stat);
     if (err) {
