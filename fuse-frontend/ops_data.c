@@ -58,8 +58,8 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, o
 {
     (void)ino;
     const struct vmfs_iovec iov = {.base = (void *)(uintptr_t)buffer, .length = size};
-    int64_t written = vmfs_file_pwritev2(files_get(fi->fh), &iov, 1, (uint64_t)offset,
-                                         write_flags(fi));
+    int64_t written =
+        vmfs_file_pwritev2(files_get(fi->fh), &iov, 1, (uint64_t)offset, write_flags(fi));
     if (written < 0)
         reply_result(req, written);
     else

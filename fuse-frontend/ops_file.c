@@ -17,12 +17,10 @@
 /* A kernel that collects writes reads the rest of a page through the handle that wrote part of it. */
 static int handle_flags(fuse_req_t req, const struct fuse_file_info *fi)
 {
-    const struct options *options = &frontend_of(req)->options;
     int flags = fi->flags & FLAGS_LEFT;
-    if (options->has_writeback && (flags & VMFS_O_ACCMODE) == VMFS_O_WRONLY)
+    if (frontend_of(req)->options.has_writeback && (flags & VMFS_O_ACCMODE) == VMFS_O_WRONLY)
         flags = (flags & ~VMFS_O_ACCMODE) | VMFS_O_RDWR;
-    return flags | (options->leaves_atime ? VMFS_O_NOATIME : 0) |
-           (transport_flags()->kills_priv ? VMFS_O_KILL_PRIV : 0);
+    return flags | (transport_flags()->kills_priv ? VMFS_O_KILL_PRIV : 0);
 }
 
 static int handle_open(fuse_req_t req, struct vmfs_at at, const struct fuse_file_info *fi,

@@ -182,6 +182,10 @@ enum vmfs_durability {
  * gives it a short while to do so (wait_ms). Not with VMFS_RDONLY. */
 #define VMFS_SERVED 0x80
 
+/* Reading leaves access times, of directories and symbolic links as well: VMFS_O_NOATIME for all that this handle
+ * does. */
+#define VMFS_NOATIME 0x100
+
 /* For wait_ms: whatever the owner means to do. */
 #define VMFS_NO_WAIT UINT32_MAX
 
