@@ -74,13 +74,12 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
                  vmfs_file_allocate(files_get(fi->fh), mode, (uint64_t)offset, (uint64_t)length));
 }
 
+/* The kernel asks for these two only. */
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
 {
     (void)ino;
     int how = whence == SEEK_DATA ? VMFS_SEEK_DATA : VMFS_SEEK_HOLE;
-    int64_t found = whence == SEEK_DATA || whence == SEEK_HOLE
-                        ? vmfs_file_seek(files_get(fi->fh), offset, how)
-                        : -EINVAL;
+    int64_t found = offset < 0 ? -ENXIO : vmfs_file_seek(files_get(fi->fh), offset, how);
     if (found < 0)
         reply_result(req, found);
     else
