@@ -215,8 +215,10 @@ writer_kill() {
 mount_obstacle() {
     if [ ! -x "$vmfs_fuse" ]; then
         echo "vmfs-fuse is not built, as libfuse 3 is missing"
-    elif [ ! -r /dev/fuse ] || [ ! -w /dev/fuse ]; then
-        echo "this user has no /dev/fuse"
+    elif [ ! -c /dev/fuse ]; then
+        echo "there is no /dev/fuse"
+    elif ! command -v fusermount3 >/dev/null; then
+        echo "there is no fusermount3"
     fi
 }
 

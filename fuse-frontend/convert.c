@@ -2,6 +2,9 @@
 #include "convert.h"
 
 #include <string.h>
+#include <sys/stat.h>
+
+#include "helper.h"
 
 struct timespec convert_timespec(int64_t time_ns)
 {
@@ -70,6 +73,14 @@ void forget_listing(struct frontend *frontend, const struct vmfs_stat *stat)
 {
     if ((stat->mode & VMFS_S_IFMT) == VMFS_S_IFDIR && !frontend->options.leaves_atime)
         fuse_lowlevel_notify_inval_inode(frontend->session, stat->ino, 0, 0);
+}
+
+bool is_sgid_lost(fuse_req_t req, const struct vmfs_stat *stat)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(req);
+    return (stat->mode & (S_ISGID | S_IXGRP)) == S_ISGID && !S_ISDIR(stat->mode) &&
+           caller->uid != 0 && caller->gid != stat->gid &&
+           !helper_is_in_group(caller->pid, stat->gid);
 }
 
 void reply_result(fuse_req_t req, int64_t result)

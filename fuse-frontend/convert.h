@@ -33,6 +33,10 @@ struct vmfs_at place_self(fuse_ino_t ino);
  * it waits for this request, so nobody lists it. */
 void forget_listing(struct frontend *frontend, const struct vmfs_stat *stat);
 
+/* A change takes the set-group-id bit, where the group may not execute, from who is neither in the group nor
+ * privileged. The kernel only says that set-id bits go, and the library those that always do. */
+bool is_sgid_lost(fuse_req_t req, const struct vmfs_stat *stat);
+
 /* Answers with what a library call returned: 0 or a negative errno value. */
 void reply_result(fuse_req_t req, int64_t result);
 

@@ -61,6 +61,7 @@ static uint32_t open_flags(const struct options *options)
     bool is_there = stat(options->region, &stat_) == 0;
     bool is_made = !is_there && options->create_bytes && !options->is_read_only;
     return (options->is_read_only ? VMFS_RDONLY : VMFS_SERVED) | (is_made ? VMFS_CREATE : 0) |
+           (options->leaves_atime ? VMFS_NOATIME : 0) |
            (is_made || (is_there && S_ISREG(stat_.st_mode)) ? VMFS_GUARD : 0);
 }
 

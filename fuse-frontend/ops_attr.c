@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "convert.h"
 #include "ops.h"
@@ -49,10 +50,29 @@ static struct vmfs_attr convert_attr(const struct stat *attr, int to_set)
                (to_set & FUSE_SET_ATTR_GID ? VMFS_ATTR_GID : 0u) |
                (to_set & FUSE_SET_ATTR_SIZE ? VMFS_ATTR_SIZE : 0u) |
                (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW) ? VMFS_ATTR_ATIME : 0u) |
-               (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW) ? VMFS_ATTR_MTIME : 0u);
+               (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW) ? VMFS_ATTR_MTIME : 0u) |
+               (to_set & FUSE_SET_ATTR_CTIME ? VMFS_ATTR_CTIME : 0u) |
+               (transport_flags()->kills_priv ? VMFS_ATTR_KILL_PRIV : 0u);
+    out.ctime_ns = convert_time_ns(attr->st_ctim);
     out.atime_ns = time_of(to_set, FUSE_SET_ATTR_ATIME_NOW, attr->st_atim);
     out.mtime_ns = time_of(to_set, FUSE_SET_ATTR_MTIME_NOW, attr->st_mtim);
     return out;
+}
+
+/* The kernel sends a change of nothing for a chown() to nobody, and before it lets somebody change a file who may
+ * not leave its set-id bits: it means them, and the time of change, as chown() to the present owner does. */
+static void change_complete(fuse_req_t req, const struct vmfs_stat *stat, struct vmfs_attr *change)
+{
+    bool is_nothing = change->mask == 0;
+    if (is_nothing) {
+        change->mask = VMFS_ATTR_UID | VMFS_ATTR_GID;
+        change->uid = stat->uid;
+        change->gid = stat->gid;
+    }
+    if ((is_nothing || change->mask & VMFS_ATTR_KILL_PRIV) && is_sgid_lost(req, stat)) {
+        change->mask |= VMFS_ATTR_MODE;
+        change->mode = stat->mode & MODE_BITS & ~(uint32_t)(S_ISUID | S_ISGID);
+    }
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -60,9 +80,14 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 {
     (void)fi;
     struct vmfs_stat stat;
-    const struct vmfs_attr change = convert_attr(attr, to_set);
-    int err =
-        change.mask ? vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change) : 0;
+    struct vmfs_attr change = convert_attr(attr, to_set);
+    int err = 0;
+    if (change.mask == 0 || change.mask & VMFS_ATTR_KILL_PRIV) {
+        err = stat_self(req, ino, &stat);
+        change_complete(req, &stat, &change);
+    }
+    if (!err)
+        err = vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change);
     if (!err)
         err = stat_self(req, ino, &stat);
     if (err) {

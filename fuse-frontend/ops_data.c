@@ -45,11 +45,21 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
         touch_lost(file, size, offset);
 }
 
+/* What the kernel writes back out of its pages has its place, however the file it guesses was opened. */
+static int write_flags(const struct fuse_file_info *fi)
+{
+    return (fi->flags & O_APPEND && !fi->writepage ? VMFS_RW_APPEND : 0) |
+           (fi->flags & O_DSYNC ? VMFS_RW_DSYNC : 0) |
+           (transport_flags()->kills_priv ? VMFS_RW_KILL_PRIV : 0);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, off_t offset,
               struct fuse_file_info *fi)
 {
     (void)ino;
-    int64_t written = vmfs_file_pwrite(files_get(fi->fh), buffer, size, (uint64_t)offset);
+    const struct vmfs_iovec iov = {.base = (void *)(uintptr_t)buffer, .length = size};
+    int64_t written =
+        vmfs_file_pwritev2(files_get(fi->fh), &iov, 1, (uint64_t)offset, write_flags(fi));
     if (written < 0)
         reply_result(req, written);
     else
@@ -64,13 +74,12 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
                  vmfs_file_allocate(files_get(fi->fh), mode, (uint64_t)offset, (uint64_t)length));
 }
 
+/* The kernel asks for these two only. */
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
 {
     (void)ino;
     int how = whence == SEEK_DATA ? VMFS_SEEK_DATA : VMFS_SEEK_HOLE;
-    int64_t found = whence == SEEK_DATA || whence == SEEK_HOLE
-                        ? vmfs_file_seek(files_get(fi->fh), offset, how)
-                        : -EINVAL;
+    int64_t found = offset < 0 ? -ENXIO : vmfs_file_seek(files_get(fi->fh), offset, how);
     if (found < 0)
         reply_result(req, found);
     else

@@ -1,6 +1,7 @@
 /* ops_file.c -- opening, creating and closing files, and syncing them */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "convert.h"
@@ -17,11 +18,10 @@
 /* A kernel that collects writes reads the rest of a page through the handle that wrote part of it. */
 static int handle_flags(fuse_req_t req, const struct fuse_file_info *fi)
 {
-    const struct options *options = &frontend_of(req)->options;
     int flags = fi->flags & FLAGS_LEFT;
-    if (options->has_writeback && (flags & VMFS_O_ACCMODE) == VMFS_O_WRONLY)
+    if (frontend_of(req)->options.has_writeback && (flags & VMFS_O_ACCMODE) == VMFS_O_WRONLY)
         flags = (flags & ~VMFS_O_ACCMODE) | VMFS_O_RDWR;
-    return flags | (options->leaves_atime ? VMFS_O_NOATIME : 0);
+    return flags | (transport_flags()->kills_priv ? VMFS_O_KILL_PRIV : 0);
 }
 
 static int handle_open(fuse_req_t req, struct vmfs_at at, const struct fuse_file_info *fi,
@@ -55,11 +55,25 @@ static void handle_fill(fuse_req_t req, struct vmfs_file *file, struct fuse_file
     fi->noflush = 1;
 }
 
+/* Cutting off by opening. A change of the mode in between would be lost: nobody but its owner makes one. */
+static void lose_sgid(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+{
+    struct vmfs_stat stat;
+    struct vmfs_attr change = {.mask = VMFS_ATTR_MODE};
+    if (!(fi->flags & O_TRUNC) || !transport_flags()->kills_priv ||
+        vmfs_stat_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &stat) ||
+        !is_sgid_lost(req, &stat))
+        return;
+    change.mode = stat.mode & MODE_BITS & ~(uint32_t)(S_ISUID | S_ISGID);
+    (void)vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change);
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct vmfs_file *file;
     int err = handle_open(req, place_self(ino), fi, &file);
     if (!err) {
+        lose_sgid(req, ino, fi);
         handle_fill(req, file, fi);
         err = files_add(file, &fi->fh);
     }

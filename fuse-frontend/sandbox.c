@@ -21,6 +21,7 @@ static const int allowed[] = {
     SCMP_SYS(pread64),
     SCMP_SYS(pwrite64),
     SCMP_SYS(sendto),
+    SCMP_SYS(recvfrom),
     SCMP_SYS(sendmsg),
     SCMP_SYS(close),
     SCMP_SYS(dup2),

@@ -182,6 +182,10 @@ enum vmfs_durability {
  * gives it a short while to do so (wait_ms). Not with VMFS_RDONLY. */
 #define VMFS_SERVED 0x80
 
+/* Reading leaves access times, of directories and symbolic links as well: VMFS_O_NOATIME for all that this handle
+ * does. */
+#define VMFS_NOATIME 0x100
+
 /* For wait_ms: whatever the owner means to do. */
 #define VMFS_NO_WAIT UINT32_MAX
 
@@ -405,6 +409,9 @@ int vmfs_stat_at(struct vmfs *fs, struct vmfs_at at, int flags, struct vmfs_stat
 #define VMFS_ATTR_ATIME 0x10
 #define VMFS_ATTR_MTIME 0x20
 #define VMFS_ATTR_FLAGS 0x40
+#define VMFS_ATTR_KILL_PRIV                                                                        \
+    0x80                      /* no field: takes a file's set-id bits away, as VMFS_RW_KILL_PRIV */
+#define VMFS_ATTR_CTIME 0x100 /* instead of the present time: for who has kept changes back */
 
 /* A time that means "now". */
 #define VMFS_TIME_NOW INT64_MIN
@@ -419,6 +426,7 @@ struct vmfs_attr {
     int64_t atime_ns;
     int64_t mtime_ns;
     uint32_t flags; /* VMFS_INODE_... */
+    int64_t ctime_ns;
 };
 
 /* Sets several attributes in one atomic step. A given owner or group clears set-user-id, and set-group-id where the
@@ -575,6 +583,8 @@ int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint
 #define VMFS_O_TMPFILE 020200000
 /* Each write is all or nothing after a crash, and at most VMFS_ATOMIC_MAX bytes. */
 #define VMFS_O_ATOMIC 0100000000
+/* With VMFS_O_TRUNC, what is cut off takes the set-id bits along, as VMFS_ATTR_KILL_PRIV. */
+#define VMFS_O_KILL_PRIV 0200000000
 /* These say nothing here, and are accepted. */
 #define VMFS_O_NOCTTY    0400
 #define VMFS_O_NONBLOCK  04000
@@ -645,12 +655,24 @@ int64_t vmfs_file_pwritev(struct vmfs_file *file, const struct vmfs_iovec *iov, 
 int64_t vmfs_file_readv(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count);
 int64_t vmfs_file_writev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count);
 
+/* Flags of one write. A file's privileges go when it is changed: the attribute `security.capability` with every
+ * write, truncation, allocation and change of owner, in the same step; the set-id bits only where the caller says
+ * so, who knows whether its user may keep them: set-user-id, and set-group-id if the group may execute. */
+#define VMFS_RW_DSYNC     0x2     /* as VMFS_O_DSYNC */
+#define VMFS_RW_APPEND    0x10    /* as VMFS_O_APPEND */
+#define VMFS_RW_KILL_PRIV 0x10000 /* takes the set-id bits away */
+
+/* As vmfs_file_pwritev(). */
+int64_t vmfs_file_pwritev2(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                           uint64_t offset, int flags);
+
 /* Modes of vmfs_file_allocate(), with Linux's values. */
-#define VMFS_ALLOC_KEEP_SIZE 0x01 /* may be added to RESERVE (mode 0) and ZERO */
-#define VMFS_ALLOC_PUNCH     0x02 /* the range becomes a hole; needs KEEP_SIZE, as on Linux */
-#define VMFS_ALLOC_COLLAPSE  0x08 /* takes the range out; what is behind it moves down */
-#define VMFS_ALLOC_ZERO      0x10 /* the range reads as zero and has blocks */
-#define VMFS_ALLOC_INSERT    0x20 /* makes room: what is behind `offset` moves up, over a hole */
+#define VMFS_ALLOC_KEEP_SIZE 0x01    /* may be added to RESERVE (mode 0) and ZERO */
+#define VMFS_ALLOC_PUNCH     0x02    /* the range becomes a hole; needs KEEP_SIZE, as on Linux */
+#define VMFS_ALLOC_COLLAPSE  0x08    /* takes the range out; what is behind it moves down */
+#define VMFS_ALLOC_ZERO      0x10    /* the range reads as zero and has blocks */
+#define VMFS_ALLOC_INSERT    0x20    /* makes room: what is behind `offset` moves up, over a hole */
+#define VMFS_ALLOC_KILL_PRIV 0x10000 /* may be added to each: takes the set-id bits away */
 
 /* Mode 0 gives the range blocks, so that writing there cannot fail for want of space, and extends the
  * file to it; data that is there stays. RESERVE, PUNCH and ZERO are like writes: durable at return, a
@@ -671,6 +693,9 @@ int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64
  * between two handles of regions. */
 int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
                              uint64_t to_offset, uint64_t length);
+/* flags: VMFS_RW_DSYNC and VMFS_RW_KILL_PRIV, for `to`. */
+int64_t vmfs_file_copy_range2(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
+                              uint64_t to_offset, uint64_t length, int flags);
 
 /* A view: up to `length` bytes from `offset` on as pieces of the region itself, of which iov[] gets at most
  * *count, 1 to VMFS_IOV_MAX; of holes, as pieces of 64 KiB of zeros at most. Returns the bytes, fewer than `length`

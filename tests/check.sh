@@ -118,6 +118,7 @@ suite_model() {
         "$build/gcc/tests/model/model_test" -v --long
     else
         "$build/gcc/tests/model/model_test" -v --ops 100000 &&
+            "$build/gcc/tests/model/model_test" --ops 100000 --no-host &&
             python3 tests/model/replay.py "$build/gcc/tests/model/model_test"
     fi
 }

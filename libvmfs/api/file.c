@@ -13,8 +13,8 @@
 #define OPEN_FLAGS                                                                                 \
     (VMFS_O_ACCMODE | VMFS_O_CREAT | VMFS_O_EXCL | VMFS_O_TRUNC | VMFS_O_APPEND |                  \
      VMFS_O_NOFOLLOW | VMFS_O_DSYNC | VMFS_O_SYNC | VMFS_O_NOATIME | VMFS_O_TMPFILE |              \
-     VMFS_O_ATOMIC | VMFS_O_NOCTTY | VMFS_O_NONBLOCK | VMFS_O_DIRECT | VMFS_O_LARGEFILE |          \
-     VMFS_O_CLOEXEC)
+     VMFS_O_ATOMIC | VMFS_O_KILL_PRIV | VMFS_O_NOCTTY | VMFS_O_NONBLOCK | VMFS_O_DIRECT |          \
+     VMFS_O_LARGEFILE | VMFS_O_CLOEXEC)
 
 struct open_call {
     struct vmfs_at at;
@@ -132,7 +132,8 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
     int result = vm_opening_acquire(ctx, &call->opening, how);
     if (result || !(how & VM_OPEN_TRUNCATE))
         return result;
-    const struct vm_attr empty = {.mask = VM_ATTR_SIZE};
+    const struct vm_attr empty = {.mask = VM_ATTR_SIZE |
+                                          (call->flags & VMFS_O_KILL_PRIV ? VM_ATTR_KILL_PRIV : 0)};
     result = vm_attr_set(ctx, call->opening.id, &empty);
     if (result)
         opening_undo(ctx, &call->opening);

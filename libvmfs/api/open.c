@@ -28,7 +28,7 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
     size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
     memcpy(out, options, known);
     const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD |
-                           VMFS_PEEK | VMFS_REPAIR | VMFS_SERVED;
+                           VMFS_PEEK | VMFS_REPAIR | VMFS_SERVED | VMFS_NOATIME;
     bool is_both = ((out->flags & VMFS_RDONLY) != 0) + ((out->flags & VMFS_CREATE) != 0) +
                        ((out->flags & VMFS_REPAIR) != 0) >
                    1;
@@ -80,6 +80,7 @@ static struct vmfs *handle_new(const struct vmfs_options *options, const struct 
     fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
     fs->is_read_only = options->flags & VMFS_RDONLY;
     fs->is_served = options->flags & VMFS_SERVED;
+    fs->leaves_atime = options->flags & VMFS_NOATIME;
     fs->wait_ms = wait_ms(options);
     fs->is_peek = options->flags & VMFS_PEEK;
     fs->needs_repair = options->flags & VMFS_REPAIR;

@@ -106,7 +106,7 @@ int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
 
 #define ATTR_ALL                                                                                   \
     (VMFS_ATTR_MODE | VMFS_ATTR_UID | VMFS_ATTR_GID | VMFS_ATTR_SIZE | VMFS_ATTR_ATIME |           \
-     VMFS_ATTR_MTIME | VMFS_ATTR_FLAGS)
+     VMFS_ATTR_MTIME | VMFS_ATTR_FLAGS | VMFS_ATTR_KILL_PRIV | VMFS_ATTR_CTIME)
 
 _Static_assert(VMFS_INODE_IMMUTABLE == VM_INODE_FLAG_IMMUTABLE &&
                    VMFS_INODE_APPEND == VM_INODE_FLAG_APPEND &&
@@ -134,6 +134,7 @@ int vm_public_attr(struct vm_ctx *ctx, const struct vmfs_attr *attr, struct vm_a
         .size = attr->size,
         .atime_ns = time_or_now(ctx, attr->atime_ns),
         .mtime_ns = time_or_now(ctx, attr->mtime_ns),
+        .ctime_ns = time_or_now(ctx, attr->ctime_ns),
         .flags = attr->flags,
     };
     const uint32_t times = VMFS_ATTR_ATIME | VMFS_ATTR_MTIME;

@@ -4,9 +4,7 @@
 #include "inode/acl.h"
 #include "inode/data.h"
 #include "inode/open.h"
-
-#define SET_ID_BITS   06000u
-#define GROUP_EXECUTE 00010u
+#include "inode/priv.h"
 
 void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out)
 {
@@ -37,15 +35,26 @@ static void set_owner(struct vm_inode *inode, const struct vm_attr *attr)
     bool is_changed = attr->mask & (VM_ATTR_UID | VM_ATTR_GID);
     if (!is_changed || vm_inode_is_directory(inode) || (attr->mask & VM_ATTR_MODE))
         return;
-    uint32_t mode = vm_inode_mode(inode);
-    uint32_t cleared = mode & GROUP_EXECUTE ? SET_ID_BITS : 04000u;
-    inode->m.mode = vm_put16((uint16_t)(mode & ~cleared));
+    inode->m.mode = vm_put16((uint16_t)vm_priv_mode(vm_inode_mode(inode)));
+}
+
+/* K1 */
+static int kill_privileges(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
+{
+    const uint32_t killing = VM_ATTR_SIZE | VM_ATTR_UID | VM_ATTR_GID | VM_ATTR_KILL_PRIV;
+    if (!(attr->mask & killing) || vm_inode_is_directory(inode))
+        return 0;
+    int killed = vm_priv_kill(ctx, inode, attr->mask & VM_ATTR_KILL_PRIV);
+    return killed < 0 ? killed : 0;
 }
 
 static int set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
 {
+    int result = kill_privileges(ctx, inode, attr);
+    if (result)
+        return result;
     set_owner(inode, attr);
-    int result = attr->mask & VM_ATTR_MODE ? vm_acl_chmod(ctx, inode, attr->mode) : 0;
+    result = attr->mask & VM_ATTR_MODE ? vm_acl_chmod(ctx, inode, attr->mode) : 0;
     if (result)
         return result;
     if (attr->mask & VM_ATTR_SIZE)
@@ -57,6 +66,8 @@ static int set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct v
     if (attr->mask & VM_ATTR_FLAGS)
         vm_inode_set_flags(inode, attr->flags);
     vm_inode_touch_change(ctx, inode);
+    if (attr->mask & VM_ATTR_CTIME)
+        inode->m.ctime_ns = vm_put64((uint64_t)attr->ctime_ns);
     return 0;
 }
 

@@ -248,8 +248,9 @@ static int exchange(struct heir *heir, uint64_t root)
     else
         vm_file_inline_put(ctx, &heir->file, heir->items, (uint32_t)heir->extents);
     vm_inode_add_blocks(&heir->file, -inherited);
-    vm_shift_inode(ctx, &heir->file, heir->shift);
-    int result = vm_inode_store(ctx, &heir->inode);
+    int result = vm_shift_inode(ctx, &heir->file, heir->shift);
+    if (result == 0)
+        result = vm_inode_store(ctx, &heir->inode);
     if (result == 0)
         result = vm_inode_store(ctx, &heir->file);
     return result ? result : vm_tx_commit(ctx); /* X1 */

@@ -13,7 +13,8 @@ COMMON = {"EDEADLK", "ESTALE", "EUCLEAN", "EROFS", "EINVAL", "ENOENT", "ENOTDIR"
 SAME = {
     "vmfs_file_read": "vmfs_file_pread", "vmfs_file_preadv": "vmfs_file_pread",
     "vmfs_file_readv": "vmfs_file_pread", "vmfs_file_write": "vmfs_file_pwrite",
-    "vmfs_file_pwritev": "vmfs_file_pwrite", "vmfs_file_writev": "vmfs_file_pwrite",
+    "vmfs_file_pwritev": "vmfs_file_pwrite", "vmfs_file_pwritev2": "vmfs_file_pwrite",
+    "vmfs_file_copy_range2": "vmfs_file_copy_range", "vmfs_file_writev": "vmfs_file_pwrite",
 }
 # Named by other comments than the one in front, or by "as vmfs_link()".
 ADDED = {

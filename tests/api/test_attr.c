@@ -617,6 +617,23 @@ Test(attr, reading_sets_access_times)
     }
 }
 
+Test(attr, handle_that_leaves_access_times)
+{
+    int64_t before[READING_COUNT];
+    expect_ok(region_put_file(fs, "/file", 100, 1));
+    for (enum reading reading = 0; reading < READING_COUNT; reading++) {
+        change(reading);
+        before[reading] = atime_of(read_paths[reading]);
+    }
+    expect_ok(vmfs_close(fs));
+    expect_ok(region_open(fixture.path, VMFS_NOATIME, &fixture.log, &fixture.fs));
+    fs = fixture.fs;
+    for (enum reading reading = 0; reading < READING_COUNT; reading++) {
+        read_now(reading);
+        cr_assert(atime_of(read_paths[reading]) == before[reading], "%u", reading);
+    }
+}
+
 Test(attr, reading_leaves_access_times)
 {
     struct vmfs_file *file;

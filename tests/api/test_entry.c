@@ -189,9 +189,13 @@ Test(entry, closing_lets_go)
         ids[kind] = stat.ino;
     }
     expect_ok(vmfs_hold(fs, 0));
-    reopen();
+    expect_ok(vmfs_hold(fs, 0));
     struct vmfs_info info = {.struct_bytes = sizeof(info)};
     expect_ok(vmfs_info(fs, &info));
+    cr_assert(info.inodes_open == KINDS + 1);
+    reopen();
+    expect_ok(vmfs_info(fs, &info));
+    cr_assert(info.inodes_open == 0);
     cr_assert(info.orphans == 0);
     cr_assert(inodes_used() == used);
     for (unsigned kind = 0; kind < KINDS; kind++)

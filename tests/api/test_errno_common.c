@@ -363,6 +363,11 @@ static int64_t run_file_pwritev(const struct context *context)
     return vmfs_file_pwritev(context->file, &value, 1, 0);
 }
 
+static int64_t run_file_pwritev2(const struct context *context)
+{
+    return vmfs_file_pwritev2(context->file, &value, 1, 0, VMFS_RW_KILL_PRIV);
+}
+
 static int64_t run_file_write(const struct context *context)
 {
     return vmfs_file_write(context->file, "v", 1);
@@ -381,6 +386,11 @@ static int64_t run_file_allocate(const struct context *context)
 static int64_t run_file_copy_range(const struct context *context)
 {
     return vmfs_file_copy_range(context->file, 0, context->file, 50000, 8);
+}
+
+static int64_t run_file_copy_range2(const struct context *context)
+{
+    return vmfs_file_copy_range2(context->file, 0, context->file, 50000, 8, VMFS_RW_KILL_PRIV);
 }
 
 static int64_t run_file_seek(const struct context *context)
@@ -478,10 +488,12 @@ static const struct call calls[] = {
     {"vmfs_file_read", CALL_FILE | CALL_READS, run_file_read},
     {"vmfs_file_readv", CALL_FILE | CALL_READS, run_file_readv},
     {"vmfs_file_pwrite", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwrite},
+    {"vmfs_file_pwritev2", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwritev2},
     {"vmfs_file_pwritev", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwritev},
     {"vmfs_file_write", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_write},
     {"vmfs_file_writev", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_writev},
     {"vmfs_file_allocate", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_allocate},
+    {"vmfs_file_copy_range2", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_copy_range2},
     {"vmfs_file_copy_range", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_copy_range},
     {"vmfs_file_seek", CALL_FILE, run_file_seek},
     {"vmfs_file_stat", CALL_FILE, run_file_stat},
@@ -753,6 +765,9 @@ Test(errno_common, enospc)
     struct vmfs_iovec whole = {block, sizeof(block)};
     CASE(vmfs_file_writev, ENOSPC, vmfs_file_writev(filler, &whole, 1));
     CASE(vmfs_file_pwritev, ENOSPC, vmfs_file_pwritev(filler, &whole, 1, at));
+    CASE(vmfs_file_pwritev2, ENOSPC, vmfs_file_pwritev2(filler, &whole, 1, at, 0));
+    CASE(vmfs_file_copy_range2, ENOSPC,
+         vmfs_file_copy_range2(file_rw, 0, filler, at + 65536, VMFS_BLOCK_SIZE, 0));
     expect_ok(vmfs_file_close(filler));
     expect_ok(vmfs_unlink(fs, "/filler"));
 }

@@ -25,6 +25,7 @@ Test(errno_files, ebadf)
     CASE(vmfs_file_pwrite, EBADF, vmfs_file_pwrite(file_r, "v", 1, 0));
     CASE(vmfs_file_write, EBADF, vmfs_file_write(file_r, "v", 1));
     CASE(vmfs_file_pwritev, EBADF, vmfs_file_pwritev(file_r, &one, 1, 0));
+    CASE(vmfs_file_pwritev2, EBADF, vmfs_file_pwritev2(file_r, &one, 1, 0, 0));
     CASE(vmfs_file_writev, EBADF, vmfs_file_writev(file_r, &one, 1));
     struct vmfs_view view;
     struct vmfs_iovec piece;
@@ -35,6 +36,7 @@ Test(errno_files, ebadf)
     CASE(vmfs_file_allocate, EBADF, vmfs_file_allocate(file_r, 0, 0, 4096));
     CASE(vmfs_file_copy_range, EBADF, vmfs_file_copy_range(file_rw, 0, file_r, 0, 8));
     CASE(vmfs_file_copy_range, EBADF, vmfs_file_copy_range(file_w, 0, file_rw, 0, 8));
+    CASE(vmfs_file_copy_range2, EBADF, vmfs_file_copy_range2(file_w, 0, file_rw, 0, 8, 0));
     CASE(vmfs_file_pread, EBADF, vmfs_file_pread(file_w, out.bytes, 8, 0));
     CASE(vmfs_file_read, EBADF, vmfs_file_read(file_w, out.bytes, 8));
     CASE(vmfs_file_preadv, EBADF, vmfs_file_preadv(file_w, &into, 1, 0));
@@ -48,11 +50,14 @@ Test(errno_files, efbig)
     CASE(vmfs_file_pwrite, EFBIG, vmfs_file_pwrite(file_rw, "v", 1, beyond));
     CASE(vmfs_file_pwrite, EFBIG, vmfs_file_pwrite(file_rw, "v", 1, UINT64_MAX));
     CASE(vmfs_file_pwritev, EFBIG, vmfs_file_pwritev(file_rw, &one, 1, beyond));
+    CASE(vmfs_file_pwritev2, EFBIG, vmfs_file_pwritev2(file_rw, &one, 1, beyond, 0));
     CASE(vmfs_file_allocate, EFBIG, vmfs_file_allocate(file_rw, 0, beyond, 1));
     CASE(vmfs_file_allocate, EFBIG, vmfs_file_allocate(file_rw, 0, 4096, UINT64_MAX));
     CASE(vmfs_file_allocate, EFBIG,
          vmfs_file_allocate(file_rw, VMFS_ALLOC_INSERT, 4096, beyond - 4096));
     CASE(vmfs_file_copy_range, EFBIG, vmfs_file_copy_range(file_r, 0, file_rw, beyond, 8));
+    CASE(vmfs_file_copy_range2, EFBIG,
+         vmfs_file_copy_range2(file_r, 0, file_rw, beyond, 8, VMFS_RW_KILL_PRIV));
     expect_code(vmfs_file_seek(file_rw, (int64_t)beyond, VMFS_SEEK_SET), (int64_t)beyond);
     CASE(vmfs_file_write, EFBIG, vmfs_file_write(file_rw, "v", 1));
     CASE(vmfs_file_writev, EFBIG, vmfs_file_writev(file_rw, &one, 1));
@@ -93,6 +98,8 @@ Test(errno_files, einval_of_vectors)
     unsigned count = VMFS_IOV_MAX + 1;
     CASE(vmfs_file_preadv, EINVAL, vmfs_file_preadv(file_rw, many, count, 0));
     CASE(vmfs_file_pwritev, EINVAL, vmfs_file_pwritev(file_rw, many, count, 0));
+    CASE(vmfs_file_pwritev2, EINVAL, vmfs_file_pwritev2(file_rw, &one, 1, 0, 0x1));
+    CASE(vmfs_file_copy_range2, EINVAL, vmfs_file_copy_range2(file_rw, 0, file_rw, 9, 8, 0x1));
     CASE(vmfs_file_readv, EINVAL, vmfs_file_readv(file_rw, many, count));
     CASE(vmfs_file_writev, EINVAL, vmfs_file_writev(file_rw, many, count));
     CASE(vmfs_file_preadv, EINVAL, vmfs_file_preadv(file_rw, huge, 2, 0));
@@ -115,6 +122,7 @@ Test(errno_files, emsgsize)
     CASE(vmfs_file_pwrite, EMSGSIZE, vmfs_file_pwrite(atomic, much, sizeof(much), 0));
     CASE(vmfs_file_write, EMSGSIZE, vmfs_file_write(atomic, much, sizeof(much)));
     CASE(vmfs_file_pwritev, EMSGSIZE, vmfs_file_pwritev(atomic, two, 2, 0));
+    CASE(vmfs_file_pwritev2, EMSGSIZE, vmfs_file_pwritev2(atomic, two, 2, 0, 0));
     CASE(vmfs_file_writev, EMSGSIZE, vmfs_file_writev(atomic, two, 2));
     expect_code(vmfs_file_pwrite(atomic, much, VMFS_ATOMIC_MAX, 0), VMFS_ATOMIC_MAX);
     expect_ok(vmfs_file_close(atomic));
@@ -148,6 +156,7 @@ Test(errno_files, exdev)
     fixture_open(&second, "second", 4 * REGION_MIB);
     struct vmfs_file *far = fixture_file(&second, "/far", VMFS_O_CREAT | VMFS_O_RDWR);
     CASE(vmfs_file_copy_range, EXDEV, vmfs_file_copy_range(file_r, 0, far, 0, 8));
+    CASE(vmfs_file_copy_range2, EXDEV, vmfs_file_copy_range2(file_r, 0, far, 0, 8, 0));
     expect_ok(vmfs_file_close(far));
     fixture_close(&second);
 }

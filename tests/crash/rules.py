@@ -163,9 +163,9 @@ RULES = [
      "        more = vm_file_cut(ctx, inode, 0);",
      "        more = vm_file_cut(ctx, inode, 0) < 0;"),
     ("X1-both-inodes-in-one-record", "rule", "inode/heir.c",
-     "    int result = vm_inode_store(ctx, &heir->inode);\n    if (result == 0)\n"
+     "        result = vm_inode_store(ctx, &heir->inode);\n    if (result == 0)\n"
      "        result = vm_inode_store(ctx, &heir->file);",
-     "    int result = vm_inode_store(ctx, &heir->inode);\n    if (result == 0)\n"
+     "        result = vm_inode_store(ctx, &heir->inode);\n    if (result == 0)\n"
      "        result = vm_tx_commit(ctx);\n    if (result == 0)\n        result = vm_tx_renew(ctx);\n"
      "    if (result == 0)\n        result = vm_inode_store(ctx, &heir->file);"),
     ("X2-the-old-map-is-retired", "rule", "inode/heir.c",

@@ -36,6 +36,9 @@ const struct data_config data_configs[] = {
      .weights = {ALL_WEIGHTS}},
     {.name = "direct", .processes = 1, .slots = {[DATA_SLOT_DIRECT] = 1},
      .weights = {ALL_WEIGHTS}},
+    {.name = "odd", .processes = 1, .is_unaligned = true,
+     .slots = {[DATA_SLOT_DIRECT] = 8, [DATA_SLOT_PLAIN] = 1},
+     .weights = {ALL_WEIGHTS, [DATA_MAP_READ] = 4, [DATA_MAP_WRITE] = 4}},
     {.name = "mapped", .processes = 1, .is_kept_mapped = true,
      .slots = {[DATA_SLOT_PLAIN] = 8, [DATA_SLOT_APPEND] = 1, [DATA_SLOT_READ] = 1},
      .weights = {ALL_WEIGHTS, [DATA_MAP_READ] = 30, [DATA_MAP_WRITE] = 40, [DATA_MAP_PRIVATE] = 6}},
@@ -229,8 +232,8 @@ static void fit(struct data_op *op, const struct data_model *model)
     if (op->kind == DATA_WRITE_HERE && position + op->length > DATA_MAX - 2 * DATA_PAGE)
         op->kind = DATA_WRITE;
     bool is_direct = op->slot == DATA_SLOT_DIRECT;
-    if (is_direct && (op->kind == DATA_WRITE_HERE || op->kind == DATA_READ_HERE) &&
-        position % DATA_PAGE != 0)
+    if (is_direct && !model->config->is_unaligned &&
+        (op->kind == DATA_WRITE_HERE || op->kind == DATA_READ_HERE) && position % DATA_PAGE != 0)
         op->kind = op->kind == DATA_READ_HERE ? DATA_READ : DATA_WRITE;
 }
 
@@ -257,7 +260,7 @@ void data_draw(struct data_op *op, const struct data_model *model, struct seed *
             DATA_SLOT_PLAIN; /* by pages, also past the pages: some filesystems refuse others */
     if (is_transfer && !may_write(op->slot) && !is_reading(op->kind))
         op->slot = DATA_SLOT_PLAIN;
-    if (is_transfer && op->slot == DATA_SLOT_DIRECT)
+    if (is_transfer && op->slot == DATA_SLOT_DIRECT && !config->is_unaligned)
         align_range(&op->offset, &op->length);
 }
 

@@ -64,6 +64,7 @@ struct data_config {
     unsigned processes;
     bool is_striped; /* the processes share one file, in which each has stripes of its own */
     bool is_kept_mapped;
+    bool is_unaligned; /* direct I/O of any bytes, where the filesystem takes it */
     uint8_t slots[DATA_SLOT_COUNT];
     uint8_t weights[DATA_KIND_COUNT];
 };

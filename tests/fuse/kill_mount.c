@@ -1,12 +1,13 @@
 /* kill_mount.c -- SIGKILL of vmfs-fuse under load; no call that has returned may be lost
  *
- * kill_mount --mount VMFS_FUSE [--options O] [--kills N] [--seed S] [--delay-max-ms M] [-v]
+ * kill_mount --mount VMFS_FUSE [--options O] [--clients] [--kills N] [--seed S] [--delay-max-ms M] [-v]
  *
  * Processes change a tree each on the mount and count every call that returned, in memory that is not
  * the mount's. At a random instant the daemon is killed. The region, which must check, then holds each
  * tree as its model has it after the counted calls, or after one more; and so does the mount, when
  * vmfs-fuse is started again on the dead mountpoint, where the next round goes on. At times that start is
- * killed, too. */
+ * killed, too. With --clients the processes are killed in place of the daemon, each in the middle of a call,
+ * and it is unmounted: nothing that they had open may be left. */
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -52,6 +53,7 @@ struct kill_mount {
     uint64_t seed;
     uint64_t delay_ms_max;
     bool is_verbose;
+    bool kills_clients;
     struct mount mount;
     struct told *told;
     struct round rounds[ROUNDS_KEPT]; /* the newest first; without trees where there is none yet */
@@ -145,12 +147,17 @@ static bool kill_under_load(struct kill_mount *test)
         sleep_ns(1000000);
     sleep_ns(1000000 + seed_below(&test->choices, test->delay_ms_max * 1000000));
     atomic_store(&told->is_killing, true);
-    kill(test->mount.daemon, SIGKILL);
-    for (unsigned i = 0; i < WORKERS; i++)
+    if (!test->kills_clients)
+        kill(test->mount.daemon, SIGKILL);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        if (test->kills_clients)
+            kill(pids[i], SIGKILL);
         waitpid(pids[i], NULL, 0);
+    }
     if (atomic_load(&told->is_failed))
         printf("a worker failed before the kill: %s\n", told->failure);
-    return !atomic_load(&told->is_failed) && mount_killed(&test->mount);
+    return !atomic_load(&told->is_failed) &&
+           (test->kills_clients ? mount_end(&test->mount) : mount_killed(&test->mount));
 }
 
 /* ----------------------------------------------------------------------------- the verifying --- */
@@ -207,6 +214,11 @@ static bool verify_region(struct kill_mount *test)
     replay_acked(test);
     bool is_good = vmfs_info(fs, &info) == 0 && verify_newest(test, fs) && verify_older(test, fs);
     test->with_records += info.journal_records > 0 ? 1 : 0;
+    if (is_good && test->kills_clients && info.orphans != 0) {
+        printf("%llu files without a name are left after unmounting\n",
+               (unsigned long long)info.orphans);
+        is_good = false;
+    }
     return vmfs_close(fs) == 0 && is_good && mount_check(&test->mount);
 }
 
@@ -301,8 +313,9 @@ static bool run_rounds(struct kill_mount *test)
 
 static void __attribute__((noreturn)) print_usage(void)
 {
-    fprintf(stderr, "usage: kill_mount --mount VMFS_FUSE [--options O] [--kills N] [--seed S] "
-                    "[--delay-max-ms M] [-v]\n");
+    fprintf(stderr,
+            "usage: kill_mount --mount VMFS_FUSE [--options O] [--clients] [--kills N] [--seed S] "
+            "[--delay-max-ms M] [-v]\n");
     exit(2);
 }
 
@@ -320,8 +333,9 @@ static void parse_options(struct kill_mount *test, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "-v") == 0) {
-            test->is_verbose = true;
+        if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "--clients") == 0) {
+            test->is_verbose = test->is_verbose || argv[i][1] == 'v';
+            test->kills_clients = test->kills_clients || argv[i][1] == '-';
             continue;
         }
         if (strcmp(argv[i], "--mount") == 0)

@@ -22,7 +22,7 @@ skip() {
 
 
 [ -x "$vmfs_fuse" ] || skip "vmfs-fuse is not built"
-[ -r /dev/fuse ] && [ -w /dev/fuse ] || skip "no /dev/fuse"
+[ -c /dev/fuse ] || skip "no /dev/fuse"
 command -v fusermount3 >/dev/null || skip "no fusermount3"
 [ "$(id -u)" -eq 0 ] || skip "the trees of the tests are entered with chroot, which needs root"
 
@@ -58,17 +58,23 @@ meta_stress=$build/tests/fuse/meta_stress
 kill_mount=$build/tests/fuse/kill_mount
 step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
 if [ $long = yes ]; then
-    # Six configurations: a million operations by default and by writeback each.
-    step "$data_test" --mount "$vmfs_fuse" --ops 170000 -v
-    step "$data_test" --mount "$vmfs_fuse" --options writeback --ops 170000 -v
+    # Seven configurations: more than a million operations, as it is mounted by default and with writeback.
+    step "$data_test" --mount "$vmfs_fuse" --ops 150000 -v
+    step "$data_test" --mount "$vmfs_fuse" --options writeback --ops 150000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 1000000 -v
     step "$kill_mount" --mount "$vmfs_fuse" --kills 50 -v
+    step "$kill_mount" --mount "$vmfs_fuse" --clients --kills 50
+    step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
+        "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 20
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build" --files 1000000
     step programs --source
 else
     step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 30000 -v
     step "$kill_mount" --mount "$vmfs_fuse" --kills 5 -v
+    step "$kill_mount" --mount "$vmfs_fuse" --clients --kills 3
+    step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
+        "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 2
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
     step programs
 fi

@@ -44,8 +44,23 @@ void model_node_stat(const struct model_node *node, struct vmfs_stat *out)
     out->flags = node->flags;
 }
 
+static uint32_t without_set_id(uint32_t mode)
+{
+    return mode & ((mode & 010) != 0 ? ~(uint32_t)06000 : ~(uint32_t)04000);
+}
+
+void model_kill(struct model_node *node, bool with_set_id)
+{
+    if (with_set_id && model_type(node) == VMFS_S_IFREG)
+        node->mode = without_set_id(node->mode);
+    (void)model_xattr_drop(node, "security.capability");
+}
+
 static void set_owner(struct model_node *node, const struct vmfs_attr *attr)
 {
+    const uint32_t killing = VMFS_ATTR_UID | VMFS_ATTR_GID | VMFS_ATTR_SIZE | VMFS_ATTR_KILL_PRIV;
+    if ((attr->mask & killing) != 0 && !model_is_dir(node))
+        model_kill(node, (attr->mask & VMFS_ATTR_KILL_PRIV) != 0);
     if ((attr->mask & (VMFS_ATTR_UID | VMFS_ATTR_GID)) == 0)
         return;
     if ((attr->mask & VMFS_ATTR_UID) != 0)
@@ -53,7 +68,7 @@ static void set_owner(struct model_node *node, const struct vmfs_attr *attr)
     if ((attr->mask & VMFS_ATTR_GID) != 0)
         node->gid = attr->gid;
     if (!model_is_dir(node))
-        node->mode &= (node->mode & 010) != 0 ? ~(uint32_t)06000 : ~(uint32_t)04000;
+        node->mode = without_set_id(node->mode);
 }
 
 static void set_times(struct model_node *node, const struct vmfs_attr *attr)
@@ -69,6 +84,11 @@ static void set_times(struct model_node *node, const struct vmfs_attr *attr)
         bool is_now = attr->mtime_ns == VMFS_TIME_NOW;
         node->mtime_ns = is_now ? now_ns : attr->mtime_ns;
         node->is_mtime_known = !is_now || now_ns != 0;
+    }
+    if ((attr->mask & VMFS_ATTR_CTIME) != 0) {
+        bool is_now = attr->ctime_ns == VMFS_TIME_NOW;
+        node->ctime_ns = is_now ? now_ns : attr->ctime_ns;
+        node->is_ctime_known = !is_now || now_ns != 0;
     }
 }
 

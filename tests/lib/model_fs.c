@@ -670,9 +670,22 @@ int model_open(struct model *model, const struct model_at *at, int flags, uint32
     if (walk.node == NULL)
         return open_new(&walk, mode, out);
     if ((flags & VMFS_O_TRUNC) != 0)
+        model_kill(walk.node, (flags & VMFS_O_KILL_PRIV) != 0);
+    if ((flags & VMFS_O_TRUNC) != 0)
         model_resize(walk.node, 0);
     walk.node->open_count++;
     *out = walk.node;
+    return 0;
+}
+
+int model_hold(struct model *model, const struct model_at *at, struct model_node **out)
+{
+    struct model_node *node;
+    int err = model_find(model, at, VMFS_NOFOLLOW, &node);
+    if (err != 0)
+        return err;
+    node->open_count++;
+    *out = node;
     return 0;
 }
 

@@ -130,6 +130,8 @@ int model_setattr(struct model *model, const struct model_at *at, int flags,
 /* The node is the handle; access modes are the caller's to keep. */
 int model_open(struct model *model, const struct model_at *at, int flags, uint32_t mode,
                struct model_node **out);
+/* Open, whatever it is: so it outlives its last name. Symbolic links are not followed. */
+int model_hold(struct model *model, const struct model_at *at, struct model_node **out);
 int model_dir_open(struct model *model, const struct model_at *at, struct model_node **out);
 int model_node_link(struct model *model, struct model_node *node, const struct model_at *at);
 void model_close(struct model_node *node);
@@ -137,12 +139,14 @@ int64_t model_pread(struct model_node *node, void *buffer, size_t length, uint64
 /* open_flags: of the handle. With VMFS_O_APPEND `offset` is the size. */
 int64_t model_pwrite(struct model_node *node, const void *buffer, size_t length, uint64_t offset,
                      uint32_t open_flags);
-int model_reserve(struct model_node *node, int mode, uint64_t offset, uint64_t length);
+int model_reserve(struct model_node *node, int flags, uint64_t offset, uint64_t length);
 int64_t model_copy(struct model_node *from, uint64_t from_offset, struct model_node *to,
                    uint64_t to_offset, uint64_t length);
 /* `found` if that is a right answer to a seek for data or holes, else an answer that is right. */
 int64_t model_seek(const struct model_node *node, int64_t offset, int whence, int64_t found);
 int model_node_setattr(struct model_node *node, const struct vmfs_attr *attr);
+/* What a change of its bytes or its owner takes away from a file: its capability, and with_set_id the set-id bits. */
+void model_kill(struct model_node *node, bool with_set_id);
 void model_node_stat(const struct model_node *node, struct vmfs_stat *out);
 
 int model_xattr_set(struct model *model, const struct model_at *at, int flags, const char *name,

@@ -42,6 +42,9 @@ enum op_kind {
         OP_KIND_COUNT
 };
 
+/* A flag of OP_DIR_OPEN: what the path names, of any type, is held; and let go by OP_DIR_CLOSE. */
+#define OP_HELD 0x1u
+
 /* What a path starts from. */
 enum op_base {
     OP_BASE_NONE,  /* a call that takes a plain path */
@@ -91,12 +94,14 @@ struct op_profile {
     bool has_outside;    /* absolute link targets and '..' above the root may appear */
     bool has_places;     /* calls relative to directories, other callers, inode flags */
     bool is_changing;    /* no operations that only read */
+    bool has_privileges; /* set-id bits and capabilities come and are taken away */
 };
 
 /* One side's open files and directories. */
 struct op_slot {
     struct vmfs_file *file;
     struct vmfs_dir *dir;
+    uint64_t held; /* an inode that is held, in place of a directory that is open */
     struct model_node *node;
     int64_t position; /* on the model's side */
     uint32_t flags;
@@ -133,6 +138,9 @@ void op_run_vmfs(const struct op *op, struct op_world *world, struct op_result *
  * and a seek may find one of several places. */
 void op_run_model(const struct op *op, struct op_world *world, int64_t library_code,
                   struct op_result *result);
+
+/* Makes some operations give or take privileges: decided by their pattern, without another draw. */
+void op_add_privileges(struct op *op);
 
 /* Closes what is open, in slot order. */
 int op_close_slots(struct op_world *world);

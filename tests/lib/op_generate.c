@@ -989,6 +989,8 @@ void op_generate(struct op *op, const struct op_world *world, struct seed *seed,
         return;
     }
     draws[op->kind](&gen);
+    if (profile->has_privileges)
+        op_add_privileges(op);
     if (op_is_slot_kind(op->kind) || op->kind > OP_DIR_OPEN || op->kind == OP_SETFLAGS)
         return;
     finish_path(&gen, &op->at, op->path);

@@ -50,6 +50,14 @@ def fails(number, function, *arguments, **keywords):
     raise Failure(f"{function.__name__} succeeds, not {errno.errorcode[number]}")
 
 
+def errno_of(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        return error.errno
+    return 0
+
+
 def wait_until(condition, text, seconds=10):
     end = time.monotonic() + seconds
     while not condition():
@@ -268,7 +276,7 @@ def case_mount_command(bench):
         result = bench.run("mount", "-t", "fuse.vmfs", bench.region, bench.mountpoint, "-o", "frob")
         check(result.returncode != 0 and "no such option" in result.stderr, f"mount: {result.stderr}")
     finally:
-        helper.unlink()
+        helper.unlink(missing_ok=True)
     bench.check_clean()
 
 
@@ -331,7 +339,7 @@ def case_killed(bench):
         (bench.mountpoint / "f").write_text(str(i))
         fd = os.open(bench.mountpoint / "f", os.O_RDONLY) if i % 2 else -1
         bench.kill()
-        fails(errno.ENOTCONN, os.statvfs, bench.mountpoint)  # the kernel may answer stat() itself
+        wait_until(lambda: errno_of(os.statvfs, bench.mountpoint) == errno.ENOTCONN, "not ENOTCONN")
         wait_until(lambda: not bench.helpers(), "the helper outlives the daemon")
         if fd >= 0:
             fails(errno.ENOTCONN, os.fstat, fd)
