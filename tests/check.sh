@@ -107,6 +107,7 @@ suite_api() {
 
 suite_scale() {
     "$build/gcc/tests/api/test_huge" --jobs=2 &&
+        "$build/gcc/tests/api/hold_test" &&
         "$build/gcc/tests/api/scale_test" --files "$(quick_or_long 200000 1000000)" || exit 1
     if [ "$long" = yes ]; then
         "$build/gcc/tests/api/aged_test" --rounds 200 --mib 1024 --seed 7
