@@ -724,8 +724,8 @@ void vmfs_view_end(struct vmfs_view *view);
 #define VMFS_SEEK_DATA 3 /* the next byte at or after `offset` that is not in a hole */
 #define VMFS_SEEK_HOLE 4 /* the next hole at or after `offset`; the end of the file is one */
 
-/* Moves the file position and returns it. -EINVAL before 0; -ENXIO for DATA and HOLE beyond the
- * last data. Holes are found to the block. */
+/* Moves the file position and returns it. -EINVAL before 0; -ENXIO for DATA and HOLE before 0 and
+ * beyond the last data. Holes are found to the block. */
 int64_t vmfs_file_seek(struct vmfs_file *file, int64_t offset, int whence);
 
 /* vmfs_stat() and vmfs_setattr() on an open file, also an unlinked one. */
@@ -794,8 +794,9 @@ int vmfs_dir_read_at(struct vmfs *fs, uint64_t dir, uint64_t cookie, struct vmfs
 #define VMFS_XATTR_KILL_SGID 0x40
 /* vmfs_xattr_list() leaves out names of trusted attributes. */
 #define VMFS_XATTR_NO_TRUSTED 0x80
-/* Common errors: -EOPNOTSUPP another namespace, or an ACL of a symbolic link, -ERANGE the name's length, -EPERM a user
- * attribute of what is neither file nor directory, or a change of an immutable or append-only inode. */
+/* Common errors: -EOPNOTSUPP another namespace, or an ACL of a symbolic link, -ERANGE the name's length, -EINVAL a
+ * namespace alone, -EPERM a user attribute of what is neither file nor directory, or a change of an immutable or
+ * append-only inode. */
 
 /* ACLs are values in the form in which Linux's setxattr() takes them: 32 bits with the version, 2, then for each entry
  * 16 bits tag, 16 bits permissions, 32 bits id, all little-endian; owner, users, owning group, groups, mask, others.

@@ -56,6 +56,7 @@
     x(XATTR_EXISTS,        EEXIST,      50, "the attribute exists")                                \
     x(XATTR_NAMESPACE,     EOPNOTSUPP,  51, "attributes of this namespace are not kept")           \
     x(XATTR_NAME,          ERANGE,      52, "the attribute's name is empty or too long")           \
+    x(XATTR_NO_NAME,       EINVAL,     171, "a namespace of attributes without a name in it")          \
     x(XATTR_SIZE,          E2BIG,       53, "the attribute's value is too large")                  \
     x(XATTR_BUFFER,        ERANGE,      54, "the buffer is too small")                             \
     x(XATTR_KIND,          EPERM,       55, "only files and directories have user attributes")     \

@@ -184,7 +184,7 @@ static int64_t seek_call(struct vm_ctx *ctx, void *arg)
     if (call->whence == VMFS_SEEK_CUR)
         base = (int64_t)atomic_load(&call->file->position);
     bool is_search = call->whence == VMFS_SEEK_DATA || call->whence == VMFS_SEEK_HOLE;
-    if (call->whence == VMFS_SEEK_END || (is_search && call->offset >= 0)) {
+    if (call->whence == VMFS_SEEK_END || is_search) {
         base = vm_read_stable(ctx, call->file->id, seek_body, call);
         if (base < 0)
             return base;

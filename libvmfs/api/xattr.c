@@ -34,12 +34,12 @@ static bool is_user(const char *name)
     return strncmp(name, namespaces[0], strlen(namespaces[0])) == 0;
 }
 
-/* In the order of Linux: the length, then the namespace. */
+/* In the order of Linux: the length, then the namespace, then whether a name follows. */
 static int check_name(struct vm_ctx *ctx, const char *name)
 {
     size_t len_bytes = strnlen(name, VMFS_NAME_MAX + 1);
     bool is_known = false;
-    bool is_long_enough = len_bytes > 0;
+    bool is_long_enough = true;
     for (size_t index = 0; index < NAMESPACE_COUNT && len_bytes <= VMFS_NAME_MAX; index++) {
         size_t prefix_bytes = strlen(namespaces[index]);
         bool is_prefix = namespaces[index][prefix_bytes - 1] == '.';
@@ -48,8 +48,10 @@ static int check_name(struct vm_ctx *ctx, const char *name)
         is_long_enough = !is_prefix || len_bytes > prefix_bytes;
         is_known = is_prefix || len_bytes == prefix_bytes;
     }
-    if (!is_long_enough || len_bytes > VMFS_NAME_MAX)
+    if (len_bytes == 0 || len_bytes > VMFS_NAME_MAX)
         return vm_raise(&ctx->err, VMFS_R_XATTR_NAME, len_bytes);
+    if (!is_long_enough)
+        return vm_raise(&ctx->err, VMFS_R_XATTR_NO_NAME, len_bytes);
     return is_known ? 0 : vm_raise(&ctx->err, VMFS_R_XATTR_NAMESPACE, 0);
 }
 

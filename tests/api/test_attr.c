@@ -814,9 +814,9 @@ Test(attr, namespaces)
         const char *name;
         int code;
     } refused[] = {{"", -ERANGE},
-                   {"user.", -ERANGE},
-                   {"trusted.", -ERANGE},
-                   {"security.", -ERANGE},
+                   {"user.", -EINVAL},
+                   {"trusted.", -EINVAL},
+                   {"security.", -EINVAL},
                    {"user", -EOPNOTSUPP},
                    {"system.a", -EOPNOTSUPP},
                    {"system.", -EOPNOTSUPP},

@@ -110,6 +110,8 @@ Test(errno_files, einval_of_vectors)
 
 Test(errno_files, enxio)
 {
+    CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, -1, VMFS_SEEK_DATA));
+    CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, -1, VMFS_SEEK_HOLE));
     CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, 100, VMFS_SEEK_DATA));
     CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, 101, VMFS_SEEK_HOLE));
 }
@@ -182,8 +184,8 @@ Test(errno_files, xattr_names)
     struct vmfs_at at = vmfs_at(0, "/file");
     memset(long_name + 5, 'n', 251);
     expect_name(long_name, -ERANGE);
-    expect_name("user.", -ERANGE);
-    expect_name("trusted.", -ERANGE);
+    expect_name("user.", -EINVAL);
+    expect_name("trusted.", -EINVAL);
     expect_name("plain", -EOPNOTSUPP);
     expect_name("system.other", -EOPNOTSUPP);
     CASE(vmfs_xattr_set, ERANGE, vmfs_xattr_set(fs, "/file", 0, long_name, "v", 1));

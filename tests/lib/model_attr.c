@@ -163,7 +163,7 @@ static int check_xattr_name(const char *name)
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
         size_t prefix_bytes = strlen(prefixes[i]);
         if (strncmp(name, prefixes[i], prefix_bytes) == 0)
-            return name[prefix_bytes] == '\0' ? -ERANGE : 0;
+            return name[prefix_bytes] == '\0' ? -EINVAL : 0;
     }
     return -EOPNOTSUPP;
 }
@@ -215,6 +215,9 @@ static int find_xattr_place(struct model *model, const struct model_at *at, int 
     int err = check_xattr_name(name);
     struct model_node *node = NULL;
     int other = model_find(model, at, flags & VMFS_NOFOLLOW, &node);
+    /* A system sees what forbids attributes of this node before it misses the name. */
+    if (err == -EINVAL && other == 0)
+        return model_note(model, -EPERM, err);
     if (err != 0 || other != 0)
         return err != 0 && other != 0 ? model_note(model, other, err) : err + other;
     if (model_is_acl(name) && model_type(node) == VMFS_S_IFLNK)

@@ -92,10 +92,8 @@ static bool is_right(const struct model_node *node, uint64_t offset, uint64_t fo
 
 int64_t model_seek(const struct model_node *node, int64_t offset, int whence, int64_t found)
 {
-    if (offset < 0)
-        return model_note(node->model, -EINVAL, -ENXIO);
     uint64_t start = (uint64_t)offset;
-    if (start >= node->size)
+    if (offset < 0 || start >= node->size)
         return -ENXIO;
     if (found >= 0 && is_right(node, start, (uint64_t)found, whence))
         return found;
