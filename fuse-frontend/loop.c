@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "stats.h"
@@ -25,6 +26,7 @@
 #define TICK_NS 4000000
 /* Ticks without a request after which the deputy sleeps until there is one. */
 #define TICKS_QUIET 2
+#define PAGE_BYTES  4096
 
 /* A worker's beat: a number that each request has for itself, and these. */
 #define SERVES   1u
@@ -38,6 +40,7 @@ struct worker {
     struct worker *next_standby;
     sem_t call;
     pthread_t thread;
+    void *pages; /* what the buffer is a part of */
     struct fuse_buf buffer;
     unsigned waited, idle; /* in a row */
 };
@@ -209,6 +212,25 @@ static void *depute(void *arg)
     return NULL;
 }
 
+/* What a WRITE carries is to begin with a page, so that no page of it is copied in two pieces, and to lie in one
+ * large page. Where there are none, or no memory, libfuse makes a buffer itself. */
+#define BUFFER_BYTES ((size_t)2 << 20)
+
+static void buffer_make(struct worker *worker)
+{
+    const size_t front = sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in);
+    worker->pages = aligned_alloc(BUFFER_BYTES, BUFFER_BYTES);
+    if (!worker->pages)
+        return;
+    madvise(worker->pages, BUFFER_BYTES, MADV_HUGEPAGE);
+    worker->buffer.mem = (char *)worker->pages + PAGE_BYTES - front;
+}
+
+static void buffer_free(struct worker *worker)
+{
+    free(worker->pages ? worker->pages : worker->buffer.mem);
+}
+
 /* Cancelled only while it reads or stands by, not inside a call of the library. */
 static void *work(void *arg)
 {
@@ -217,6 +239,7 @@ static void *work(void *arg)
     int result;
     if (worker != loop->workers && !loop->all_read)
         stand_by(worker);
+    buffer_make(worker);
     while (!fuse_session_exited(loop->session)) {
         pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
         result = fuse_session_receive_buf(loop->session, &worker->buffer);
@@ -271,7 +294,7 @@ static void workers_end(struct loop *loop, unsigned started)
     for (unsigned i = 0; i < started; i++) {
         pthread_join(loop->workers[i].thread, NULL);
         sem_destroy(&loop->workers[i].call);
-        free(loop->workers[i].buffer.mem);
+        buffer_free(&loop->workers[i]);
     }
 }
 

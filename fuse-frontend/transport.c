@@ -27,6 +27,11 @@ const struct request_flags *transport_flags(void)
     return &flags;
 }
 
+bool transport_maps_uncached(void)
+{
+    return granted & WIRE_DIRECT_IO_ALLOW_MMAP;
+}
+
 /* SETXATTR as libfuse knows it: without the two words behind the struct. */
 static void setxattr_shorten(struct fuse_in_header *in)
 {

@@ -23,6 +23,9 @@ struct request_flags {
 };
 const struct request_flags *transport_flags(void);
 
+/* True if the kernel lets a file that it does not cache be mapped. */
+bool transport_maps_uncached(void);
+
 /* What libfuse cannot answer. `payload` is what the request holds behind its header; stores what goes
  * behind that of the reply in `out` (at most TRANSPORT_OUT_MAX bytes) and its size, or returns a negative
  * errno value. */
