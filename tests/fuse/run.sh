@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh -- what must hold on a mount: data, names, programs, a daemon that is killed, the command itself
+# run.sh -- what must hold on a mount: data, names, permissions, programs, a daemon that is killed, the command itself
 #
 # tests/fuse/run.sh BUILD [--long]
 #
@@ -31,7 +31,9 @@ export VMFS_TEST_DIR=$scratch
 region=$scratch/region
 mountpoint=$scratch/mountpoint
 cleanup() {
-    ! mountpoint -q "$mountpoint" || fusermount3 -u -z "$mountpoint"
+    for place in "$mountpoint" "$scratch/acls/mountpoint"; do
+        ! mountpoint -q "$place" || fusermount3 -u -z "$place"
+    done
     rm -rf --one-file-system "$scratch"
 }
 trap cleanup EXIT
@@ -44,6 +46,17 @@ programs() {
     "$top/tests/fuse/programs.sh" "$mountpoint" "$@"
     fusermount3 -u "$mountpoint"
     "$vmfs" fsck "$region" # waits for the daemon's end
+}
+
+# The library by itself and the mount must agree about ACLs, modes, and what others may do.
+acls() {
+    local folder=$scratch/acls
+    mkdir "$folder" "$folder/mountpoint"
+    chmod 755 "$scratch"
+    "$vmfs_fuse" "$folder/region" "$folder/mountpoint" -o size=64M,allow_other
+    VMFS_TEST_DIR=$folder/mountpoint "$build/tests/api/acl_diff" "$@"
+    fusermount3 -u "$folder/mountpoint"
+    "$vmfs" fsck "$folder/region"
 }
 
 step() {
@@ -67,6 +80,7 @@ if [ $long = yes ]; then
     step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
         "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 20
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build" --files 1000000
+    step acls --steps 500000
     step programs --source
 else
     step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
@@ -76,5 +90,6 @@ else
     step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
         "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 2
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
+    step acls --steps 20000
     step programs
 fi
