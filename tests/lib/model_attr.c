@@ -220,12 +220,12 @@ static int find_xattr_place(struct model *model, const struct model_at *at, int 
         return model_note(model, -EPERM, err);
     if (err != 0 || other != 0)
         return err != 0 && other != 0 ? model_note(model, other, err) : err + other;
+    model->found = node;
     if (model_is_acl(name) && model_type(node) == VMFS_S_IFLNK)
         return -EOPNOTSUPP;
     if (is_user(name) && model_type(node) != VMFS_S_IFREG && !model_is_dir(node))
         return -EPERM;
     *out = find_xattr(node, name);
-    model->found = node;
     return 0;
 }
 
@@ -256,8 +256,10 @@ int model_xattr_set(struct model *model, const struct model_at *at, int flags, c
     int err = find_xattr_place(model, at, flags, name, &link);
     if (size > VMFS_XATTR_MAX)
         return err != 0 ? model_note(model, err, -E2BIG) : -E2BIG;
+    bool is_link = err == -EOPNOTSUPP && model_is_acl(name);
+    int wrong = is_link ? model_acl_check(model->found, name, value, size) : 0;
     if (err != 0)
-        return err;
+        return wrong != 0 ? model_note(model, wrong, err) : err;
     if (model_is_acl(name))
         return change_acl(model, name, value, size);
     err = check_xattr_change(model);

@@ -204,46 +204,6 @@ void op_add_privileges(struct op *op)
     }
 }
 
-static void put_entry(uint8_t *at, unsigned tag, unsigned permissions, uint32_t id)
-{
-    const uint8_t bytes[8] = {(uint8_t)tag,         0,
-                              (uint8_t)permissions, 0,
-                              (uint8_t)id,          (uint8_t)(id >> 8),
-                              (uint8_t)(id >> 16),  (uint8_t)(id >> 24)};
-    memcpy(at, bytes, sizeof(bytes));
-}
-
-/* `count` entries: the three of a mode, then the mask, then users and groups. */
-static void fill_acl(uint8_t *at, uint64_t count, struct seed *seed)
-{
-    uint64_t named = count > 4 ? count - 4 : 0;
-    uint64_t users = named > 0 ? seed_below(seed, named + 1) : 0;
-    put_entry(at, 1, (unsigned)seed_below(seed, 8), UINT32_MAX);
-    for (uint64_t i = 0; i < users; i++)
-        put_entry(at += 8, 2, (unsigned)seed_below(seed, 8), (uint32_t)seed_below(seed, 4) * 1000);
-    put_entry(at += 8, 4, (unsigned)seed_below(seed, 8), (uint32_t)seed_below(seed, 2));
-    for (uint64_t i = users; i < named; i++)
-        put_entry(at += 8, 8, (unsigned)seed_below(seed, 8), (uint32_t)seed_below(seed, 4) * 1000);
-    if (count > 3)
-        put_entry(at += 8, 16, (unsigned)seed_below(seed, 8), UINT32_MAX);
-    put_entry(at + 8, 32, (unsigned)seed_below(seed, 8), UINT32_MAX);
-}
-
-void op_xattr_value(const struct op *op, uint8_t *data)
-{
-    seed_fill(data, op->length, op->pattern);
-    bool has_form = model_is_acl(op->name) && op->length >= 28 && op->length % 8 == 4;
-    if (!has_form)
-        return;
-    struct seed seed;
-    seed_init(&seed, op->pattern);
-    data[0] = 2;
-    memset(data + 1, 0, 3);
-    fill_acl(data + 4, (op->length - 4) / 8, &seed);
-    if (op->offset > 0)
-        data[op->offset % op->length] ^= (uint8_t)op->other_offset;
-}
-
 static void place_to_text(const struct op_place *at, char text[64])
 {
     static const char *const bases[] = {"", "root:", "dir", "file", "stale:"};

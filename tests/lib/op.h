@@ -74,6 +74,7 @@ struct op {
     uint64_t other_offset;
     uint64_t length;
     uint64_t pattern; /* of the bytes that are written */
+    bool is_maskless; /* an ACL without the entry that it may need */
     struct vmfs_attr attr;
     struct op_place at;
     struct op_place other_at;
@@ -157,6 +158,9 @@ bool op_may_need_space(const struct op *op);
 
 /* True for a kind that acts on a file slot. */
 bool op_is_slot_kind(enum op_kind kind);
+
+/* Draws how long the ACL is that an operation sets, and what is wrong with it. */
+void op_draw_acl(struct op *op, struct seed *seed);
 
 /* The value that an operation on attributes sets. Where the name is that of an ACL and the length that of one, it is
  * one; but with an offset the byte there is wrong. */

@@ -695,16 +695,6 @@ static void pick_xattr(struct generator *gen)
     }
 }
 
-/* Of an ACL: from none to many entries, and now and then what is none. */
-static uint64_t draw_acl_bytes(struct generator *gen)
-{
-    uint64_t entries =
-        seed_chance(gen->seed, 3) ? 508 + seed_below(gen->seed, 5) : 3 + seed_below(gen->seed, 8);
-    if (seed_chance(gen->seed, 15))
-        return seed_chance(gen->seed, 50) ? 0 : seed_below(gen->seed, 30);
-    return 4 + 8 * entries;
-}
-
 static void draw_xattr(struct generator *gen)
 {
     struct op *op = gen->op;
@@ -719,15 +709,11 @@ static void draw_xattr(struct generator *gen)
         op->length = VMFS_XATTR_MAX - 2 + seed_below(gen->seed, 4);
     else if (op->kind != OP_XATTR_SET && seed_chance(gen->seed, 10))
         op->length = seed_below(gen->seed, 16);
-    if (op->kind == OP_XATTR_SET && model_is_acl(op->name) && seed_chance(gen->seed, 95))
-        op->length = draw_acl_bytes(gen);
-    if (op->kind == OP_XATTR_SET && seed_chance(gen->seed, 5)) {
-        op->offset = 1 + seed_below(gen->seed, 1000);
-        op->other_offset = (uint64_t)1 << seed_below(gen->seed, 8);
-    }
+    if (op->kind == OP_XATTR_SET && model_is_acl(op->name))
+        op_draw_acl(op, gen->seed);
     if (op->kind == OP_XATTR_SET && seed_chance(gen->seed, 20))
         op->flags = seed_chance(gen->seed, 50) ? VMFS_XATTR_CREATE : VMFS_XATTR_REPLACE;
-    if (gen->profile->has_places && seed_chance(gen->seed, 20))
+    if (gen->profile->has_places && seed_chance(gen->seed, model_is_acl(op->name) ? 50 : 20))
         op->flags |= VMFS_NOFOLLOW;
     bool is_reading = op->kind == OP_XATTR_GET || op->kind == OP_XATTR_REMOVE;
     if (is_reading && op->at.base <= OP_BASE_ROOT && seed_chance(gen->seed, 60))
