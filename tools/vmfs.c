@@ -9,7 +9,7 @@
 
 static const struct verb *const verbs[] = {
     &verb_format, &verb_info, &verb_fsck, &verb_ls,    &verb_cat,  &verb_stat, &verb_put,
-    &verb_get,    &verb_rm,   &verb_mv,   &verb_mkdir, &verb_dump, &verb_map,
+    &verb_get,    &verb_rm,   &verb_mv,   &verb_mkdir, &verb_dump, &verb_map,  &verb_top,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -36,6 +36,7 @@ static const struct option option_rows[] = {
     {"offset", required_argument, NULL, OPTION_OFFSET},
     {"length", required_argument, NULL, OPTION_LENGTH},
     {"wait", required_argument, NULL, OPTION_WAIT},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"help", no_argument, NULL, OPTION_HELP},
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
