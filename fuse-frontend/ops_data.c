@@ -79,7 +79,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct f
 {
     (void)ino;
     int how = whence == SEEK_DATA ? VMFS_SEEK_DATA : VMFS_SEEK_HOLE;
-    int64_t found = offset < 0 ? -ENXIO : vmfs_file_seek(files_get(fi->fh), offset, how);
+    int64_t found = vmfs_file_seek(files_get(fi->fh), offset, how);
     if (found < 0)
         reply_result(req, found);
     else

@@ -1,22 +1,11 @@
 /* ops_xattr.c -- extended attributes, access control lists among them */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/xattr.h>
 
 #include "convert.h"
 #include "ops.h"
 #include "transport.h"
-
-/* A namespace and no name is an invalid argument to Linux. */
-static bool is_nameless(const char *name)
-{
-    static const char *const namespaces[] = {"user.", "trusted.", "security."};
-    for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++)
-        if (strcmp(name, namespaces[i]) == 0)
-            return true;
-    return false;
-}
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
                  int flags)
@@ -24,9 +13,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
     int how = VMFS_NOFOLLOW | (flags & XATTR_CREATE ? VMFS_XATTR_CREATE : 0) |
               (flags & XATTR_REPLACE ? VMFS_XATTR_REPLACE : 0) |
               (transport_flags()->kills_sgid ? VMFS_XATTR_KILL_SGID : 0);
-    reply_result(req, is_nameless(name)
-                          ? -EINVAL
-                          : vmfs_xattr_set_at(fs_of(req), place_self(ino), how, name, value, size));
+    reply_result(req, vmfs_xattr_set_at(fs_of(req), place_self(ino), how, name, value, size));
 }
 
 /* Answers with `got` bytes of `value`, or with their number where the caller asked for that only. */
@@ -43,10 +30,9 @@ static void reply_value(fuse_req_t req, int64_t got, const char *value, size_t s
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     char *value = size ? malloc(size) : NULL;
-    int64_t got = is_nameless(name) ? -EINVAL
-                  : size && !value  ? -ENOMEM
-                                    : vmfs_xattr_get_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW,
-                                                        name, value, size);
+    int64_t got = size && !value ? -ENOMEM
+                                 : vmfs_xattr_get_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW,
+                                                     name, value, size);
     reply_value(req, got, value, size);
     free(value);
 }
@@ -65,7 +51,5 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    reply_result(req, is_nameless(name)
-                          ? -EINVAL
-                          : vmfs_xattr_remove_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, name));
+    reply_result(req, vmfs_xattr_remove_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, name));
 }
