@@ -10,7 +10,7 @@
  *
  * --quick  cuts fewer recoveries, only some of the labels under word and page, and ends each suite when its
  *          share of 75 seconds is over, unless one is asked for with --only
- * --long   cuts every recovery, all labels under all models, and ends each suite when its share of twenty
+ * --long   cuts every recovery, all labels under all models, and ends each suite when its share of ten
  *          minutes, or of --seconds, is over
  * --sound  does without all reductions, and tries as many more states as it takes
  * --keep   where a violation leaves its token, its image and a text (default: vmfs-crash in the folder for
@@ -32,7 +32,7 @@
 
 #define JOBS_MAX      16u
 #define TRIM_BYTES    (256 << 20)
-#define LONG_SECONDS  1200.0
+#define LONG_SECONDS  600.0
 #define QUICK_SECONDS 75.0
 #define MODELS        3u
 #define LEAVES_QUICK  1024u

@@ -12,7 +12,7 @@ is then set up; what is needed is built. The last line of a run describes the li
     states=N points=N complete=P violations=N escaped=N mutants=N survivors=N states_per_s=N
 
 and the run ends with 0 only if violations, escaped and survivors are 0. --quick is what check.sh does;
---long takes half an hour and a new seed; its last run does without the reductions, and must agree. --json writes all figures, with those of each run and of
+--long takes a quarter of an hour and a new seed; its last run does without the reductions, and must agree. --json writes all figures, with those of each run and of
 each mutant."""
 import argparse
 import json
@@ -62,8 +62,8 @@ def runs_of(options):
     if not options.long:
         return [["--quick", *jobs], ["--quick", "--mib", "5", "--seconds", "8", *jobs]]
     seed = str(int(time.time()))
-    return [["--long", "--seed", seed, *jobs], ["--long", "--mib", "5", "--seconds", "180", "--seed", seed, *jobs],
-            ["--long", "--sound", "--seconds", "180", "--seed", seed, *jobs]]
+    return [["--long", "--seed", seed, *jobs], ["--long", "--mib", "5", "--seconds", "120", "--seed", seed, *jobs],
+            ["--long", "--sound", "--seconds", "120", "--seed", seed, *jobs]]
 
 
 def run_once(program, arguments):

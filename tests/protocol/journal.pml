@@ -14,8 +14,8 @@
  * A store changes c; a fence copies to m what its own process has flushed, or stored past the cache; a cache
  * may write back any line at any moment. Nobody looks at m before the power is off, so a line's fate is
  * decided then, and when it is stored over: the same images as if it were decided at each step, from far
- * fewer states. A watermark line can also be torn, and a record is two lines, so one of them may be there
- * without the other.
+ * fewer states. A watermark line can also be torn, in SCENARIO_DAMAGE the newer one is lost once, and a record
+ * is two lines, so one of them may be there without the other.
  *
  * What is small here: 2 lanes of SLOTS records, 5 words of homes, checks that never collide (a check is the
  * value that it covers), an era that is its own nonce, a record of at most two entries. */
@@ -83,7 +83,7 @@ inline write_script() {
     script[0] = OP(META, Z, D);
     script[1] = OP(FREE, X, B);
     script[2] = OP(TAKE, Y, B)
-#elif defined(SCENARIO_INPLACE)  /* logged bytes are overwritten in place */
+#elif defined(SCENARIO_INPLACE) || defined(SCENARIO_DAMAGE)  /* logged bytes are overwritten in place */
     script[0] = OP(META, Z, D);
     script[1] = OP(INPLACE, D, NOWHERE);
     script[2] = OP(META, X, NOWHERE)
@@ -128,6 +128,8 @@ bool cut;                        /* the power is off */
 
 /* What the library keeps in memory. */
 byte sequence, watermark, era, line_copy;
+byte lower;                      /* the watermark that both lines have */
+bool is_checkpointing;           /* somebody has the checkpoint lock */
 byte mark[2];                    /* by lane: 0, or a lower bound of the number in flight */
 byte ring[SLOTS_ALL];            /* by slot: the number of its record, 0 when released */
 byte write_at[2];                /* by lane */
@@ -153,6 +155,9 @@ byte life;
 int base;                        /* the homes at the beginning of this life */
 int outcome;                     /* what the first recovery of this life's end must come to, 0: not known */
 bool over;
+#ifdef SCENARIO_DAMAGE
+bool is_damaged, refused;
+#endif
 bool no_line, line_too_old, twin_records, lost_operation, half_operation, wrong_block, other_outcome;
 
 #define PACK(a) (1 << 15 | a[X] << 12 | a[Y] << 9 | a[Z] << 6 | a[B] << 3 | a[D])
@@ -383,7 +388,19 @@ inline store_in_place() {
         flush(t, D);
         in_place = 1
     }
-    fence(t);
+    if
+#ifndef NO_S5
+    :: image > lower ->          /* S5: either line may be lost */
+        atomic {
+            !is_checkpointing;
+            is_checkpointing = true;
+            copy(t, LINE(1 - line_copy), WATERMARK(era, watermark))
+        }
+        fence(t);
+        atomic { lower = watermark; is_checkpointing = false }
+#endif
+    :: else -> fence(t)
+    fi;
     in_place = 2
 }
 
@@ -508,7 +525,10 @@ proctype checkpointer() {
     byte target;
     {
 end:    do
-        :: sequence > watermark && MAY_RISE && !poisoned ->
+        :: atomic {
+               sequence > watermark && MAY_RISE && !poisoned && !is_checkpointing;
+               is_checkpointing = true
+           }
             find_horizon();
             if
             :: target > watermark ->
@@ -525,11 +545,11 @@ end:    do
                 release();
 #endif
                 checkpoint_fence();  /* H12: W before what it releases */
-                d_step { watermark = target; line_copy = NEXT_COPY }
+                d_step { lower = watermark; watermark = target; line_copy = NEXT_COPY }
                 release()
             :: else
             fi;
-            target = 0
+            atomic { target = 0; is_checkpointing = false }
         od;
 stopped:    skip
     } unless { POWER_CUT }
@@ -592,10 +612,16 @@ inline load_line() {
 }
 
 /* A record names the watermark that was durable when it was written: a line below that would be too old,
- * and a region with one is refused. No power cut may lead there, nor to two records of one number. */
+ * and a region with one is refused. No power cut may lead there, nor to two records of one number; damage may. */
+#ifdef SCENARIO_DAMAGE
+#define REFUSE(condition) refused = refused || (condition)
+#else
+#define REFUSE(condition) must_not(line_too_old, condition)
+#endif
+
 inline check_found() {
     for (i : 0 .. SLOTS_ALL - 1) {
-        must_not(line_too_old, IS_VALID(i) && NAMED(c[HEADER(i)]) > watermark);
+        REFUSE(IS_VALID(i) && NAMED(c[HEADER(i)]) > watermark);
         for (k : 0 .. SLOTS_ALL - 1) {
             must_not(twin_records, i != k && IS_FOUND(i) && IS_FOUND(k) &&
                      SEQ(c[HEADER(i)]) == SEQ(c[HEADER(k)]))
@@ -654,6 +680,9 @@ inline begin_era() {
 
 inline recover() {
     d_step { load_line(); check_found(); foretell(); highest = watermark }
+#ifdef SCENARIO_DAMAGE
+    if :: refused -> goto refusal :: else fi;
+#endif
     do
     :: find_next();
         if
@@ -667,7 +696,7 @@ inline recover() {
     fence(RECOVERER);            /* H12: homes before W */
 #endif
     begin_era();
-    d_step { era++; line_copy = newest; watermark = highest; sequence = highest }
+    d_step { era++; line_copy = newest; watermark = highest; lower = highest; sequence = highest }
 #ifdef NO_H14_RESTART
     sequence = 0                 /* H14: numbers go on above the largest applied */
 #endif
@@ -675,6 +704,11 @@ inline recover() {
 
 /* An operation took part when its first word is at least what it made of it. All that took part, and no
  * others, make the homes. */
+#ifdef SCENARIO_DAMAGE           /* S5: what was stored in place stays, if the region is not refused */
+inline judge() {
+    must_not(wrong_block, in_place == 2 && c[D] != OVER)
+}
+#else
 inline judge() {
     for (i : X .. D) { e[i] = UNPACK(base, i) }
     for (i : 0 .. OPS - 1) {
@@ -698,6 +732,7 @@ inline judge() {
 #endif
     must_not(other_outcome, PACK(c) != outcome)
 }
+#endif
 
 /* Of each word the older or the newer value, and nothing of a line that is torn. */
 inline lose_power() {
@@ -707,7 +742,16 @@ inline lose_power() {
     :: at < WORDS -> at++
     :: at < WORDS && c[at] != m[at] -> m[at] = c[at]; at++
     :: at >= LINE(0) && at < WORDS && c[at] != m[at] -> m[at] = TORN; at++
-    od
+    od;
+#ifdef SCENARIO_DAMAGE           /* the newer line is lost, once, to something else */
+    if
+    :: !is_damaged && m[LINE(0)] != TORN && m[LINE(1)] != TORN ->
+        newest = (m[LINE(1)] > m[LINE(0)] -> 1 : 0);
+        m[LINE(newest)] = TORN;
+        is_damaged = true
+    :: true
+    fi
+#endif
 }
 
 inline forget() {
@@ -717,7 +761,7 @@ inline forget() {
     for (i : 0 .. HOMES - 1) { lock[i] = false }
     mark[0] = 0; mark[1] = 0; write_at[0] = 0; write_at[1] = 0;
     sequence = 0; watermark = 0; era = 0; line_copy = 0; image = 0; freeing = 0;
-    poisoned = false; has_failed = false; cut = false;
+    poisoned = false; has_failed = false; cut = false; lower = 0; is_checkpointing = false;
     done = 0; next = 0; at = 0; highest = 0; newest = 0; i = 0
 #ifdef NO_H11
     ; is_freed_early = false
@@ -755,5 +799,8 @@ off:    _nr_pr == 2;
         d_step { judge(); begin_life(); life++; done = 0; next = 0; at = 0; highest = 0; newest = 0 };
         if :: life == LIVES -> break :: else fi
     od;
+#ifdef SCENARIO_DAMAGE
+refusal:
+#endif
     over = true
 }

@@ -33,6 +33,7 @@ SCENARIOS = [
     ("BITS", ""),
     ("BLOCKS", "SLOTS=2"),
     ("INPLACE", "SLOTS=2"),
+    ("DAMAGE", "SLOTS=2"),
     ("LIVES", "LIVES=2"),
     ("FAILURE", ""),
 ]
@@ -67,6 +68,7 @@ RULES = [
     ("H16_CHECKPOINT", "FAILURE", "", "journal/journal.c", "/* H12: homes before W */\n    if (result)\n        return result;"),
     ("H18", "ORDER", "", "journal/record.c", "vm_get64(header.check) == record_check(bytes, len_bytes, nonce, offset)"),
     ("H22", "LIVES", "LIVES=2", "journal/recover.c", "/* H14, H22 */"),
+    ("S5", "DAMAGE", "SLOTS=2", "inode/span.c", "ctx->tx->has_images = ctx->tx->has_images || noted > lower;"),
     ("S2", "ORDER", "", "journal/journal.c", "journal->line_copy ^ 1, &line); /* S2 */"),
     ("S2_ERA", "ORDER", "", "journal/recover.c", "turn ? newest_copy : newest_copy ^ 1,"),
     ("S2_FENCE", "ORDER", "", "journal/recover.c", "/* H14, H22 */"),
