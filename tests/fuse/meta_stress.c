@@ -5,7 +5,7 @@
  * Half of the processes have a tree of their own each, with a model beside it: every call is compared,
  * and at intervals the whole tree. The others share one tree (shared.h). With --mount all is then looked
  * at again: when it has been mounted anew, and in the region itself, which must check; and the space of
- * all that is removed must come back. */
+ * all that is removed must come back. Many operations are several rounds, each on empty trees. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,14 +21,15 @@
 #define PRIVATES     3
 #define SHARERS      3
 #define COMPARE_OPS  5000
+#define ROUND_OPS    120000 /* what the trees keep fits the region */
 #define REGION_BYTES (384 * REGION_MIB)
 
 struct meta_stress {
     const char *dir;
     const char *program;
     const char *options;
-    uint64_t ops;
-    uint64_t seed;
+    uint64_t ops;  /* of the round */
+    uint64_t seed; /* of the round */
     bool is_verbose;
     struct mount mount;
 };
@@ -256,6 +257,21 @@ static bool run_here(const struct meta_stress *test)
     return prepare(test) && run_processes(test) && walk_shared(test, &digest) && remove_trees(test);
 }
 
+static bool run_rounds(struct meta_stress *test)
+{
+    uint64_t left = test->ops;
+    bool is_good = true;
+    while (left > 0 && is_good) {
+        test->ops = left < ROUND_OPS ? left : ROUND_OPS;
+        left -= test->ops;
+        is_good = test->program != NULL ? run_mounted(test) : run_here(test);
+        printf("round of seed=%llu ops=%llu %s\n", (unsigned long long)test->seed,
+               (unsigned long long)test->ops, is_good ? "agreed" : "DIFFERENT");
+        test->seed = seed_mix(test->seed, left) >> 16;
+    }
+    return is_good;
+}
+
 /* ------------------------------------------------------------------------------- the program --- */
 
 static void __attribute__((noreturn)) print_usage(void)
@@ -313,9 +329,9 @@ int main(int argc, char **argv)
             return 1;
         test.dir = test.mount.dir;
     }
-    bool is_good = test.program != NULL ? run_mounted(&test) : run_here(&test);
-    printf("ops=%llu seed=%llu %s\n", (unsigned long long)test.ops, (unsigned long long)test.seed,
-           is_good ? "agreed" : "DIFFERENT");
+    uint64_t total = test.ops;
+    bool is_good = run_rounds(&test);
+    printf("ops=%llu %s\n", (unsigned long long)total, is_good ? "agreed" : "DIFFERENT");
     if (test.program != NULL)
         mount_destroy(&test.mount, !is_good);
     return is_good ? 0 : 1;

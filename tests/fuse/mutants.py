@@ -47,7 +47,7 @@ MUTANTS = [
     ("seek: holes", DATA + ["buffered"], "inode/data.c", "if ((span.kind != VM_SPAN_DATA) == is_hole)",
      "if ((span.kind != VM_SPAN_DATA) != is_hole)"),
     ("writeback: reading through a handle for writing", DATA + ["descriptors", "--options", "writeback"],
-     "../fuse-frontend/ops_file.c", "if (options->has_writeback &&", "if (false &&"),
+     "../fuse-frontend/ops_file.c", "if (frontend_of(req)->options.has_writeback &&", "if (false &&"),
     ("nlink: link", META, "name/nsop.c", "vm_inode_nlink(&inode) + 1);", "vm_inode_nlink(&inode));"),
     ("nlink: rename of a directory", META, "name/rename.c", "add_subdirectory(rename->dir[to], 1);", ";"),
     ("rename: an empty directory only", META, "name/rename.c",
