@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -53,6 +54,7 @@ struct loop {
     pthread_mutex_t lock;
     struct worker *standby;   /* under the lock */
     _Atomic unsigned readers; /* workers that neither stand by nor are replaced */
+    unsigned readers_max;
     _Atomic bool is_deputy_asleep;
     _Atomic int failure;
     sem_t deputy_call;
@@ -78,10 +80,11 @@ static struct worker *standby_pop(struct loop *loop)
     return worker;
 }
 
-/* Lets one more read. */
+/* Lets one more read, unless that takes a CPU from those who ask. */
 static void call_one(struct loop *loop)
 {
-    struct worker *worker = standby_pop(loop);
+    bool is_enough = atomic_load(&loop->readers) >= loop->readers_max;
+    struct worker *worker = is_enough ? NULL : standby_pop(loop);
     if (!worker)
         return;
     atomic_fetch_add(&loop->readers, 1);
@@ -318,6 +321,14 @@ static void serve_all(struct loop *loop)
     workers_end(loop, started);
 }
 
+/* One for two CPUs that we may run on. */
+static unsigned readers_max(void)
+{
+    cpu_set_t cpus;
+    int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    return count < 4 ? 1 : (unsigned)count / 2;
+}
+
 int loop_run(struct frontend *frontend, bool all_read)
 {
     struct loop loop = {.session = frontend->session,
@@ -325,6 +336,7 @@ int loop_run(struct frontend *frontend, bool all_read)
                         .all_read = all_read,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
                         .readers = 1,
+                        .readers_max = readers_max(),
                         .is_deputy_asleep = false};
     loop.workers = aligned_alloc(_Alignof(struct worker), loop.count * sizeof *loop.workers);
     if (!loop.workers)

@@ -5,7 +5,8 @@
  * serves and reads again while requests come one at a time. The others stand by, and who has stood by
  * for the shortest time is asked first.
  *   - Requests that were waiting when their predecessor had been answered, several times in a row, are
- *     more than the readers can serve: one more reads. Readers that mostly wait are too many.
+ *     more than the readers can serve: one more reads, up to one for two CPUs. Readers that mostly wait
+ *     are too many.
  *   - A deputy looks now and then whether a reader is still at the same request: then it sleeps in
  *     the library (an msync, a lock that a large call holds), and another reads in its place.
  *   - Where every change is an msync of its own all threads read from the start: the changes that wait

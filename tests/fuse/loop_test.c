@@ -4,6 +4,7 @@
  * until the test says so. Nothing is mounted. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ static struct {
     _Atomic unsigned receiving, asleep, served;
     _Atomic int64_t idle_ns;
     _Atomic bool has_exited;
+    unsigned cpus;
 } session;
 static _Thread_local int kind_own;
 
@@ -92,6 +94,16 @@ int64_t stats_idle_ns(void)
 uint32_t stats_opcode(void)
 {
     return kind_own == FSYNC ? FUSE_FSYNC : FUSE_LOOKUP;
+}
+
+int sched_getaffinity(pid_t pid, size_t size_bytes, cpu_set_t *out)
+{
+    (void)pid;
+    (void)size_bytes;
+    CPU_ZERO(out);
+    for (unsigned i = 0; i < session.cpus; i++)
+        CPU_SET(i, out);
+    return 0;
 }
 
 static _Atomic bool has_deputy_slept_in;
@@ -160,7 +172,7 @@ static void *run_loop(void *arg)
     return NULL;
 }
 
-static pthread_t begin(bool reads_all)
+static pthread_t begin(bool reads_all, unsigned cpus)
 {
     pthread_t thread;
     memset(&session, 0, sizeof session);
@@ -168,6 +180,7 @@ static pthread_t begin(bool reads_all)
     sem_init(&session.wake, 0, 0);
     pthread_mutex_init(&session.lock, NULL);
     session.idle_ns = (HARDLY_ANY + LONG_IDLE) / 200; /* neither waiting nor waited for */
+    session.cpus = cpus;
     all_read = reads_all;
     pthread_create(&thread, NULL, run_loop, NULL);
     return thread;
@@ -186,7 +199,7 @@ static void end(pthread_t thread)
 
 static void one_reads(void)
 {
-    pthread_t thread = begin(false);
+    pthread_t thread = begin(false, 2 * THREADS);
     expect_still(&session.receiving, 1, "one reads at first");
     ask_quick(50);
     expect_still(&session.receiving, 1, "one reads still");
@@ -196,7 +209,7 @@ static void one_reads(void)
 /* A request that sleeps holds up nobody but for a moment, and leaves no reader too many. */
 static void sleepers_are_replaced(void)
 {
-    pthread_t thread = begin(false);
+    pthread_t thread = begin(false, 2 * THREADS);
     for (unsigned i = 1; i < THREADS; i++) {
         ask(SLEEPS);
         expect(&session.asleep, i, "asleep");
@@ -220,7 +233,7 @@ static void sleepers_are_replaced(void)
 static void long_calls_ask_for_a_reader(void)
 {
     has_deputy_slept_in = true;
-    pthread_t thread = begin(false);
+    pthread_t thread = begin(false, 2 * THREADS);
     unsigned tries = 0;
     bool is_replaced = false;
     for (; !is_replaced && tries < 50; tries++) {
@@ -240,12 +253,14 @@ static void long_calls_ask_for_a_reader(void)
     exit(1);
 }
 
-static void queue_makes_readers(void)
+/* One for two CPUs. */
+static void queue_makes_readers(unsigned cpus, unsigned readers)
 {
-    pthread_t thread = begin(false);
+    pthread_t thread = begin(false, cpus);
     session.idle_ns = HARDLY_ANY;
+    sleep_ms(10);
     ask_quick(50);
-    expect(&session.receiving, THREADS, "all read what was waiting");
+    expect_still(&session.receiving, readers, "read what was waiting");
     session.idle_ns = LONG_IDLE;
     ask_quick(200);
     expect_still(&session.receiving, 1, "one reads what comes now and then");
@@ -254,7 +269,7 @@ static void queue_makes_readers(void)
 
 static void all_read_where_rounds_are_shared(void)
 {
-    pthread_t thread = begin(true);
+    pthread_t thread = begin(true, 2);
     expect(&session.receiving, THREADS, "all read");
     session.idle_ns = LONG_IDLE;
     ask_quick(50);
@@ -271,7 +286,7 @@ static void nothing(int number)
 static void signal_ends(void)
 {
     struct sigaction action = {.sa_handler = nothing};
-    pthread_t thread = begin(false);
+    pthread_t thread = begin(false, 2 * THREADS);
     sigaction(SIGTERM, &action, NULL);
     ask(SLEEPS);
     expect(&session.asleep, 1, "asleep");
@@ -290,7 +305,10 @@ int main(void)
     one_reads();
     sleepers_are_replaced();
     long_calls_ask_for_a_reader();
-    queue_makes_readers();
+    queue_makes_readers(2 * THREADS, THREADS);
+    queue_makes_readers(5, 2);
+    queue_makes_readers(2, 1);
+    queue_makes_readers(1, 1);
     all_read_where_rounds_are_shared();
     signal_ends();
     puts("loop_test: readers come and go as there is work");
