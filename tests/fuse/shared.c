@@ -200,17 +200,19 @@ static int call_read(struct shared *shared)
     return close(fd);
 }
 
-/* A file that loses its last name while it is open stays whole. */
+/* A file that loses its last name while it is open stays whole. Nobody else knows its name. */
 static int call_unlinked(struct shared *shared)
 {
-    draw_file(shared, shared->path);
+    draw_dir(shared, shared->path);
+    size_t used = strlen(shared->path);
+    snprintf(shared->path + used, PATH_MAX_BYTES - used, "/u%d", getpid());
     int fd = open(shared->path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
         return -1;
     size_t bytes = seed_below(&shared->seed, DATA_MAX) + 1;
-    if (unlink(shared->path) != 0 && errno != ENOENT && errno != EISDIR && errno != ENOTDIR)
+    if (unlink(shared->path) != 0 && errno != ENOENT && errno != ENOTDIR)
         fail(shared, "unlink of an open file");
-    /* Others may have moved, linked, cut or written the file while it still had its name. */
+    /* Others may have moved its directory. */
     struct stat stat;
     if (fstat(fd, &stat) != 0)
         fail(shared, "fstat of an open file");
