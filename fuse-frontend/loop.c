@@ -24,7 +24,7 @@
 /* So many in a row count. */
 #define STREAK 4
 /* The deputy looks this often; that is how long others wait for a call that sleeps, or twice that. */
-#define TICK_NS 4000000
+#define TICK_NS 16000000
 /* Ticks without a request after which the deputy sleeps until there is one. */
 #define TICKS_QUIET 2
 #define PAGE_BYTES  4096
