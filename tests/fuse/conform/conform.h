@@ -142,6 +142,8 @@ const char *atf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *case_directory(void);
 void case_enter(uint64_t number);
 void case_leave(void);
+/* The case takes place in a directory that it does not make, and has to leave as it was. */
+void case_share(const char *name);
 
 enum kind {
     K_NONE,

@@ -1,5 +1,6 @@
 /* suite_kinds.c -- what every call says of each kind of object at the end of its path */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -42,6 +43,50 @@ static void assert_names(const struct call *call, enum kind kind)
         want("the new name is there", is_spare_there);
 }
 
+static void prepare(const struct call *call, enum kind kind)
+{
+    make(at("x"), kind, OWNED(kind_is_dir(kind) ? 0755 : 0644));
+    call_prepare(call, OWNED(0644));
+}
+
+static void assert_success(const struct call *call, enum kind kind, bool is_slash, enum caller who)
+{
+    prepare(call, kind);
+    want_result(call_run(call, who, at(is_slash ? "x/" : "x")), 0);
+    assert_names(call, kind);
+}
+
+/* Calls that fail share scenes, for each kind of object and of other operand: they are older than a
+ * tick, so that a change would show. */
+static const char *scene_name(const struct call *call, enum kind kind)
+{
+    static char name[32];
+    const char *spare = call->traits & T_NO_SPARE    ? "none"
+                        : call->traits & T_SPARE_DIR ? "dir"
+                                                     : "file";
+    snprintf(name, sizeof(name), "scene.%d.%s", (int)kind, spare);
+    return name;
+}
+
+static void make_scene(const struct call *call, enum kind kind)
+{
+    case_share(scene_name(call, kind));
+    if (look(case_directory()).is_there)
+        return;
+    make(case_directory(), K_DIR, ROOTS(0777));
+    prepare(call, kind);
+}
+
+static void assert_failure(const struct call *call, enum kind kind, bool is_slash, enum caller who)
+{
+    int expected = call_expected(call, is_slash ? call->slash : call->plain, kind, who);
+    make_scene(call, kind);
+    struct scene before = look_at_scene();
+    want_result(call_run(call, who, at(is_slash ? "x/" : "x")), expected);
+    if (!want("nothing has changed", is_untouched(&before)))
+        remove_tree(case_directory());
+}
+
 static void assert_kind(const struct call *call, enum kind kind, bool is_slash, enum caller who)
 {
     int expected = call_expected(call, is_slash ? call->slash : call->plain, kind, who);
@@ -49,15 +94,10 @@ static void assert_kind(const struct call *call, enum kind kind, bool is_slash, 
                 is_slash ? ", with a slash" : ""))
         return;
     if (call_is_offered(call)) {
-        make(at("x"), kind, OWNED(kind_is_dir(kind) ? 0755 : 0644));
-        call_prepare(call, OWNED(0644));
-        struct scene before = look_at_scene();
-        tick_if_coarse();
-        want_result(call_run(call, who, at(is_slash ? "x/" : "x")), expected);
         if (expected)
-            want("nothing has changed", is_untouched(&before));
+            assert_failure(call, kind, is_slash, who);
         else
-            assert_names(call, kind);
+            assert_success(call, kind, is_slash, who);
     }
     end();
 }
@@ -80,9 +120,28 @@ static void assert_dots(const struct call *call, enum caller who)
     }
 }
 
+static void walk_scenes(void (*visit)(const struct call *call, enum kind kind))
+{
+    static const unsigned spares[] = {0, T_SPARE_DIR, T_NO_SPARE};
+    for (size_t i = 0; i < COUNT(spares); i++) {
+        const struct call like = {.traits = spares[i]};
+        for (enum kind kind = 0; kind < KIND_COUNT; kind++)
+            visit(&like, kind);
+    }
+}
+
+static void remove_scene(const struct call *call, enum kind kind)
+{
+    remove_tree(scene_name(call, kind));
+}
+
 void suite_kinds(void)
 {
     static const enum caller callers[] = {ROOT, OWNER};
+    if (!options.is_list) {
+        walk_scenes(make_scene);
+        tick_if_coarse();
+    }
     for (size_t i = 0; i < call_count; i++) {
         for (size_t c = 0; c < COUNT(callers); c++) {
             for (enum kind kind = 0; kind < KIND_COUNT; kind++) {
@@ -92,4 +151,6 @@ void suite_kinds(void)
             assert_dots(&calls[i], callers[c]);
         }
     }
+    if (!options.is_list)
+        walk_scenes(remove_scene);
 }

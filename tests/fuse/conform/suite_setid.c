@@ -83,6 +83,17 @@ static long run_append(struct deed *d)
     return with_file(d, O_WRONLY | O_APPEND, fd_write);
 }
 
+static long fd_write_block(int fd)
+{
+    static _Alignas(4096) char block[4096];
+    return sys(write(fd, block, sizeof(block)));
+}
+
+static long run_write_direct(struct deed *d)
+{
+    return with_file(d, O_WRONLY | O_DIRECT, fd_write_block);
+}
+
 static long run_writev(struct deed *d)
 {
     return with_file(d, O_WRONLY, fd_writev);
@@ -170,6 +181,7 @@ struct change {
 static const struct change changes[] = {
     {"write", run_write, true, FEATURE_COUNT},
     {"write(O_APPEND)", run_append, true, FEATURE_COUNT},
+    {"write(O_DIRECT)", run_write_direct, true, HAS_DIRECT},
     {"writev", run_writev, true, FEATURE_COUNT},
     {"write beyond the end", run_write_far, true, FEATURE_COUNT},
     {"write of no bytes", run_write_nothing, false, FEATURE_COUNT},

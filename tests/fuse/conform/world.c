@@ -20,7 +20,7 @@
 
 static char root[64];
 static char directory[32];
-static bool is_made;
+static enum { UNMADE, MADE, SHARED } state;
 static bool is_coarse = true;
 
 /* ---- the directory ---- */
@@ -28,21 +28,27 @@ static bool is_coarse = true;
 void case_enter(uint64_t number)
 {
     snprintf(directory, sizeof(directory), "c%llu", (unsigned long long)number);
-    is_made = false;
+    state = UNMADE;
+}
+
+void case_share(const char *name)
+{
+    snprintf(directory, sizeof(directory), "%s", name);
+    state = SHARED;
 }
 
 void case_leave(void)
 {
-    if (is_made)
+    if (state == MADE)
         remove_tree(directory);
-    is_made = false;
+    state = UNMADE;
 }
 
 /* Made when the case first names it: many cases need none. */
 const char *case_directory(void)
 {
-    if (!is_made) {
-        is_made = true;
+    if (state == UNMADE) {
+        state = MADE;
         must(sys(mkdir(directory, 0777)), "the directory of the case");
     }
     return directory;
