@@ -15,8 +15,7 @@
 #include "region.h"
 
 #define HOLD_BYTES_MAX 80 /* of memory for each inode that is held */
-#define HOLD_STATS_MAX                                                                             \
-    4 /* of its time, beside that of a stat by id: a chain of a thousand takes far more */
+#define HOLD_STATS_MAX 6  /* times what a stat by id takes; a chain of a thousand takes far more */
 #define LEFT_BYTES_MAX (1 << 20)
 #define UNLINKED_STEP  1000 /* every so many lose their name */
 
