@@ -139,8 +139,8 @@ void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
     vm_watermark_store(&ctx->io, 1, &line);
 }
 
-/* Below every number whose homes are not all stored (H8), and what pins leave (H23). The counter is read before
- * the marks. */
+/* Below every number whose homes are not all stored (H8), and what pins leave (H23).
+ * The counter is read before the marks. */
 static uint64_t horizon(struct vm_journal *journal)
 {
     uint64_t limit = atomic_load(&journal->sequence);
