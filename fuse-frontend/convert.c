@@ -83,6 +83,17 @@ bool is_sgid_lost(fuse_req_t req, const struct vmfs_stat *stat)
            !helper_is_in_group(caller->pid, stat->gid);
 }
 
+void lose_sgid(fuse_req_t req, fuse_ino_t ino)
+{
+    struct vmfs *fs = fs_of(req);
+    struct vmfs_stat stat;
+    if (vmfs_stat_at(fs, place_self(ino), VMFS_NOFOLLOW, &stat) || !is_sgid_lost(req, &stat))
+        return;
+    const struct vmfs_attr change = {
+        .mask = VMFS_ATTR_MODE, .mode = stat.mode & MODE_BITS & ~(uint32_t)(S_ISUID | S_ISGID)};
+    (void)vmfs_setattr_at(fs, place_self(ino), VMFS_NOFOLLOW, &change);
+}
+
 void reply_result(fuse_req_t req, int64_t result)
 {
     fuse_reply_err(req, result < 0 ? (int)-result : 0);

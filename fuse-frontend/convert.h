@@ -37,6 +37,10 @@ void forget_listing(struct frontend *frontend, const struct vmfs_stat *stat);
  * privileged. The kernel only says that set-id bits go, and the library those that always do. */
 bool is_sgid_lost(fuse_req_t req, const struct vmfs_stat *stat);
 
+/* Takes that bit away where the kernel does not do so before the change: opening with O_TRUNC, and writing past
+ * its pages. Of two changes of the mode at one moment one is lost, as only its owner makes one. */
+void lose_sgid(fuse_req_t req, fuse_ino_t ino);
+
 /* Answers with what a library call returned: 0 or a negative errno value. */
 void reply_result(fuse_req_t req, int64_t result);
 

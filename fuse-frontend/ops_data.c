@@ -56,8 +56,9 @@ static int write_flags(const struct fuse_file_info *fi)
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buffer, size_t size, off_t offset,
               struct fuse_file_info *fi)
 {
-    (void)ino;
     const struct vmfs_iovec iov = {.base = (void *)(uintptr_t)buffer, .length = size};
+    if (fi->flags & O_DIRECT && transport_flags()->kills_priv)
+        lose_sgid(req, ino);
     int64_t written =
         vmfs_file_pwritev2(files_get(fi->fh), &iov, 1, (uint64_t)offset, write_flags(fi));
     if (written < 0)

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "convert.h"
@@ -69,25 +68,13 @@ static void handle_fill(fuse_req_t req, struct vmfs_file *file, struct fuse_file
     fi->noflush = 1;
 }
 
-/* Cutting off by opening. A change of the mode in between would be lost: nobody but its owner makes one. */
-static void lose_sgid(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
-{
-    struct vmfs_stat stat;
-    struct vmfs_attr change = {.mask = VMFS_ATTR_MODE};
-    if (!(fi->flags & O_TRUNC) || !transport_flags()->kills_priv ||
-        vmfs_stat_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &stat) ||
-        !is_sgid_lost(req, &stat))
-        return;
-    change.mode = stat.mode & MODE_BITS & ~(uint32_t)(S_ISUID | S_ISGID);
-    (void)vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change);
-}
-
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct vmfs_file *file;
     int err = handle_open(req, place_self(ino), fi, &file);
     if (!err) {
-        lose_sgid(req, ino, fi);
+        if (fi->flags & O_TRUNC && transport_flags()->kills_priv)
+            lose_sgid(req, ino);
         handle_fill(req, file, fi);
         err = files_add(file, &fi->fh);
     }

@@ -250,6 +250,68 @@ def case_read_only(bench):
     check(bench.region.read_bytes() == before, "a read-only mount has changed the region")
 
 
+def case_no_atime(bench):
+    """With noatime nothing that is read gets another access time; by default all do once."""
+    def read_all():
+        (bench.mountpoint / "f").read_text()
+        os.listdir(bench.mountpoint / "d")
+        os.readlink(bench.mountpoint / "l")
+        return [os.lstat(bench.mountpoint / name).st_atime_ns for name in "fdl"]
+
+    bench.mount()
+    (bench.mountpoint / "f").write_text("x")
+    (bench.mountpoint / "d").mkdir()
+    (bench.mountpoint / "l").symlink_to("f")
+    made = [os.lstat(bench.mountpoint / name).st_atime_ns for name in "fdl"]
+    bench.unmount()
+    bench.mount("noatime")
+    check(read_all() == made, "noatime: an access time has changed")
+    bench.unmount()
+    bench.mount()
+    check(all(now > then for now, then in zip(read_all(), made)), "relatime: an access time has not changed")
+    bench.unmount()
+
+
+def case_set_ids_of_others(bench):
+    """Who is not in the group does not leave its bit, however he changes the file; who is, does. The kernel tells the
+    group by the first only, so the daemon has the list looked up."""
+    def change_as_other(way, groups):
+        os.setgroups(groups)
+        os.setgid(2000)
+        os.setuid(2000)
+        fd = os.open(path, os.O_WRONLY | {"trunc": os.O_TRUNC, "direct": os.O_DIRECT}.get(way, 0))
+        if way == "ftruncate":
+            os.ftruncate(fd, 1)
+        elif way == "allocate":
+            os.posix_fallocate(fd, 0, 9999)
+        elif way != "trunc":
+            os.write(fd, mmap.mmap(-1, 4096))
+
+    def change(way, groups):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                change_as_other(way, groups)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        check(os.waitpid(pid, 0)[1] == 0, f"{way}: it failed")
+        return stat.S_IMODE(os.stat(path).st_mode)
+
+    bench.folder.chmod(0o755)
+    bench.mount("allow_other")
+    os.chmod(bench.mountpoint, 0o777)
+    path = bench.mountpoint / "f"
+    for way in ("write", "direct", "trunc", "ftruncate", "allocate"):
+        for groups, wanted in (([], 0o666), ([3000, 77], 0o2666)):
+            path.write_text("x")
+            os.chown(path, 0, 77)
+            os.chmod(path, 0o6666)
+            mode = change(way, groups)
+            check(mode == wanted, f"{way} with groups {groups}: mode {mode:o}, not {wanted:o}")
+    bench.unmount()
+
+
 def case_fstab_words(bench):
     bench.mount("rw,defaults,_netdev,nofail,noauto,user,x-systemd.automount,X-mount.mkdir,comment=hello,relatime,"
                 "noexec,nodiratime,lazytime,durability=process")
@@ -554,7 +616,7 @@ def case_readahead(bench):
 
 AS_NOBODY = ("help", "refuses", "busy", "foreground", "defaults", "read_only", "fstab_words", "ends", "next_waits",
              "term_in_use", "killed", "auto_unmount", "sandbox")
-ROOT_ONLY = ("mount_command", "handles", "holds", "readahead")
+ROOT_ONLY = ("mount_command", "set_ids_of_others", "handles", "holds", "readahead")
 
 
 def run_case(name, build, files, base):
