@@ -22,6 +22,7 @@ ROW_KEYS = {
 MACHINE_KEYS = {
     "cpu", "kernel", "cores", "pinned_cpu", "date", "clock", "region", "durability",
     "library_version", "seed", "quick", "count", "load_before_mounts", "load_after_mounts",
+    "mount_options",
 }
 # What rows of a mount have besides. Counts are of the daemon, per call.
 MOUNT_PREFIX = "fuse_"

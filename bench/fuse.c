@@ -395,7 +395,8 @@ int fuse_measure(struct fuse *fuse)
     forget_counts(fuse);
     for (unsigned side = 0; side < FUSE_SIDES; side++)
         fuse->mounts[side].fs.root_fd = -1;
-    int err = mount_ours(fuse->env, &fuse->mounts[FUSE_OURS], fuse->why_skipped);
+    int err =
+        mount_ours(fuse->env, fuse->mount_options, &fuse->mounts[FUSE_OURS], fuse->why_skipped);
     if (err == 0)
         err = mount_peer(fuse->env, &fuse->mounts[FUSE_PEER], fuse->why_skipped);
     if (err == 0)

@@ -103,7 +103,8 @@ struct fuse {
     volatile sig_atomic_t *stop;
     uint64_t seed;
     bool is_quick;
-    bool is_spread; /* all rows have all CPUs */
+    bool is_spread;            /* all rows have all CPUs */
+    const char *mount_options; /* of ours, beside the size; null for none */
     double tick_ns;
     double loads[2]; /* load average of the last minute, before and after */
     struct mounted mounts[FUSE_SIDES];

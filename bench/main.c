@@ -15,6 +15,7 @@
 struct options {
     bool is_quick;
     bool is_spread;
+    const char *mount_options;
     const char *filter;
     const char *json_path;
     const char *region_path;
@@ -36,7 +37,7 @@ static void print_usage(FILE *out)
 {
     fputs(
         "usage: vmfs-bench run [--quick] [--filter GLOB] [--json FILE] [--region PATH] [--seed N]\n"
-        "                      [--count N | --long] [--spread]\n"
+        "                      [--count N | --long] [--spread] [--mount-options O]\n"
         "       vmfs-bench space [--quick] [--tree DIRECTORY --inode-bytes N]\n"
         "       vmfs-bench list\n"
         "       vmfs-bench --help\n",
@@ -60,6 +61,7 @@ static void print_help(void)
         "  --seed N       of names, offsets and order; the default is 1\n"
         "  --count N      what \"1m\" stands for in the names of rows: %u, with --quick %u\n"
         "  --long         the same as --count %u: needs 7 GB of memory for the rows open_*\n"
+        "  --mount-options O   for vmfs-fuse in the rows fuse_*, instead of its defaults\n"
         "  --spread       let the mounts of all rows fuse_* and their callers use every CPU\n"
         "\n"
         "Method. In every round each operation, floor and peer has one turn, in an order drawn "
@@ -154,6 +156,9 @@ static int parse_option(int option, struct options *out)
         return 0;
     case 'i':
         return parse_number("inode-bytes", optarg, &out->inode_bytes);
+    case 'o':
+        out->mount_options = optarg;
+        return 0;
     case 'p':
         out->is_spread = true;
         return 0;
@@ -179,6 +184,7 @@ static int parse_options(int argc, char **argv, struct options *out)
         {"inode-bytes", required_argument, NULL, 'i'},
         {"long", no_argument, NULL, 'l'},
         {"spread", no_argument, NULL, 'p'},
+        {"mount-options", required_argument, NULL, 'o'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -263,6 +269,7 @@ static int run_benchmark(const struct options *options, FILE *json)
         .seed = options->seed,
         .is_quick = options->is_quick,
         .is_spread = options->is_spread,
+        .mount_options = options->mount_options,
     };
     bool has_rows = has_run_rows(&run);
 

@@ -119,8 +119,9 @@ static int check_device(char *why)
     return 0;
 }
 
-int mount_ours(const struct bench_env *env, struct mounted *out, char *why)
+int mount_ours(const struct bench_env *env, const char *options, struct mounted *out, char *why)
 {
+    char words[MOUNT_WHY_BYTES];
     char region[sizeof(out->folder)];
 
     *out = (struct mounted){.fs.root_fd = -1};
@@ -132,8 +133,9 @@ int mount_ours(const struct bench_env *env, struct mounted *out, char *why)
         err = explain(why, BENCH_VMFS_FUSE, -errno);
     if (err != 0)
         return err;
-    char *argv[] = {BENCH_VMFS_FUSE, "--foreground", "-o", "size=" MOUNT_REGION_BYTES,
-                    region,          out->folder,    NULL};
+    snprintf(words, sizeof(words), "size=" MOUNT_REGION_BYTES "%s%s", options == NULL ? "" : ",",
+             options == NULL ? "" : options);
+    char *argv[] = {BENCH_VMFS_FUSE, "--foreground", "-o", words, region, out->folder, NULL};
 
     return mount_program(out, "vmfs-fuse", argv, why);
 }

@@ -23,8 +23,8 @@ struct mounted {
     bool is_mounted;
 };
 
-/* Mounts; below the scratch folder. On failure `why` says what is missing and nothing stays. */
-int mount_ours(const struct bench_env *env, struct mounted *out, char *why);
+/* Mounts; below the scratch folder. `options` are further ones of ours, or null. On failure `why` says what is missing and nothing stays. */
+int mount_ours(const struct bench_env *env, const char *options, struct mounted *out, char *why);
 int mount_peer(const struct bench_env *env, struct mounted *out, char *why);
 
 /* Unmounts, and waits for the daemon. Nothing for one that is not mounted. */

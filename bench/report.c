@@ -212,6 +212,8 @@ static void write_machine(FILE *out, const struct report *report)
     write_count_field(out, "rounds", run->rounds);
     write_count_field(out, "count", report->scale->count);
     write_count_field(out, "seed", run->seed);
+    write_text_field(out, "mount_options",
+                     report->fuse->mount_options == NULL ? "" : report->fuse->mount_options);
     write_number_field(out, "load_before_mounts", report->fuse->loads[0]);
     write_number_field(out, "load_after_mounts", report->fuse->loads[1]);
     fprintf(out, "\"quick\": %s},\n", run->is_quick ? "true" : "false");
