@@ -92,10 +92,12 @@ static char *mount_words(void)
     const struct options *options = &frontend.options;
     char *words = NULL;
     char *source = NULL;
-    bool is_good = asprintf(&source, "fsname=%s", options->region) > 0 &&
-                   fuse_opt_add_opt(&words, "default_permissions,subtype=vmfs") == 0 &&
-                   fuse_opt_add_opt_escaped(&words, source) == 0 &&
-                   (!options->kernel || fuse_opt_add_opt(&words, options->kernel) == 0);
+    bool is_good =
+        asprintf(&source, "fsname=%s", options->region) > 0 &&
+        fuse_opt_add_opt(&words, "subtype=vmfs") == 0 &&
+        (options->is_unchecked || fuse_opt_add_opt(&words, "default_permissions") == 0) &&
+        fuse_opt_add_opt_escaped(&words, source) == 0 &&
+        (!options->kernel || fuse_opt_add_opt(&words, options->kernel) == 0);
     free(source);
     if (is_good)
         return words;

@@ -25,6 +25,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
                 struct fuse_file_info *fi);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
+void op_access(fuse_req_t req, fuse_ino_t ino, int mask);
 void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void *arg,
               struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_bytes,
               size_t out_bytes);

@@ -98,6 +98,14 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     reply_attr(req, &stat);
 }
 
+/* Asked with -o unchecked alone: what access() says of root, which may not execute what nobody may. */
+void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(req);
+    const struct vmfs_cred cred = {.uid = caller->uid, .gid = caller->gid};
+    reply_result(req, vmfs_access_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &cred, mask));
+}
+
 void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     struct vmfs_statfs space;

@@ -16,6 +16,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
     const struct frontend *frontend = userdata;
     conn->want = conn->capable & CAPS;
+    if (frontend->options.is_unchecked)
+        conn->want &= ~(unsigned)FUSE_CAP_POSIX_ACL; /* with it the kernel checks */
     if (frontend->options.has_writeback)
         conn->want |= conn->capable & FUSE_CAP_WRITEBACK_CACHE;
     conn->max_write = MAX_IO_BYTES;
@@ -53,6 +55,7 @@ const struct fuse_lowlevel_ops operations = {
     .readdirplus = op_readdirplus,
     .fsyncdir = op_fsyncdir,
     .statfs = op_statfs,
+    .access = op_access,
     .setxattr = op_setxattr,
     .getxattr = op_getxattr,
     .listxattr = op_listxattr,

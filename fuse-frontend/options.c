@@ -54,7 +54,11 @@ static const char help[] =
     "  -o threads=N       how many requests are served at once; default twice the\n"
     "                     CPUs, at most 8\n"
     "  -o nosandbox       do without the system call filter, for debugging\n"
-    "Permissions are always checked by the kernel. What fstab may hold besides (defaults,\n"
+    "  -o unchecked       check no permissions, for a mount that only root uses: anybody else is\n"
+    "                     refused, and root may do everything, also without the capabilities\n"
+    "                     that this takes elsewhere. Spares a request at each change of a\n"
+    "                     directory. Not for an NFS export, and not with allow_other\n"
+    "Else the kernel checks permissions. What fstab may hold besides (defaults,\n"
     "_netdev, nofail, noauto, user, x-..., ...) says nothing to vmfs-fuse.\n"
     "\n"
     "A line of /etc/fstab:\n"
@@ -110,6 +114,8 @@ static const struct word words[] = {
     FLAG("sandbox", has_sandbox, true),
     FLAG("nosandbox", has_sandbox, false),
     FLAG("debug", is_debug, true),
+    FLAG("unchecked", is_unchecked, true),
+    FLAG("default_permissions", is_unchecked, false), /* the default */
     BYTES("size=", create_bytes),
     BYTES("offset=", offset_bytes),
     BYTES("length=", length_bytes),
@@ -127,7 +133,6 @@ static const struct word words[] = {
     KIND("sync", WORD_KERNEL),
     KIND("async", WORD_KERNEL),
     KIND("dirsync", WORD_KERNEL),
-    KIND("default_permissions", WORD_IGNORE), /* always */
     KIND("defaults", WORD_IGNORE),
     KIND("auto", WORD_IGNORE),
     KIND("noauto", WORD_IGNORE),
@@ -396,6 +401,11 @@ static bool letter_apply(struct options *options, int letter, int *status)
     }
 }
 
+static bool may_be_unchecked(const struct options *options)
+{
+    return geteuid() == 0 && !(options->kernel && strstr(options->kernel, "allow_other"));
+}
+
 bool options_parse(struct options *options, int argc, char **argv, int *status)
 {
     bool is_helper = is_mount_helper(argv[0]);
@@ -410,6 +420,9 @@ bool options_parse(struct options *options, int argc, char **argv, int *status)
             return false;
     }
     options->is_foreground |= options->is_debug;
+    *status = STATUS_USAGE;
+    if (options->is_unchecked && !may_be_unchecked(options))
+        return complain("unchecked", "for root alone, and not with allow_other");
     *status = STATUS_OK;
     if (!operands_take(options, argc - optind, argv + optind, status))
         return false;

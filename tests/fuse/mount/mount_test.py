@@ -237,6 +237,38 @@ def case_defaults(bench):
     bench.check_clean()
 
 
+def case_unchecked(bench):
+    """No request that asks whether root may, and nobody else is served: also not who is root but for its files."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for words in ("unchecked,allow_other", "allow_other,unchecked"):
+        check(bench.start(words).returncode == 2, f"{words}: it is not refused")
+    bench.mount("unchecked")
+    words = set(bench.entry().split()[5].split(",")) | set(bench.entry().split()[-1].split(","))
+    check("default_permissions" not in words and {"nosuid", "nodev"} <= words, f"{words}")
+    plain = bench.mountpoint / "plain"
+    plain.write_text("x")
+    before = bench.stats()[1]["getattr"][0]
+    for i in range(20):
+        os.mknod(bench.mountpoint / f"n{i}")
+        os.unlink(bench.mountpoint / f"n{i}")
+    check(bench.stats()[1]["getattr"][0] - before <= 2, "the kernel asks for attributes at each change")
+    check(os.access(plain, os.R_OK | os.W_OK) and not os.access(plain, os.X_OK), "access() of root")
+    plain.chmod(0o666)
+    bench.mountpoint.chmod(0o777)
+    os.chdir(bench.mountpoint)  # the folder around it lets nobody in
+    libc.setfsuid(NOBODY)
+    try:
+        for call in (lambda: os.open("plain", os.O_RDONLY), lambda: os.mkdir("d"), lambda: os.unlink("plain"),
+                     lambda: os.truncate("plain", 0), lambda: os.listdir("."), lambda: os.stat("missing")):
+            fails(errno.EACCES, call)
+    finally:
+        libc.setfsuid(0)
+        os.chdir("/")
+    check(plain.read_text() == "x", "somebody has changed it")
+    bench.unmount()
+    bench.check_clean()
+
+
 def case_read_only(bench):
     bench.mount()
     (bench.mountpoint / "x").write_text("y")
@@ -616,7 +648,7 @@ def case_readahead(bench):
 
 AS_NOBODY = ("help", "refuses", "busy", "foreground", "defaults", "read_only", "fstab_words", "ends", "next_waits",
              "term_in_use", "killed", "auto_unmount", "sandbox")
-ROOT_ONLY = ("mount_command", "set_ids_of_others", "handles", "holds", "readahead")
+ROOT_ONLY = ("unchecked", "mount_command", "set_ids_of_others", "handles", "holds", "readahead")
 
 
 def run_case(name, build, files, base):
