@@ -22,7 +22,7 @@ struct options {
     bool has_writeback;
     bool has_sandbox;
     bool is_auto_unmounted;
-    bool is_unchecked;   /* nobody but root is let in, who may do everything */
+    bool is_unchecked; /* nobody but root is let in, who may do everything */
     uint32_t durability; /* enum vmfs_durability */
     uint32_t threads;
     uint32_t wait_ms;      /* for vmfs_options */

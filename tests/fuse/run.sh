@@ -81,6 +81,9 @@ if [ $long = yes ]; then
     step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
         "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 20
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build" --files 1000000
+    step python3 "$top/tests/fuse/conform.py" --long "$build"
+    step python3 "$top/tests/fuse/conform.py" --self --long "$build"
+    step python3 "$top/tests/fuse/conform_mutants.py" "$build"
     step acls --steps 500000
     step programs --source
     step python3 "$top/tests/fuse/conform.py" --self "$build"
@@ -93,6 +96,8 @@ else
     step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
         "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 2
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
+    step python3 "$top/tests/fuse/conform.py" "$build"
+    step python3 "$top/tests/fuse/conform.py" --self "$build"
     step acls --steps 20000
     step programs
     step python3 "$top/tests/fuse/conform.py" "$build"
