@@ -54,18 +54,26 @@ static struct vmfs_attr convert_attr(const struct stat *attr, int to_set)
                (to_set & FUSE_SET_ATTR_CTIME ? VMFS_ATTR_CTIME : 0u) |
                (transport_flags()->kills_priv ? VMFS_ATTR_KILL_PRIV : 0u);
     out.ctime_ns = convert_time_ns(attr->st_ctim);
+    /* Both times now, which is what an append-only file lets be set: so is the change time then. */
+    if (to_set & FUSE_SET_ATTR_ATIME_NOW && to_set & FUSE_SET_ATTR_MTIME_NOW)
+        out.mask &= ~(uint32_t)VMFS_ATTR_CTIME;
     out.atime_ns = time_of(to_set, FUSE_SET_ATTR_ATIME_NOW, attr->st_atim);
     out.mtime_ns = time_of(to_set, FUSE_SET_ATTR_MTIME_NOW, attr->st_mtim);
     return out;
 }
 
-/* The kernel sends a change of nothing for a chown() to nobody, and before it lets somebody change a file who may
+static bool is_of_nothing(const struct vmfs_attr *change)
+{
+    return (change->mask | VMFS_ATTR_CTIME) == VMFS_ATTR_CTIME;
+}
+
+/* The kernel sends a change of nothing (where it keeps times, of the change time) for a chown() to nobody, and before it lets somebody change a file who may
  * not leave its set-id bits: it means them, and the time of change, as chown() to the present owner does. */
 static void change_complete(fuse_req_t req, const struct vmfs_stat *stat, struct vmfs_attr *change)
 {
-    bool is_nothing = change->mask == 0;
+    bool is_nothing = is_of_nothing(change);
     if (is_nothing) {
-        change->mask = VMFS_ATTR_UID | VMFS_ATTR_GID;
+        change->mask |= VMFS_ATTR_UID | VMFS_ATTR_GID;
         change->uid = stat->uid;
         change->gid = stat->gid;
     }
@@ -82,7 +90,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     struct vmfs_stat stat;
     struct vmfs_attr change = convert_attr(attr, to_set);
     int err = 0;
-    if (change.mask == 0 || change.mask & VMFS_ATTR_KILL_PRIV) {
+    if (is_of_nothing(&change) || change.mask & VMFS_ATTR_KILL_PRIV) {
         err = stat_self(req, ino, &stat);
         change_complete(req, &stat, &change);
     }

@@ -6,11 +6,17 @@
 #include "convert.h"
 #include "ops.h"
 
-/* open_by_handle_at() looks up "." of what need not be a directory. */
+/* open_by_handle_at() looks up "." of what need not be a directory, and only if the kernel does not hold it: what
+ * then has no name either is gone, and its forget is on the way. */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct vmfs_stat stat;
-    int err = vmfs_lookup(fs_of(req), place_judged(parent, strcmp(name, ".") ? name : ""), &stat);
+    bool is_handle = strcmp(name, ".") == 0;
+    int err = vmfs_lookup(fs_of(req), place_judged(parent, is_handle ? "" : name), &stat);
+    if (!err && is_handle && stat.nlink == 0) {
+        vmfs_release(fs_of(req), stat.ino, 1);
+        err = -ESTALE;
+    }
     if (!err)
         reply_held(req, &stat);
     else if (err == -ENOENT)

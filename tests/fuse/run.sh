@@ -69,7 +69,8 @@ step() {
 data_test=$build/tests/fuse/data_test
 meta_stress=$build/tests/fuse/meta_stress
 kill_mount=$build/tests/fuse/kill_mount
-step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
+step "$build/tests/fuse/loop_test"
+step python3 "$top/tests/fuse/top_test.py" "$vmfs" "$vmfs_fuse"
 if [ $long = yes ]; then
     # Seven configurations: more than a million operations, as it is mounted by default and with writeback.
     step "$data_test" --mount "$vmfs_fuse" --ops 150000 -v
@@ -80,8 +81,13 @@ if [ $long = yes ]; then
     step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
         "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 20
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build" --files 1000000
+    step python3 "$top/tests/fuse/conform.py" --long "$build"
+    step python3 "$top/tests/fuse/conform.py" --self --long "$build"
+    step python3 "$top/tests/fuse/conform_mutants.py" "$build"
     step acls --steps 500000
     step programs --source
+    step python3 "$top/tests/fuse/conform.py" --self "$build"
+    step python3 "$top/tests/fuse/conform.py" --long "$build"
 else
     step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 30000 -v
@@ -90,6 +96,9 @@ else
     step env PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
         "$kill_mount" --mount "$vmfs_fuse" --options durability=power --kills 2
     step python3 "$top/tests/fuse/mount/mount_test.py" "$build"
+    step python3 "$top/tests/fuse/conform.py" "$build"
+    step python3 "$top/tests/fuse/conform.py" --self "$build"
     step acls --steps 20000
     step programs
+    step python3 "$top/tests/fuse/conform.py" "$build"
 fi

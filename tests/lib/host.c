@@ -89,7 +89,7 @@ static bool differs_acl(const struct op *op, const struct op_result *wanted)
 static bool differs_xattr_read(const struct op *op, const struct op_result *wanted)
 {
     size_t bytes = strlen(op->name);
-    bool is_bare = bytes > 0 && op->name[bytes - 1] == '.' && wanted->code == -ERANGE;
+    bool is_bare = bytes > 0 && op->name[bytes - 1] == '.' && wanted->code == -EINVAL;
     return (op->kind == OP_XATTR_GET && wanted->code == -EPERM) || (is_xattr(op) && is_bare);
 }
 
@@ -126,8 +126,6 @@ static int64_t other_errno(const struct op *op, int64_t code)
 {
     if (op->kind == OP_UNLINK && code == -EISDIR)
         return -EPERM; /* of a directory */
-    if (is_xattr(op) && code == -EINVAL)
-        return -ERANGE; /* no name behind the namespace */
     if (op->kind == OP_ALLOCATE && code == -EOPNOTSUPP)
         return -EINVAL; /* no such combination of modes */
     bool has_size = op->kind == OP_FTRUNCATE || op->kind == OP_FSETATTR;
@@ -612,7 +610,8 @@ static bool codes_agree(const struct op *op, int64_t code, const struct op_resul
     if (op_codes_agree(code, wanted))
         return true;
     /* Linux asks who may change attributes before it looks at the name. */
-    if (is_xattr(op) && code == -EPERM && (wanted->code == -EOPNOTSUPP || wanted->code == -ERANGE))
+    if (is_xattr(op) && code == -EPERM &&
+        (wanted->code == -EOPNOTSUPP || wanted->code == -ERANGE || wanted->code == -EINVAL))
         return true;
     int64_t other = code < 0 ? other_errno(op, code) : 0;
     return other != 0 && op_codes_agree(other, wanted);

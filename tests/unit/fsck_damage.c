@@ -549,7 +549,7 @@ static void attribute_type(void)
 
 static void acl_length(void)
 {
-    struct vm_named_hit hit = attribute_of("/attrs", "system.posix_acl_access");
+    struct vm_named_hit hit = attribute_of("/fifo", "system.posix_acl_access");
     entry_put(&hit, hit.entry.value - 1, hit.entry.type);
 }
 
@@ -962,7 +962,7 @@ const struct damage damages[] = {
     COSTLY(MAPS, attribute_bytes, "attribute value", "/attrs"),
     COSTLY(MAPS, attribute_length, "points nowhere", "/attrs"),
     COSTLY(MAPS, attribute_type, "has no value", "/attrs"),
-    COSTLY(MAPS, acl_length, "an ACL in block", "/attrs"),
+    COSTLY(MAPS, acl_length, "an ACL in block", "/fifo"),
     COSTLY(MAPS, acl_empty, "an ACL in block", "/dir"),
     COSTLY(MAPS, acl_mode, "an ACL in block", "/attrs"),
     COSTLY(MAPS, attribute_root, "the node at", "/dir"),

@@ -147,6 +147,20 @@ static void to_json(const char *id, bool holds, const char *got)
     fputs("\"}", json);
 }
 
+/* One that fails again and again is told once. */
+static void tell(const char *id, const char *outcome, const char *got)
+{
+    static uint64_t last;
+    if (last == hash_of(id))
+        return;
+    last = hash_of(id);
+    printf("FAILED call=%s precondition=\"%s\" caller=%s expected=\"%s\" got=\"%s\" rerun: %s %s "
+           "--only '%s/%s/*/%s'\n",
+           now.call, now.precondition, caller_name(now.who), outcome, got, options.program,
+           options.directory, now.call, now.precondition, caller_name(now.who));
+    fflush(stdout);
+}
+
 static bool judge(const char *outcome, bool holds, const char *got)
 {
     char id[ID_BYTES];
@@ -162,11 +176,7 @@ static bool judge(const char *outcome, bool holds, const char *got)
     }
     if (!holds) {
         tally.failed++;
-        printf("FAILED call=%s precondition=\"%s\" caller=%s expected=\"%s\" got=\"%s\" rerun: %s "
-               "%s --only '%s/%s/*/%s'\n",
-               now.call, now.precondition, caller_name(now.who), outcome, got, options.program,
-               options.directory, now.call, now.precondition, caller_name(now.who));
-        fflush(stdout);
+        tell(id, outcome, got);
     }
     return holds;
 }

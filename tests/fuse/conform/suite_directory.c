@@ -11,7 +11,7 @@
 
 #include "conform.h"
 
-#define MANY (options.is_long ? 100000u : 20000u)
+#define MANY (options.is_long ? 300000u : 100000u)
 
 static unsigned type_of(mode_t mode)
 {

@@ -205,6 +205,35 @@ static void assert_handle(enum kind kind)
     end();
 }
 
+/* Whoever holds the last of it, a daemon included, may still be about to hear that it is gone. */
+static void assert_handles_gone(unsigned rounds)
+{
+    union {
+        struct file_handle handle;
+        char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    } space = {.handle.handle_bytes = MAX_HANDLE_SZ};
+    int mount_id;
+    unsigned opened = 0;
+    if (!beginf(ROOT, "open_by_handle_at", "what was just removed, %u times", rounds))
+        return;
+    if (offers(HAS_HANDLES)) {
+        int root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (unsigned i = 0; i < rounds; i++) {
+            make(at("x"), i % 2 ? K_FIFO : K_FILE, ROOTS(0644));
+            must(sys(name_to_handle_at(AT_FDCWD, at("x"), &space.handle, &mount_id, 0)),
+                 "a handle");
+            must(sys(unlink(at("x"))), "an unlink");
+            int fd = open_by_handle_at(root, &space.handle, O_PATH | O_CLOEXEC);
+            opened += fd >= 0 || errno != ESTALE;
+            if (fd >= 0)
+                close(fd);
+        }
+        want_equal("times that it could be opened", opened, 0);
+        close(root);
+    }
+    end();
+}
+
 /* ---- the same inode by every name of the way ---- */
 
 static void assert_numbers(void)
@@ -276,6 +305,7 @@ void suite_misc(void)
         if (kind != K_FULL)
             assert_handle(kind);
     }
+    assert_handles_gone(300);
     assert_statx_asked(0, 0, 0, "no field");
     assert_statx_asked(STATX_ALL, 0, 0, "all fields");
     assert_statx_asked(STATX__RESERVED, 0, EINVAL, "a reserved field");
