@@ -27,6 +27,7 @@ command -v fusermount3 >/dev/null || skip "no fusermount3"
 [ "$(id -u)" -eq 0 ] || skip "the trees of the tests are entered with chroot, which needs root"
 
 scratch=$(mktemp -d "${VMFS_TEST_DIR:-/dev/shm}/fuse.XXXXXX")
+chmod 755 "$scratch" # some cases run as other users
 export VMFS_TEST_DIR=$scratch
 region=$scratch/region
 mountpoint=$scratch/mountpoint
