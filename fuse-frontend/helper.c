@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,9 +145,18 @@ static void leave_all_but(int fd)
     (void)!chdir("/");
 }
 
-bool helper_start(const char *mountpoint, bool is_auto)
+static void name_self(const struct options *options)
 {
-    struct duty duty = {.mountpoint = mountpoint, .is_auto = is_auto, .daemon = getpid()};
+    prctl(PR_SET_NAME, "vmfs-unmount", 0, 0, 0);
+    memset(options->title, 0, options->title_bytes);
+    snprintf(options->title, options->title_bytes, "vmfs-unmount %s", options->mountpoint);
+}
+
+bool helper_start(const struct options *options)
+{
+    struct duty duty = {.mountpoint = options->mountpoint,
+                        .is_auto = options->is_auto_unmounted,
+                        .daemon = getpid()};
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return false;
@@ -156,6 +166,7 @@ bool helper_start(const char *mountpoint, bool is_auto)
         signal(SIGTERM, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
         signal(SIGCHLD, SIG_DFL);
+        name_self(options);
         leave_all_but(ends[1]);
         listen_to(ends[1], &duty);
         _exit(0);

@@ -8,11 +8,13 @@
 
 #include <stdbool.h>
 
+#include "options.h"
+
 /* What the helper sends the daemon once the mount is detached while still in use: serve no longer. */
 #define HELPER_DETACHED_SIGNAL SIGUSR1
 
-/* Forks it. With `is_auto` it unmounts when the daemon was killed. False with errno set. */
-bool helper_start(const char *mountpoint, bool is_auto);
+/* Forks it: "vmfs-unmount MOUNTPOINT", so that nobody takes it for the daemon. False with errno set. */
+bool helper_start(const struct options *options);
 
 /* Tells it what the mount is, so that it touches no other. */
 void helper_mounted(const char *device);

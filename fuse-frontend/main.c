@@ -181,7 +181,7 @@ static void background_tell(int fd, int null_fd)
 
 static int run(int tell_fd)
 {
-    if (!helper_start(frontend.options.mountpoint, frontend.options.is_auto_unmounted)) {
+    if (!helper_start(&frontend.options)) {
         log_failure("fork", -errno);
         return STATUS_FAILED;
     }

@@ -412,6 +412,8 @@ bool options_parse(struct options *options, int argc, char **argv, int *status)
     bool is_fake = false;
     int letter;
     defaults_set(options);
+    options->title = argv[0]; /* getopt_long() changes the order of those behind it */
+    options->title_bytes = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
     const char *letters = is_helper ? "o:sfnvN:t:hV" : "o:fdhV";
     while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         if (is_helper && is_helper_letter(letter, &is_fake))

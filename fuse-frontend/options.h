@@ -3,6 +3,7 @@
 #define VMFS_FUSE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -14,7 +15,9 @@ enum {
 struct options {
     char *region;     /* absolute, so that it still leads there from "/" */
     char *mountpoint; /* the same */
-    char *kernel;     /* what mount(2) is told, "ro,noexec"; null for nothing */
+    char *title; /* the command line itself, as ps shows it, in which a process may write another */
+    size_t title_bytes;
+    char *kernel; /* what mount(2) is told, "ro,noexec"; null for nothing */
     bool is_foreground;
     bool is_debug;
     bool is_read_only;
@@ -22,7 +25,7 @@ struct options {
     bool has_writeback;
     bool has_sandbox;
     bool is_auto_unmounted;
-    bool is_unchecked; /* nobody but root is let in, who may do everything */
+    bool is_unchecked;   /* nobody but root is let in, who may do everything */
     uint32_t durability; /* enum vmfs_durability */
     uint32_t threads;
     uint32_t wait_ms;      /* for vmfs_options */

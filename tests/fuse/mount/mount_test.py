@@ -111,20 +111,25 @@ class Bench:
                 continue
         return None
 
-    def helpers(self):
-        result = []
+    def processes(self):
+        """The daemon and its helper, each by what ps shows."""
+        result = {}
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                arguments = (process / "cmdline").read_bytes().split(b"\0")
-                if os.fsencode(self.region) in arguments and os.readlink(process / "exe") == os.path.realpath(self.fuse):
-                    result.append(int(process.name))
+                line = (process / "cmdline").read_bytes()
+                if os.readlink(process / "exe") != os.path.realpath(self.fuse):
+                    continue
             except OSError:
                 continue
+            if os.fsencode(self.region) in line.split(b"\0"):
+                result[int(process.name)] = "daemon"
+            elif line.rstrip(b"\0") == b"vmfs-unmount " + os.fsencode(self.mountpoint):
+                result[int(process.name)] = "helper"
         return result
 
     def wait_end(self):
         wait_until(lambda: not self.is_mounted(), "it is still mounted")
-        wait_until(lambda: not self.helpers(), "a process of it is left")
+        wait_until(lambda: not self.processes(), "a process of it is left")
 
     def unmount(self):
         result = self.run("fusermount3", "-u", self.mountpoint)
@@ -158,7 +163,7 @@ class Bench:
         while self.is_mounted():
             subprocess.run(["fusermount3", "-u", "-z", str(self.mountpoint)], capture_output=True)
             subprocess.run(["umount", "-l", str(self.mountpoint)], capture_output=True)
-        for pid in self.helpers():
+        for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
 
 
@@ -200,7 +205,7 @@ def case_refuses(bench):
         check(result.returncode == status and reason in result.stderr,
               f"{arguments}: {result.returncode}, {result.stderr}")
         check(not bench.is_mounted(), f"{arguments}: mounted")
-    check(not bench.helpers(), "a helper is left")
+    check(not bench.processes(), "a helper is left")
     check(not region.exists(), "a region was made")
 
 
@@ -434,7 +439,7 @@ def case_killed(bench):
         fd = os.open(bench.mountpoint / "f", os.O_RDONLY) if i % 2 else -1
         bench.kill()
         wait_until(lambda: errno_of(os.statvfs, bench.mountpoint) == errno.ENOTCONN, "not ENOTCONN")
-        wait_until(lambda: not bench.helpers(), "the helper outlives the daemon")
+        wait_until(lambda: not bench.processes(), "the helper outlives the daemon")
         if fd >= 0:
             fails(errno.ENOTCONN, os.fstat, fd)
             os.close(fd)
@@ -461,7 +466,8 @@ def case_sandbox(bench):
         status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
         check(status["Seccomp"] == "2" and status["NoNewPrivs"] == "1", f"{task}: no sandbox")
         check(int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0, f"{task}: capabilities")
-    (helper,) = [process for process in bench.helpers() if process != pid]
+    (helper,) = [process for process, kind in bench.processes().items() if kind == "helper"]
+    check(bench.processes()[pid] == "daemon", "the daemon is not shown as such")
     files = [os.readlink(fd) for fd in pathlib.Path(f"/proc/{helper}/fd").iterdir()]
     check(all(name == "/dev/null" or name.startswith("socket:") for name in files), f"the helper holds {files}")
     bench.unmount()
