@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/handle.h"
 #include "fixture.h"
 #include <criterion/parameterized.h>
 
@@ -261,6 +262,35 @@ Test(owner, of_an_own_handle)
     expect_ok(vmfs_info(fs, &info));
     cr_expect(info.owner_pid == 0);
     expect_ok(vmfs_close(fs));
+}
+
+/* What the line says at each fence of a close. */
+static const uint8_t *line_at;
+static struct vm_persist_ops watched;
+static unsigned fences;
+static unsigned fences_closing;
+
+static int fence_watched(void *arg)
+{
+    const struct vm_owner_media *line = (const void *)line_at;
+    fences++;
+    fences_closing += vm_get32(line->state) == VM_OWNER_CLOSING;
+    return vm_persist_none()->fence(arg);
+}
+
+Test(owner, closing_says_so_before_it_begins)
+{
+    struct vmfs *fs;
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    options.durability = VMFS_DURABILITY_PROCESS;
+    expect_ok(vmfs_open(path, &options, &fs));
+    expect_ok(vmfs_mkdir(fs, "/made", 0755));
+    line_at = fs->map + VM_OWNER_BLOCK * (uint64_t)VM_BLOCK_BYTES;
+    watched = *vm_persist_none();
+    watched.fence = fence_watched;
+    fs->ops = &watched;
+    expect_ok(vmfs_close(fs));
+    cr_expect(fences > 0 && fences_closing == fences, "%u of %u", fences_closing, fences);
 }
 
 /* Memory has no lock: the line is all there is. */
