@@ -87,10 +87,16 @@ static void print_help(void)
         "fresh one. The floors use mapped memory of the same kind and size and the same offsets.\n"
         "The region (%zu MiB) and that memory are touched before anything is timed.\n"
         "\n"
+        "The rows fuse_* are of vmfs-fuse and its peer, passthrough_ll of libfuse's examples over "
+        "a\n"
+        "folder of tmpfs; batches of %u calls alternate, with a CPU for client and daemon (all "
+        "CPUs for\n"
+        "four threads). Without /dev/fuse or the peer they are skipped, which is said.\n"
+        "\n"
         "PMEM_IS_PMEM_FORCE=1 is set unless the environment has the variable: without real\n"
         "persistent memory the region then gets the stores and fences that it would get there.\n",
         OP_ENTRIES_MAX, OP_ENTRIES_MAX, OP_ROOT_FILES, ENV_WINDOW_BYTES >> 20,
-        ENV_REGION_BYTES >> 20);
+        ENV_REGION_BYTES >> 20, FUSE_BATCH);
 }
 
 static void print_list(void)
