@@ -306,6 +306,27 @@ Test(priv, a_large_remap)
     expect_ok(vmfs_file_close(file));
 }
 
+/* An atomic write that begins anew, as it lies over more pieces than a record can replace. */
+Test(priv, an_atomic_write_over_many_pieces)
+{
+    static uint8_t all[250 * BLOCK];
+    const struct vmfs_iovec piece = {all, sizeof(all)};
+    struct vmfs_file *file = put_file(0644, VMFS_O_ATOMIC);
+    struct vmfs_file *other = fixture_file(&fixture, "/other", VMFS_O_CREAT | VMFS_O_RDWR);
+    expect_ok(vmfs_file_truncate(file, 0));
+    for (uint64_t block = 0; block < 250; block++) {
+        expect_code(vmfs_file_pwrite(file, bytes, BLOCK, block * BLOCK), BLOCK);
+        expect_code(vmfs_file_pwrite(other, bytes, BLOCK, block * BLOCK), BLOCK);
+    }
+    expect_ok(vmfs_chmod(fs, "/file", 06755));
+    uint64_t before = fences();
+    expect_code(vmfs_file_pwritev2(file, &piece, 1, 0, VMFS_RW_KILL_PRIV), sizeof(all));
+    cr_assert(fences() - before > 2, "it did not begin anew");
+    expect_mode("atomic write", 06755, 0755);
+    expect_ok(vmfs_file_close(other));
+    expect_ok(vmfs_file_close(file));
+}
+
 /* A ctime that is given stays; else it is the present. */
 Test(priv, a_given_ctime)
 {
