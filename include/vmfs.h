@@ -702,11 +702,13 @@ int64_t vmfs_file_copy_range2(struct vmfs_file *from, uint64_t from_offset, stru
  * at the end of the file or of iov[], and stores in *count how many pieces they take. They may only be read, and
  * until vmfs_view_end() no block of them is given to another file, whatever is done to this one; stores of
  * others into the same bytes are seen, also in part. Access times as read; no fence. -EBADF if opened for
- * writing only; -EIO does not come from here: touching what a guarded region has lost gives zeros.
+ * writing only. With VMFS_GUARD, what the region has lost reads as zeros there, and a system call that is handed
+ * such bytes fails with EFAULT.
  * A view is for the moment that it takes to copy or send its bytes: space that is freed meanwhile cannot be used
- * again, and writers, vmfs_sync() and whoever needs the last space wait for its end when the journal is full.
- * So the thread that has it may call nothing on this handle but vmfs_view_end() (-EDEADLK). It ends before the
- * file and the handle are closed (-EBUSY); after a call that failed there is none. */
+ * again, and vmfs_sync(), writers once the journal is full, and whoever needs the last space wait for its end.
+ * So the thread that has it may call nothing on this handle but vmfs_view_end() (-EDEADLK; the first 255 threads
+ * of a handle are told), nor wait for a thread that is in a call. 256 views may be open at once; one more waits. A
+ * view ends before its file and the handle are closed (-EBUSY); after a call that failed there is none. */
 struct vmfs_view {
     struct vmfs *fs; /* all of it is the library's */
     uint32_t pin;
