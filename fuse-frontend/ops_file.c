@@ -95,23 +95,31 @@ static int create(fuse_req_t req, struct vmfs_at at, mode_t mode, struct fuse_fi
                              mode & MODE_BITS, out);
 }
 
+/* The new file is known to the kernel by two things: its handle, and its inode, which is held. */
+static int create_known(fuse_req_t req, struct vmfs_at at, mode_t mode, struct fuse_file_info *fi,
+                        struct vmfs_stat *stat)
+{
+    struct vmfs_file *file;
+    int err = create(req, at, mode, fi, &file);
+    if (err)
+        return err;
+    err = vmfs_lookup(fs_of(req), place_self(vmfs_file_ino(file)), stat);
+    if (err) {
+        vmfs_file_close(file);
+        return err;
+    }
+    err = files_add(file, &fi->fh);
+    if (err)
+        vmfs_release(fs_of(req), stat->ino, 1);
+    return err;
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                struct fuse_file_info *fi)
 {
     struct vmfs *fs = fs_of(req);
     struct vmfs_stat stat;
-    struct vmfs_file *file;
-    int err = create(req, place_of(req, parent, name), mode, fi, &file);
-    if (!err) {
-        err = vmfs_lookup(fs, place_self(vmfs_file_ino(file)), &stat);
-        if (err)
-            vmfs_file_close(file);
-    }
-    if (!err) {
-        err = files_add(file, &fi->fh);
-        if (err)
-            vmfs_release(fs, stat.ino, 1);
-    }
+    int err = create_known(req, place_of(req, parent, name), mode, fi, &stat);
     if (err) {
         reply_result(req, err);
         return;
