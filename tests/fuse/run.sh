@@ -53,7 +53,6 @@ programs() {
 acls() {
     local folder=$scratch/acls
     mkdir "$folder" "$folder/mountpoint"
-    chmod 755 "$scratch"
     "$vmfs_fuse" "$folder/region" "$folder/mountpoint" -o size=64M,allow_other
     VMFS_TEST_DIR=$folder/mountpoint "$build/tests/api/acl_diff" "$@"
     fusermount3 -u "$folder/mountpoint"
