@@ -40,8 +40,8 @@ def unmounted_after(place):
     try:
         yield
     finally:
-        if os.path.ismount(place):
-            subprocess.run(["umount", "-l", str(place)], check=False)
+        # A mount whose daemon is wrong need not look like one.
+        subprocess.run(["umount", "-l", str(place)], check=False, stderr=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
