@@ -27,7 +27,7 @@ MACHINE_KEYS = {
 # What rows of a mount have besides. Counts are of the daemon, per call.
 MOUNT_PREFIX = "fuse_"
 MOUNT_PEER = "passthrough_ll"
-MOUNT_KEYS = {"x_peer_p10", "x_peer_p50", "x_peer_p90", "requests", "syscalls", "peer_syscalls"}
+MOUNT_KEYS = {"x_peer_p10", "x_peer_p50", "x_peer_p90", "ns_p10", "peer_ns_p10", "requests", "syscalls", "peer_syscalls"}
 # A request is read and answered. The daemon's deputy (fuse-frontend/loop.h) looks every 16 ms, some times in what
 # is counted for 64 calls; a file that grows has its blocks backed.
 SYSCALLS_A_REQUEST = 2
@@ -125,6 +125,8 @@ def check_mount(row):
     name = row["name"]
     expect(row["floor"] == MOUNT_PEER, f"{name}: compared with {row['floor']}")
     expect(row["n"] > 0 and 0 < row["ns_p50"] <= row["ns_p99"], f"{name}: p50 and p99 disagree")
+    expect(0 < row["ns_p10"] <= row["ns_p50"], f"{name}: p10 and p50 disagree")
+    expect(0 < row["peer_ns_p10"] <= row["floor_ns"], f"{name}: the peer's p10 and p50 disagree")
     expect(0 < row["x_peer_p10"] <= row["x_peer_p50"] <= row["x_peer_p90"], f"{name}: ratios disagree")
     ratio = row["ns_p50"] / row["floor_ns"]
     expect(abs(ratio - row["x_floor"]) <= 0.01 * ratio + 0.001, f"{name}: x_floor is not {ratio}")

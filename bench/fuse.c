@@ -444,6 +444,8 @@ void fuse_result(struct fuse *fuse, enum fuse_row_id row, struct row_result *out
         .mounted = {.ratio_p10 = samples_quantile(&results->ratios, 0.1),
                     .ratio_p50 = samples_quantile(&results->ratios, 0.5),
                     .ratio_p90 = samples_quantile(&results->ratios, 0.9),
+                    .ns_p10 = samples_quantile(&ours->ns, 0.1),
+                    .peer_ns_p10 = samples_quantile(&peer->ns, 0.1),
                     .requests = ours->requests,
                     .syscalls = ours->syscalls,
                     .peer_syscalls = peer->syscalls},

@@ -46,6 +46,7 @@ static void print_peers(FILE *out, const struct row_result *result)
 static void print_mounted(FILE *out, const struct mounted_result *result)
 {
     fprintf(out, "  %.2fx (%.2f to %.2f)", result->ratio_p50, result->ratio_p10, result->ratio_p90);
+    fprintf(out, ", of the fastest tenths %.2fx", result->peer_ns_p10 / result->ns_p10);
     if (isfinite(result->syscalls))
         fprintf(out, ", system calls %.2f", result->syscalls);
     if (isfinite(result->requests))
@@ -244,6 +245,8 @@ static void write_mounted(FILE *out, const struct mounted_result *result)
     write_number_field(out, "x_peer_p10", result->ratio_p10);
     write_number_field(out, "x_peer_p50", result->ratio_p50);
     write_number_field(out, "x_peer_p90", result->ratio_p90);
+    write_number_field(out, "ns_p10", result->ns_p10);
+    write_number_field(out, "peer_ns_p10", result->peer_ns_p10);
     write_number_field(out, "requests", result->requests);
     write_number_field(out, "syscalls", result->syscalls);
     write_number_field(out, "peer_syscalls", result->peer_syscalls);

@@ -71,6 +71,7 @@ bool run_is_selected(const struct bench_run *run, const struct bench_row *row);
 /* What else is known of a row of fuse.h. Counts are per call, of the daemons. */
 struct mounted_result {
     double ratio_p10, ratio_p50, ratio_p90; /* peer / ours, round by round */
+    double ns_p10, peer_ns_p10;             /* a tenth of the batches is faster: hardly disturbed */
     double requests, syscalls, peer_syscalls;
 };
 
