@@ -31,6 +31,7 @@ static int pin_cpu(struct bench_env *env)
 
     if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
         return report_failure("sched_getaffinity", -errno);
+    env->cpus_allowed = cpus;
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &cpus))
             continue;
@@ -226,7 +227,7 @@ int env_close(struct bench_env *env)
     if (env->sides[ENV_TMPFS].root_fd >= 0)
         close(env->sides[ENV_TMPFS].root_fd);
     if (env->scratch_path[0] != '\0' &&
-        nftw(env->scratch_path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        nftw(env->scratch_path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
         report_failure(env->scratch_path, -errno);
     if (env->start_fd >= 0) {
         if (fchdir(env->start_fd) != 0)

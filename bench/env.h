@@ -3,6 +3,7 @@
 #define BENCH_ENV_H
 
 #include <limits.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,7 @@ struct bench_env {
     uint8_t *floor_ring;
     int start_fd; /* the directory that was current at the start */
     size_t region_bytes;
+    cpu_set_t cpus_allowed;   /* at the start */
     size_t cpu;               /* the CPU that the process is pinned to */
     size_t other_cpu;         /* for a second thread; the same where there is only one */
     bool is_pmem_forced_here; /* PMEM_IS_PMEM_FORCE was set by this program */

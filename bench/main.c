@@ -14,6 +14,8 @@
 
 struct options {
     bool is_quick;
+    bool is_spread;
+    const char *mount_options;
     const char *filter;
     const char *json_path;
     const char *region_path;
@@ -35,7 +37,7 @@ static void print_usage(FILE *out)
 {
     fputs(
         "usage: vmfs-bench run [--quick] [--filter GLOB] [--json FILE] [--region PATH] [--seed N]\n"
-        "                      [--count N | --long]\n"
+        "                      [--count N | --long] [--spread] [--mount-options O]\n"
         "       vmfs-bench space [--quick] [--tree DIRECTORY --inode-bytes N]\n"
         "       vmfs-bench list\n"
         "       vmfs-bench --help\n",
@@ -59,6 +61,8 @@ static void print_help(void)
         "  --seed N       of names, offsets and order; the default is 1\n"
         "  --count N      what \"1m\" stands for in the names of rows: %u, with --quick %u\n"
         "  --long         the same as --count %u: needs 7 GB of memory for the rows open_*\n"
+        "  --mount-options O   for vmfs-fuse in the rows fuse_*, instead of its defaults\n"
+        "  --spread       let the mounts of all rows fuse_* and their callers use every CPU\n"
         "\n"
         "Method. In every round each operation, floor and peer has one turn, in an order drawn "
         "for\n"
@@ -83,10 +87,16 @@ static void print_help(void)
         "fresh one. The floors use mapped memory of the same kind and size and the same offsets.\n"
         "The region (%zu MiB) and that memory are touched before anything is timed.\n"
         "\n"
+        "The rows fuse_* are of vmfs-fuse and its peer, passthrough_ll of libfuse's examples over "
+        "a\n"
+        "folder of tmpfs; batches of %u calls alternate, with a CPU for client and daemon (all "
+        "CPUs for\n"
+        "four threads). Without /dev/fuse or the peer they are skipped, which is said.\n"
+        "\n"
         "PMEM_IS_PMEM_FORCE=1 is set unless the environment has the variable: without real\n"
         "persistent memory the region then gets the stores and fences that it would get there.\n",
         OP_ENTRIES_MAX, OP_ENTRIES_MAX, OP_ROOT_FILES, ENV_WINDOW_BYTES >> 20,
-        ENV_REGION_BYTES >> 20);
+        ENV_REGION_BYTES >> 20, FUSE_BATCH);
 }
 
 static void print_list(void)
@@ -106,6 +116,9 @@ static void print_list(void)
     for (size_t i = 0; i < SCALE_ROWS_COUNT; i++)
         printf("%-17s %-17s %-8s %s\n", scale_rows[i].name, scale_rows[scale_rows[i].base].name, "",
                scale_rows[i].summary);
+    for (size_t i = 0; i < FUSE_ROWS_COUNT; i++)
+        printf("%-17s %-17s %-8s %s\n", fuse_rows[i].name, "passthrough_ll", "",
+               fuse_rows[i].summary);
     printf("\n%-17s %s\n", "floor", "what is timed");
     for (size_t i = 0; i < FLOORS_COUNT; i++)
         printf("%-17s %s\n", bench_floors[i].name, bench_floors[i].summary);
@@ -149,6 +162,12 @@ static int parse_option(int option, struct options *out)
         return 0;
     case 'i':
         return parse_number("inode-bytes", optarg, &out->inode_bytes);
+    case 'o':
+        out->mount_options = optarg;
+        return 0;
+    case 'p':
+        out->is_spread = true;
+        return 0;
     case 'l':
         out->count = SCALE_COUNT_LONG;
         return 0;
@@ -161,11 +180,18 @@ static int parse_option(int option, struct options *out)
 static int parse_options(int argc, char **argv, struct options *out)
 {
     static const struct option options[] = {
-        {"quick", no_argument, NULL, 'q'},      {"filter", required_argument, NULL, 'f'},
-        {"json", required_argument, NULL, 'j'}, {"region", required_argument, NULL, 'r'},
-        {"seed", required_argument, NULL, 's'}, {"count", required_argument, NULL, 'c'},
-        {"tree", required_argument, NULL, 't'}, {"inode-bytes", required_argument, NULL, 'i'},
-        {"long", no_argument, NULL, 'l'},       {NULL, 0, NULL, 0},
+        {"quick", no_argument, NULL, 'q'},
+        {"filter", required_argument, NULL, 'f'},
+        {"json", required_argument, NULL, 'j'},
+        {"region", required_argument, NULL, 'r'},
+        {"seed", required_argument, NULL, 's'},
+        {"count", required_argument, NULL, 'c'},
+        {"tree", required_argument, NULL, 't'},
+        {"inode-bytes", required_argument, NULL, 'i'},
+        {"long", no_argument, NULL, 'l'},
+        {"spread", no_argument, NULL, 'p'},
+        {"mount-options", required_argument, NULL, 'o'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -180,19 +206,19 @@ static int parse_options(int argc, char **argv, struct options *out)
     return -EINVAL;
 }
 
-static int report_run(const struct bench_run *run, struct scale *scale, FILE *json)
+static int report_run(struct report *report, FILE *json)
 {
     struct machine machine;
-    struct report report = {.run = run, .scale = scale, .machine = &machine};
-    int err = machine_describe(run, &machine);
+    int err = machine_describe(report->run, &machine);
 
     if (err != 0) {
         fprintf(stderr, "vmfs-bench: vmfs_info: %s\n", strerror(-err));
         return err;
     }
-    report_table(stdout, &report);
+    report->machine = &machine;
+    report_table(stdout, report);
     if (json != NULL)
-        report_json(json, &report);
+        report_json(json, report);
     return 0;
 }
 
@@ -212,13 +238,16 @@ static bool has_run_rows(const struct bench_run *run)
     return false;
 }
 
-static int measure_all(struct bench_run *run, struct scale *scale, FILE *json)
+static int measure_all(struct bench_run *run, struct scale *scale, struct fuse *fuse, FILE *json)
 {
+    struct report report = {.run = run, .scale = scale, .fuse = fuse};
     int err = run_measure(run);
 
     if (err == 0)
         err = scale_measure(scale);
-    return err != 0 ? err : report_run(run, scale, json);
+    if (err == 0 && fuse_has_rows(fuse->filter))
+        err = fuse_measure(fuse);
+    return err != 0 ? err : report_run(&report, json);
 }
 
 static int run_benchmark(const struct options *options, FILE *json)
@@ -239,9 +268,18 @@ static int run_benchmark(const struct options *options, FILE *json)
         .count = scale_count(options),
         .is_quick = options->is_quick,
     };
+    struct fuse fuse = {
+        .env = &env,
+        .filter = options->filter,
+        .stop = &stop_requested,
+        .seed = options->seed,
+        .is_quick = options->is_quick,
+        .is_spread = options->is_spread,
+        .mount_options = options->mount_options,
+    };
     bool has_rows = has_run_rows(&run);
 
-    if (!has_rows && !scale_has_rows(options->filter)) {
+    if (!has_rows && !scale_has_rows(options->filter) && !fuse_has_rows(options->filter)) {
         fprintf(stderr, "vmfs-bench: --filter %s: no such row; see vmfs-bench list\n",
                 options->filter);
         return -EINVAL;
@@ -255,7 +293,8 @@ static int run_benchmark(const struct options *options, FILE *json)
         env_open(&env, options->region_path, has_rows ? ENV_REGION_BYTES : ENV_REGION_BYTES_MIN);
 
     if (err == 0)
-        err = measure_all(&run, &scale, json);
+        err = measure_all(&run, &scale, &fuse, json);
+    fuse_free(&fuse);
     scale_free(&scale);
     run_free(&run);
     int close_err = env_close(&env);

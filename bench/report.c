@@ -43,6 +43,18 @@ static void print_peers(FILE *out, const struct row_result *result)
     }
 }
 
+static void print_mounted(FILE *out, const struct mounted_result *result)
+{
+    fprintf(out, "  %.2fx (%.2f to %.2f)", result->ratio_p50, result->ratio_p10, result->ratio_p90);
+    fprintf(out, ", of the fastest tenths %.2fx", result->peer_ns_p10 / result->ns_p10);
+    if (isfinite(result->syscalls))
+        fprintf(out, ", system calls %.2f", result->syscalls);
+    if (isfinite(result->requests))
+        fprintf(out, " for requests %.2f", result->requests);
+    if (isfinite(result->peer_syscalls))
+        fprintf(out, ", peer's %.2f", result->peer_syscalls);
+}
+
 static void print_row(FILE *out, const struct row_result *result)
 {
     fprintf(out, "%-17s", result->name);
@@ -60,26 +72,56 @@ static void print_row(FILE *out, const struct row_result *result)
     fprintf(out, " %-4s", result->is_mean_compared ? "mean" : "p50");
     print_cell(out, 7, 2, result->floor_ratio);
     print_peers(out, result);
+    if (result->is_mounted)
+        print_mounted(out, &result->mounted);
     fputc('\n', out);
 }
 
-/* The results of the selected rows, those of scale.h last: false behind the last. */
-static bool next_result(const struct report *report, size_t *at, struct row_result *out)
+/* The result of the row with this index, those of scale.h behind those of rows.h and those of fuse.h
+ * last: false if it was not measured. */
+static bool find_result(const struct report *report, size_t index, struct row_result *out)
 {
-    for (; *at < bench_rows_count + SCALE_ROWS_COUNT; (*at)++) {
-        size_t index = *at - bench_rows_count;
-        bool is_scale = *at >= bench_rows_count;
-
-        if (is_scale && scale_is_selected(report->scale, (enum scale_row_id)index))
-            scale_result(report->scale, (enum scale_row_id)index, out);
-        else if (!is_scale && run_is_selected(report->run, &bench_rows[*at]))
-            run_result(report->run, &bench_rows[*at], out);
-        else
-            continue;
-        (*at)++;
+    if (index < bench_rows_count) {
+        if (!run_is_selected(report->run, &bench_rows[index]))
+            return false;
+        run_result(report->run, &bench_rows[index], out);
         return true;
     }
+    index -= bench_rows_count;
+    if (index < SCALE_ROWS_COUNT) {
+        if (!scale_is_selected(report->scale, (enum scale_row_id)index))
+            return false;
+        scale_result(report->scale, (enum scale_row_id)index, out);
+        return true;
+    }
+    index -= SCALE_ROWS_COUNT;
+    if (report->fuse->why_skipped[0] != '\0' ||
+        !fuse_is_selected(report->fuse, (enum fuse_row_id)index))
+        return false;
+    fuse_result(report->fuse, (enum fuse_row_id)index, out);
+    return true;
+}
+
+/* The results of the rows that were measured: false behind the last. */
+static bool next_result(const struct report *report, size_t *at, struct row_result *out)
+{
+    while (*at < bench_rows_count + SCALE_ROWS_COUNT + FUSE_ROWS_COUNT) {
+        if (find_result(report, (*at)++, out))
+            return true;
+    }
     return false;
+}
+
+/* The next row of fuse.h that was skipped: null behind the last. */
+static const char *next_skipped(const struct report *report, unsigned *at)
+{
+    while (report->fuse->why_skipped[0] != '\0' && *at < FUSE_ROWS_COUNT) {
+        unsigned row = (*at)++;
+
+        if (fuse_is_selected(report->fuse, (enum fuse_row_id)row))
+            return fuse_rows[row].name;
+    }
+    return NULL;
 }
 
 void report_table(FILE *out, const struct report *report)
@@ -87,6 +129,8 @@ void report_table(FILE *out, const struct report *report)
     const struct bench_run *run = report->run;
     const struct machine *machine = report->machine;
     struct row_result result;
+    const char *skipped;
+    unsigned skipped_at = 0;
     size_t at = 0;
 
     print_machine(out, run, machine);
@@ -95,6 +139,8 @@ void report_table(FILE *out, const struct report *report)
             "ns", "of", "x floor", "peer p50 ns (peer / ours)");
     while (next_result(report, &at, &result))
         print_row(out, &result);
+    while ((skipped = next_skipped(report, &skipped_at)) != NULL)
+        fprintf(out, "%-17s skipped: %s\n", skipped, report->fuse->why_skipped);
 }
 
 static void write_string(FILE *out, const char *text)
@@ -167,6 +213,10 @@ static void write_machine(FILE *out, const struct report *report)
     write_count_field(out, "rounds", run->rounds);
     write_count_field(out, "count", report->scale->count);
     write_count_field(out, "seed", run->seed);
+    write_text_field(out, "mount_options",
+                     report->fuse->mount_options == NULL ? "" : report->fuse->mount_options);
+    write_number_field(out, "load_before_mounts", report->fuse->loads[0]);
+    write_number_field(out, "load_after_mounts", report->fuse->loads[1]);
     fprintf(out, "\"quick\": %s},\n", run->is_quick ? "true" : "false");
 }
 
@@ -190,9 +240,23 @@ static void write_peers(FILE *out, const char *key, const struct bench_row *row,
     fputc('}', out);
 }
 
+static void write_mounted(FILE *out, const struct mounted_result *result)
+{
+    write_number_field(out, "x_peer_p10", result->ratio_p10);
+    write_number_field(out, "x_peer_p50", result->ratio_p50);
+    write_number_field(out, "x_peer_p90", result->ratio_p90);
+    write_number_field(out, "ns_p10", result->ns_p10);
+    write_number_field(out, "peer_ns_p10", result->peer_ns_p10);
+    write_number_field(out, "requests", result->requests);
+    write_number_field(out, "syscalls", result->syscalls);
+    write_number_field(out, "peer_syscalls", result->peer_syscalls);
+}
+
 static void write_row(FILE *out, const struct row_result *result)
 {
     fputs("  {", out);
+    if (result->is_mounted)
+        write_mounted(out, &result->mounted);
     write_text_field(out, "name", result->name);
     write_count_field(out, "n", result->calls);
     write_number_field(out, "ns_p50", result->ns_p50);
@@ -214,6 +278,21 @@ static void write_row(FILE *out, const struct row_result *result)
     fputc('}', out);
 }
 
+static void write_skipped(FILE *out, const struct report *report)
+{
+    const char *separator = "";
+    const char *name;
+    unsigned at = 0;
+
+    while ((name = next_skipped(report, &at)) != NULL) {
+        fputs(separator, out);
+        write_string(out, name);
+        fputs(": ", out);
+        write_string(out, report->fuse->why_skipped);
+        separator = ", ";
+    }
+}
+
 void report_json(FILE *out, const struct report *report)
 {
     const char *separator = "";
@@ -227,5 +306,7 @@ void report_json(FILE *out, const struct report *report)
         write_row(out, &result);
         separator = ",\n";
     }
-    fputs("\n]}\n", out);
+    fputs("\n],\n \"skipped\": {", out);
+    write_skipped(out, report);
+    fputs("}}\n", out);
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "fuse.h"
 #include "machine.h"
 #include "run.h"
 #include "scale.h"
@@ -11,6 +12,7 @@
 struct report {
     const struct bench_run *run;
     struct scale *scale;
+    struct fuse *fuse;
     const struct machine *machine;
 };
 

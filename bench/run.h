@@ -68,9 +68,16 @@ void run_free(struct bench_run *run);
 
 bool run_is_selected(const struct bench_run *run, const struct bench_row *row);
 
+/* What else is known of a row of fuse.h. Counts are per call, of the daemons. */
+struct mounted_result {
+    double ratio_p10, ratio_p50, ratio_p90; /* peer / ours, round by round */
+    double ns_p10, peer_ns_p10;             /* a tenth of the batches is faster: hardly disturbed */
+    double requests, syscalls, peer_syscalls;
+};
+
 /* What a row came to. Numbers that are not known are NAN. */
 struct row_result {
-    const struct bench_row *row; /* null for a row of scale.h */
+    const struct bench_row *row; /* null for a row of scale.h or fuse.h */
     const char *name;
     const char *floor;
     bool is_mean_compared;
@@ -81,6 +88,8 @@ struct row_result {
     double floor_ratio;
     double peers_ns[ROW_PEERS_MAX];
     double peers_fences[ROW_PEERS_MAX];
+    bool is_mounted; /* a row of fuse.h */
+    struct mounted_result mounted;
 };
 
 void run_result(const struct bench_run *run, const struct bench_row *row, struct row_result *out);

@@ -5,7 +5,8 @@
 #
 # Copies the directory SOURCE (by default a made-up tree with everything a tree can have) into a
 # region of memory, compares the copy with the original, then kills a writer again and again in the
-# middle of its work, and checks that no file which it had reported as written is lost.
+# middle of its work, and checks that no file which it had reported as written is lost. At last it
+# mounts the region and runs git on it, where that is possible.
 #
 # It asks nothing, works in scratch folders that it removes, and can be run any number of times.
 # The last line of a good run is: OK files=N bytes=N kills=N lost=0
@@ -14,6 +15,7 @@ export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 repository=$(dirname "$here")
+frontend=fuse-frontend/vmfs-fuse
 kills_wanted=6
 attempts_max=200
 seed=${QUICKSTART_SEED:-$$}
@@ -207,6 +209,41 @@ writer_kill() {
         "$(grep journal: "$scratch/fsck")"
 }
 
+# ---------------------------------------------------------------------------- mounting
+
+# The reason why nothing can be mounted here, or nothing.
+mount_obstacle() {
+    if [ ! -x "$vmfs_fuse" ]; then
+        echo "vmfs-fuse is not built, as libfuse 3 is missing"
+    elif [ ! -c /dev/fuse ]; then
+        echo "there is no /dev/fuse"
+    elif ! command -v fusermount3 >/dev/null; then
+        echo "there is no fusermount3"
+    fi
+}
+
+# Runs git on a mount of the region, and compares what it wrote there with what the region has.
+git_on_mount() {
+    export GIT_CONFIG_GLOBAL=$scratch/gitconfig
+    git config --global user.name quickstart
+    git config --global user.email quickstart@localhost
+    mkdir "$mountpoint"
+    "$vmfs_fuse" "$region" "$mountpoint"
+    git init -q -b main "$mountpoint/origin"
+    cp -r "$repository/libvmfs" "$repository/include" "$mountpoint/origin"
+    git -C "$mountpoint/origin" add -A
+    git -C "$mountpoint/origin" commit -q -m "the library"
+    git -C "$mountpoint/origin" gc -q
+    git clone -q --no-local "$mountpoint/origin" "$mountpoint/clone"
+    git -C "$mountpoint/clone" fsck --full --strict --no-progress
+    git -C "$mountpoint/clone" log --format='%h %s'
+    diff -r "$repository/libvmfs" "$mountpoint/clone/libvmfs"
+    fusermount3 -u "$mountpoint"
+    "$vmfs" get -r "$region" /clone/libvmfs "$scratch/library"
+    diff -r "$repository/libvmfs" "$scratch/library"
+    "$vmfs" rm -rf "$region" /origin /clone
+}
+
 # ---------------------------------------------------------------------------- the steps
 
 [ $# -le 1 ] || die "usage: quickstart.sh [SOURCE]"
@@ -217,9 +254,11 @@ step "Installing what building and running needs, if it is missing"
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/vmfs-quickstart.XXXXXX")
 shm=$(mktemp -d /dev/shm/vmfs-quickstart.XXXXXX)
+mountpoint=$scratch/mountpoint
 writer=
 cleanup() {
     [ -z "$writer" ] || kill -KILL "$writer" 2>/dev/null || true
+    ! mountpoint -q "$mountpoint" || fusermount3 -u -z "$mountpoint" || true
     tree_delete "$scratch" "$shm"
 }
 trap cleanup EXIT
@@ -235,12 +274,14 @@ fi
 step "Building in $scratch/build"
 {
     meson setup "$scratch/build" "$repository" --buildtype=release -Dtests=disabled &&
-        ninja -C "$scratch/build" tools/vmfs examples/hello
+        ninja -C "$scratch/build" tools/vmfs examples/hello &&
+        { ! ninja -C "$scratch/build" -t query "$frontend" || ninja -C "$scratch/build" "$frontend"; }
 } >"$scratch/build.log" 2>&1 || {
     tail -n 30 "$scratch/build.log"
     die "the build failed"
 }
 vmfs=$scratch/build/tools/vmfs
+vmfs_fuse=$scratch/build/$frontend
 hello=$scratch/build/examples/hello
 "$vmfs" --version
 
@@ -311,6 +352,14 @@ done
 [ "$kills" -ge 5 ] || die "only $kills writers were at work when they were killed"
 [ "$lost" -eq 0 ] || die "$lost files that had been reported as written are lost"
 echo "$acknowledged files had been reported as written, all were there"
+
+step "Mounting the region and running git on it"
+obstacle=$(mount_obstacle)
+if [ -n "$obstacle" ]; then
+    echo "(skipped: $obstacle)"
+else
+    git_on_mount
+fi
 
 step "Looking at the region after all that"
 "$vmfs" get -r "$region" /source "$copy"

@@ -50,6 +50,7 @@
  *   -EUCLEAN   the region is damaged: a structure failed its check. The handle becomes read-only
  *   -EROFS     a changing call on a read-only handle (asked for, or after damage)
  *   -EINVAL    a null pointer or an undefined flag
+ *   -EDEADLK   the calling thread has a view that it has not ended (vmfs_file_view())
  * Path calls also return -ENOENT, -ENOTDIR, -ELOOP (more than 40 symbolic links) and -ENAMETOOLONG
  * (a component over 255 bytes, a path over 4,095). Calls that need space return -ENOSPC. Each error
  * has a *reason*, finer than errno, handed to the log hook with the place where it arose.
@@ -63,11 +64,12 @@
  * Caveats
  * -------
  * - A region belongs to one process at a time, or to any number of read-only ones. A second open
- *   returns -EBUSY and the log hook names the owner's pid.
+ *   returns -EBUSY, after a wait if the owner is about to end, and the log hook names its pid.
  * - Do not use a handle in a signal handler. After fork() the child's handles are dead.
  * - Closing a handle with files still open is an error of the program: close them first.
  * - Whoever can map the region can change every byte of it: permissions are those of the region's
- *   own file. This library stores modes and owners, it does not enforce them.
+ *   own file. This library stores modes, owners and ACLs, and tells what they say (vmfs_access_at()); it does not
+ *   enforce them.
  * - The backing file must not be truncated while it is open: touching the lost part raises SIGBUS,
  *   or with VMFS_GUARD gives -EIO.
  * - Access times are kept as with relatime: reading sets one that is not newer than the last change or
@@ -82,6 +84,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "vmfs_reasons.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -115,117 +119,6 @@ struct vmfs_dir;
 /* ------------------------------------------------------------------------------------------------
  * Reasons and the log
  * --------------------------------------------------------------------------------------------- */
-
-/* Every way to fail: x(NAME, errno, stable number, text). A number is never given a new meaning. */
-// clang-format off
-#define VMFS_REASONS(x)                                                                            \
-    x(ARGUMENT,            EINVAL,       1, "an argument is outside its range")                    \
-    x(MEMORY,              ENOMEM,       2, "no memory for volatile state")                        \
-    x(SYSTEM,              EIO,          3, "a fence failed: the medium refused")                  \
-    x(FORKED,              ESTALE,       4, "the handle was inherited through fork")               \
-    x(READ_ONLY,           EROFS,        5, "the handle is read-only")                             \
-    x(POISONED,            EUCLEAN,      6, "the region was found damaged earlier")                \
-    x(BUSY,                EBUSY,        7, "the region is in use")                                \
-    x(REGION_SIZE,         EINVAL,       8, "the region's size or alignment is wrong")             \
-    x(REGION_TRUNCATED,    EUCLEAN,      9, "the region is shorter than its superblock says")      \
-    x(REGION_FOREIGN,      EMEDIUMTYPE, 10, "this is not a vmfs region")                           \
-    x(REGION_NEWER,        EPROTONOSUPPORT, 11, "the region needs a newer libvmfs")                \
-    x(REGION_EXISTS,       EEXIST,      12, "there is something here already")                     \
-    x(SUPER_DAMAGED,       EUCLEAN,     13, "both superblocks are damaged")                        \
-    x(DURABILITY,          EOPNOTSUPP,  14, "the region cannot give the durability asked for")     \
-    x(WATERMARK_DAMAGED,   EUCLEAN,     15, "both watermark copies are damaged")                   \
-    x(RECORD_TARGET,       EUCLEAN,     16, "a journal record names a place it may not change")    \
-    x(RECORD_SHAPE,        EUCLEAN,     17, "a journal record is malformed behind a valid check")  \
-    x(NEEDS_REPLAY,        EROFS,       18, "the journal must be replayed, which needs writing")   \
-    x(TOTALS_LOST,         EUCLEAN,     19, "the newest watermark is damaged, totals are lost")    \
-    x(OFFSET,              EUCLEAN,     20, "an offset points outside its area")                   \
-    x(GROUP_DAMAGED,       EUCLEAN,     21, "a group descriptor fails its check")                  \
-    x(NO_SPACE,            ENOSPC,      23, "no free blocks")                                      \
-    x(NODE_DAMAGED,        EUCLEAN,     24, "an index node fails its check")                       \
-    x(SLOT_DAMAGED,        EUCLEAN,     25, "an entry of an index leaf fails its check")           \
-    x(NAME_HASH_FULL,      ENOSPC,      26, "too many names share one hash")                       \
-    x(INODE_MAP,           EUCLEAN,     27, "the inode map fails its check")                       \
-    x(INODE_DAMAGED,       EUCLEAN,     28, "an inode fails its check")                            \
-    x(INODE_STALE,         ESTALE,      29, "the inode id names no living inode")                  \
-    x(NO_INODES,           ENOSPC,      30, "the inode map is full")                               \
-    x(EXTENT_DAMAGED,      EUCLEAN,     31, "an extent fails its check")                           \
-    x(TOO_BIG,             EFBIG,       32, "beyond the largest file size")                        \
-    x(NOT_FOUND,           ENOENT,      33, "no such name")                                        \
-    x(EXISTS,              EEXIST,      34, "the name exists")                                     \
-    x(NOT_A_DIRECTORY,     ENOTDIR,     35, "not a directory")                                     \
-    x(IS_A_DIRECTORY,      EISDIR,      36, "is a directory")                                      \
-    x(NOT_EMPTY,           ENOTEMPTY,   37, "the directory is not empty")                          \
-    x(NAME_TOO_LONG,       ENAMETOOLONG, 38, "a name or path is too long")                         \
-    x(NAME_INVALID,        EINVAL,      39, "the name is '.', '..' or empty")                      \
-    x(SYMLINK_LOOP,        ELOOP,       40, "too many symbolic links")                             \
-    x(RENAME_CYCLE,        EINVAL,      41, "a directory cannot move below itself")                \
-    x(LINK_MAX,            EMLINK,      42, "too many links")                                      \
-    x(LINK_DIRECTORY,      EPERM,       43, "directories cannot be hard-linked")                   \
-    x(NOT_A_SYMLINK,       EINVAL,      44, "not a symbolic link")                                 \
-    x(NOT_A_FILE,          EINVAL,      45, "not a regular file")                                  \
-    x(NOT_OPENABLE,        ENXIO,       46, "a device, fifo or socket cannot be opened here")      \
-    x(ROOT_BUSY,           EBUSY,       47, "the root directory cannot be moved or removed")       \
-    x(DIRECTORY_DEAD,      ENOENT,      48, "the directory was removed")                           \
-    x(XATTR_MISSING,       ENODATA,     49, "no such attribute")                                   \
-    x(XATTR_EXISTS,        EEXIST,      50, "the attribute exists")                                \
-    x(XATTR_NAMESPACE,     EOPNOTSUPP,  51, "attributes of this namespace are not kept")           \
-    x(XATTR_NAME,          ERANGE,      52, "the attribute's name is empty or too long")           \
-    x(XATTR_SIZE,          E2BIG,       53, "the attribute's value is too large")                  \
-    x(XATTR_BUFFER,        ERANGE,      54, "the buffer is too small")                             \
-    x(XATTR_KIND,          EPERM,       55, "only files and directories have user attributes")     \
-    x(BAD_HANDLE,          EBADF,       56, "the file was not opened for this")                    \
-    x(SYMLINK_EMPTY,       ENOENT,      57, "an empty symbolic link or path")                      \
-    x(OPEN_FILES,          EBUSY,       58, "files are still open")                                \
-    x(SYMLINK_REFUSED,     ELOOP,       59, "the last component is a symbolic link")               \
-    x(RECORD_OVERLAP,      EUCLEAN,     61, "two journal records overlap")                         \
-    x(ZONE_DAMAGED,        EUCLEAN,     62, "the zone state fails its check")                      \
-    x(ZONE_BEHIND,         EUCLEAN,    160, "a zone has more groups than its state tells of")      \
-    x(XATTR_DAMAGED,       EUCLEAN,     63, "an extended attribute fails its check")               \
-    x(OPEN_DIRECTORY,      EISDIR,      65, "a directory cannot be opened as a file")              \
-    x(OVER_DIRECTORY,      EISDIR,      66, "a file cannot replace a directory")                   \
-    x(OVER_FILE,           ENOTDIR,     67, "a directory cannot replace a file")                   \
-    x(BACKING,             ENOSPC,      68, "the file behind the region cannot grow")              \
-    x(CHUNK_DAMAGED,       EUCLEAN,     69, "the head of an inode chunk fails its check")          \
-    x(NO_DATA,             ENXIO,       70, "no data there or behind")                             \
-    x(PATH_NOT_DIRECTORY,  ENOTDIR,     71, "a path that ends in '/' names no directory")          \
-    x(RMDIR_FILE,          ENOTDIR,     72, "rmdir of what is not a directory")                    \
-    x(UNLINK_DIRECTORY,    EPERM,       73, "unlink of a directory")                              \
-    x(SYSTEM_CALL,         EIO,         74, "a system call failed")                               \
-    x(REGION_SHORT,        EMEDIUMTYPE, 75, "too short to be a vmfs region")                      \
-    x(MEMORY_SIZE,         EINVAL,      76, "the memory is misaligned or too small")              \
-    x(MEMORY_FORMATTED,    EEXIST,      77, "the memory holds a filesystem already")              \
-    x(TARGET_TOO_LONG,     ENAMETOOLONG, 78, "the target of a symbolic link is too long")         \
-    x(RENAME_NOT_DIRECTORY, ENOTDIR,    79, "only a directory can get a name that ends in '/'")   \
-    x(CREATE_DIRECTORY,    EISDIR,      80, "a file cannot get a name that ends in '/'")          \
-    x(SEEK_RANGE,          EINVAL,      81, "a position before the start or beyond all")          \
-    x(OPENDIR_FILE,        ENOTDIR,     82, "opendir of what is not a directory")                 \
-    x(SUPER_GEOMETRY,      EUCLEAN,     83, "the superblock's numbers contradict each other")      \
-    x(EXTENT_ORDER,        EUCLEAN,     84, "extents overlap or are out of order")                 \
-    x(REMAP_RANGE,         EINVAL,      93, "collapse or insert is not inside the file")           \
-    x(IMMUTABLE,           EPERM,       85, "the inode is immutable")                              \
-    x(APPEND_ONLY,         EPERM,       86, "the inode is append-only")                            \
-    x(ATOMIC_SIZE,         EMSGSIZE,    87, "more than one atomic write takes")                     \
-    x(COPY_OVERLAP,        EINVAL,      88, "the ranges of a copy overlap")                        \
-    x(ATOMIC_PIECES,       ENOSPC,      89, "an atomic write lies in too many pieces")             \
-    x(STICKY,              EPERM,       97, "the directory is sticky and the entry somebody else's") \
-    x(PLACE_STALE,         ESTALE,      98, "the place's id names no living inode")                \
-    x(OVER_ANCESTOR,       ENOTEMPTY,   99, "what is moved lies below what it would replace")          \
-    x(REPAIR_OPEN,         EBUSY,      106, "files are open, so nothing can be repaired")           \
-    x(DUMP_WHERE,          EINVAL,     105, "there is nothing to dump there")                      \
-    x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
-    x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
-    x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")                            \
-    x(REPAIR_FIRST,        EUCLEAN,    120, "opened for repair, which has not been done yet")      \
-    x(SUPER_LOST,          EUCLEAN,    121, "both superblocks are damaged, and neither what they still say " \
-                                            "nor the region's size leads to a zone or a group")
-// clang-format on
-
-enum vmfs_reason {
-    VMFS_R_NONE = 0, /* plain information */
-#define VMFS_REASON_ENUM(name, err, number, text) VMFS_R_##name = number,
-    VMFS_REASONS(VMFS_REASON_ENUM)
-#undef VMFS_REASON_ENUM
-};
 
 /* The text of a reason, or "unknown reason". Static, never freed. Any thread. */
 const char *vmfs_reason_str(int reason);
@@ -285,6 +178,17 @@ enum vmfs_durability {
  * VMFS_CREATE. */
 #define VMFS_REPAIR 0x40
 
+/* The handle serves others, who may end it from outside at any moment: a mount. Who wants the region next
+ * gives it a short while to do so (wait_ms). Not with VMFS_RDONLY. */
+#define VMFS_SERVED 0x80
+
+/* Reading leaves access times, of directories and symbolic links as well: VMFS_O_NOATIME for all that this handle
+ * does. */
+#define VMFS_NOATIME 0x100
+
+/* For wait_ms: whatever the owner means to do. */
+#define VMFS_NO_WAIT UINT32_MAX
+
 /* Set with VMFS_OPTIONS_INIT, then change fields. Fields added by later versions are behind the
  * size that the caller was compiled with and take their defaults. */
 struct vmfs_options {
@@ -299,6 +203,9 @@ struct vmfs_options {
     uint32_t owner_gid;    /*   UINT32_MAX, the default, means the process's effective ids */
     vmfs_log_fn log;       /* may be null: silent */
     void *log_arg;
+    uint32_t wait_ms; /* how long to wait for an owner that is about to end (vmfs_open()), in
+                         milliseconds; 0 means 10,000, VMFS_NO_WAIT not at all */
+    uint32_t zero_;
 };
 
 #define VMFS_OPTIONS_INIT                                                                          \
@@ -310,7 +217,10 @@ struct vmfs_options {
 /* Opens the region in the file or device at `path`, recovers it if it was not closed, and stores the
  * handle in *out. With VMFS_CREATE it is formatted first. `options` may be null: defaults.
  * Costs the same for ten files and for ten million: one scan of the journal (at most 4 MiB).
- *   -EBUSY            another process or handle has it; the log names the pid
+ * A region belongs to one owner. One that is closing is waited for, up to wait_ms; one that serves others
+ * (VMFS_SERVED) up to a second of that, since it may have been told to end and not have noticed yet; so is one that has
+ * not said who it is. For any other, and for readers, nobody waits. VMFS_PEEK does not ask.
+ *   -EBUSY            another process or handle has it, and still had it after that; the log names the pid
  *   -EMEDIUMTYPE      not a vmfs region
  *   -EPROTONOSUPPORT  made by a newer version with features unknown here
  *   -EUCLEAN          truncated, or damaged beyond opening
@@ -334,10 +244,15 @@ int vmfs_attach(void *address, size_t length, const struct vmfs_options *options
                 struct vmfs **out);
 
 /* Checkpoints the journal, marks the region free, and frees the handle. Exclusive. With files or
- * directories still open it returns -EBUSY and does nothing. In a forked child it frees the handle
+ * directories still open it returns -EBUSY and does nothing; what is held is let go. In a forked child it frees the handle
  * without touching the region. Returns the error of the last checkpoint, or -EIO if an msync
  * has failed before; the handle is gone. */
 int vmfs_close(struct vmfs *fs);
+
+/* Says that vmfs_close() will be called soon: from now on whoever wants the region waits for it (wait_ms). For one who
+ * has more to finish before it can close, as a mount. vmfs_close() says the same by itself. Nothing on a read-only
+ * handle. Any thread; not durable, which nobody needs. */
+int vmfs_closing(struct vmfs *fs);
 
 /* What vmfs_info() tells. */
 struct vmfs_info {
@@ -361,6 +276,17 @@ struct vmfs_info {
     char meaning[128];           /* the durability in one line for a person */
     uint64_t sync_rounds; /* backend "sync": group commits by this handle, each of all fences */
     uint64_t sync_calls;  /*   that had gathered, and the calls of msync that they took */
+    uint64_t owner_pid;   /* the process that has the region open for writing, 0 nobody */
+    uint32_t owner_state; /* enum vmfs_owner_state: what that means to do */
+    uint32_t zero_;
+    uint64_t inodes_open; /* open or held through this handle, each once */
+};
+
+/* What whoever has a region open means to do. */
+enum vmfs_owner_state {
+    VMFS_OWNER_HELD = 0,    /* keep it as long as it likes */
+    VMFS_OWNER_SERVED = 1,  /* VMFS_SERVED: keep it until it is told to end */
+    VMFS_OWNER_CLOSING = 2, /* end: vmfs_close() runs, or will in a moment */
 };
 
 /* Fills `info`. Any thread. */
@@ -413,7 +339,7 @@ int vmfs_counters(struct vmfs *fs, enum vmfs_counters_scope scope, struct vmfs_c
  * inode id, from vmfs_dir_ino(), vmfs_file_ino() or vmfs_stat.ino; an id is never used twice, so it
  * cannot come to mean another object: at worst it is -ESTALE. 0 means the root. A path with a leading
  * '/' starts at the root whatever `dir` is; the empty path means the object `dir` itself, of any
- * type and also without a name while it is open, and needs no lookup. Calls that make, take away or
+ * type and also without a name while it is open or held, and needs no lookup. Calls that make, take away or
  * move a name need one: the empty path is -ENOENT there. A directory that was removed and is still
  * open is -ENOENT for every other path, what is no directory -ENOTDIR, an id of nothing -ESTALE. */
 struct vmfs_at {
@@ -421,11 +347,13 @@ struct vmfs_at {
     const char *path;
     uint32_t uid; /* who calls: owner of what is created, and judged by sticky directories; */
     uint32_t gid; /*   UINT32_MAX means the handle's owner_uid and owner_gid */
+    uint32_t
+        umask; /* taken from the mode of what is made, unless the directory has a default ACL */
 };
 
 static inline struct vmfs_at vmfs_at(uint64_t dir, const char *path)
 {
-    struct vmfs_at at = {dir, path, UINT32_MAX, UINT32_MAX};
+    struct vmfs_at at = {dir, path, UINT32_MAX, UINT32_MAX, 0};
     return at;
 }
 
@@ -481,6 +409,9 @@ int vmfs_stat_at(struct vmfs *fs, struct vmfs_at at, int flags, struct vmfs_stat
 #define VMFS_ATTR_ATIME 0x10
 #define VMFS_ATTR_MTIME 0x20
 #define VMFS_ATTR_FLAGS 0x40
+#define VMFS_ATTR_KILL_PRIV                                                                        \
+    0x80                      /* no field: takes a file's set-id bits away, as VMFS_RW_KILL_PRIV */
+#define VMFS_ATTR_CTIME 0x100 /* instead of the present time: for who has kept changes back */
 
 /* A time that means "now". */
 #define VMFS_TIME_NOW INT64_MIN
@@ -495,10 +426,11 @@ struct vmfs_attr {
     int64_t atime_ns;
     int64_t mtime_ns;
     uint32_t flags; /* VMFS_INODE_... */
+    int64_t ctime_ns;
 };
 
-/* Sets several attributes in one atomic step. A changed owner clears the set-id bits of a regular
- * file unless the mode is given too.
+/* Sets several attributes in one atomic step. A given owner or group clears set-user-id, and set-group-id where the
+ * group may execute, of all but directories, unless the mode is given too. A mode changes the access ACL with it.
  *   -EISDIR, -EINVAL  a size for a directory, or for what is not a regular file
  *   -EPERM            the inode is immutable or append-only, and the mask has more than
  *                     VMFS_ATTR_FLAGS; an append-only one lets both times become VMFS_TIME_NOW
@@ -513,6 +445,29 @@ int vmfs_chown(struct vmfs *fs, const char *path, uint32_t uid, uint32_t gid);
 int vmfs_utimens(struct vmfs *fs, const char *path, int64_t atime_ns, int64_t mtime_ns);
 int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
 
+/* Somebody, with all the groups that he is in: the order does not matter, and `gid` need not be among them. */
+struct vmfs_cred {
+    uint32_t uid;
+    uint32_t gid;
+    const uint32_t *groups; /* may be null if there are none */
+    uint32_t group_count;
+};
+
+#define VMFS_R_OK 4
+#define VMFS_W_OK 2
+#define VMFS_X_OK 1
+
+/* May `cred` do all of `mask`, VMFS_R_OK | VMFS_W_OK | VMFS_X_OK, to what the place names? 0 or -EACCES, from the mode
+ * and the access ACL, by the rules of Linux: uid 0 may do everything, but execute what is no directory and has no
+ * execute bit. Every directory in which a component of the path is looked up, `at.dir` included, must let `cred`
+ * search it; an empty path asks nothing of `at.dir` but `mask`. mask 0 asks whether it is there and can be reached.
+ * flags: 0 or VMFS_NOFOLLOW. No fence. `at.uid` and `at.gid` mean nothing here.
+ *   -EACCES  no, or a directory on the way may not be searched
+ *   -EPERM   VMFS_W_OK, and it is immutable
+ *   -EROFS   VMFS_W_OK on a read-only handle, of a file, directory or symbolic link */
+int vmfs_access_at(struct vmfs *fs, struct vmfs_at at, int flags, const struct vmfs_cred *cred,
+                   int mask);
+
 /* ------------------------------------------------------------------------------------------------
  * Names
  * --------------------------------------------------------------------------------------------- */
@@ -520,7 +475,10 @@ int vmfs_truncate(struct vmfs *fs, const char *path, uint64_t size);
 /* Paths are absolute within the region; a leading '/' may be left out. Each call is one atomic,
  * durable step with one fence in the steady state. Errors beside the common ones: */
 
-/* What is made in a directory with the set-group-id bit gets its group, and directories the bit. In a
+/* The mode of what is made is `mode` without at.umask; or, in a directory with a default ACL, what that says
+ * (Extended attributes). The set-group-id bit stays as it was asked for: whether its maker may give it, who knows all
+ * his groups decides, for a mount the kernel.
+ * What is made in a directory with the set-group-id bit gets its group, and directories the bit. In a
  * sticky directory only uid 0, its owner and the entry's owner remove, replace or move an entry: -EPERM.
  * In an immutable directory names neither come nor go, in an append-only one they only come: -EPERM. */
 
@@ -537,6 +495,19 @@ int vmfs_mknod_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode, uint64_t rd
  * -EEXIST; -ENOENT for an empty target; -ENAMETOOLONG. */
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path);
 int vmfs_symlink_at(struct vmfs *fs, const char *target, struct vmfs_at at);
+
+/* What vmfs_make() makes. */
+struct vmfs_make {
+    uint32_t mode;      /* type and permission bits; no type means a regular file */
+    uint64_t rdev;      /* counts for devices */
+    const char *target; /* of a symbolic link, as in vmfs_symlink(); null for all else */
+};
+
+/* Makes a regular file, directory, symbolic link, device node, fifo or socket, and holds it (see vmfs_hold())
+ * from the start; *out are its attributes as they were made, whatever others have done to it since. Errors
+ * as vmfs_mknod(), vmfs_mkdir() and vmfs_symlink(); -ENOMEM; then nothing was made. */
+int vmfs_make(struct vmfs *fs, struct vmfs_at at, const struct vmfs_make *what,
+              struct vmfs_stat *out);
 
 /* Copies up to `size` bytes of the target into `buffer`, without a NUL, and returns the target's full
  * length. -EINVAL if it is not a symbolic link. */
@@ -559,6 +530,24 @@ int vmfs_unlink_at(struct vmfs *fs, struct vmfs_at at);
  * '..'. Only this gives back the space that a directory's names once took. */
 int vmfs_rmdir(struct vmfs *fs, const char *path);
 int vmfs_rmdir_at(struct vmfs *fs, struct vmfs_at at);
+
+/* ---- knowing inodes by their ids ----
+ *
+ * Who remembers an id for later, as a kernel or a server of files does, *holds* the inode: it lives on without
+ * a name, whatever its type, as it does while it is open, and is found by its id with the empty path. Holds are
+ * counted, and cost memory only: about 50 bytes for each inode that is held, given back when few are left.
+ * Nothing is durable about them: what has no name and is only held is freed by vmfs_close(), or after a crash. */
+
+/* Counts one hold on the inode `ino`, 0 for the root. -ESTALE an id of nothing; -ENOMEM. No fence. */
+int vmfs_hold(struct vmfs *fs, uint64_t ino);
+
+/* Gives `count` holds back, at least 1; the last one of what has no name and is not open frees it. Of what has a
+ * name no fence and no record. -EINVAL if there are not so many, and none is given back. */
+int vmfs_release(struct vmfs *fs, uint64_t ino, uint64_t count);
+
+/* Looks a name up, also "." and "..", without following a symbolic link that it means, holds the inode, and
+ * stores its attributes as of that moment; of the empty path, `at.dir` itself. No fence. -ENOMEM. */
+int vmfs_lookup(struct vmfs *fs, struct vmfs_at at, struct vmfs_stat *out);
 
 #define VMFS_RENAME_NOREPLACE 0x1 /* -EEXIST if `to` exists */
 #define VMFS_RENAME_EXCHANGE  0x2 /* both exist, and change places */
@@ -594,6 +583,8 @@ int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint
 #define VMFS_O_TMPFILE 020200000
 /* Each write is all or nothing after a crash, and at most VMFS_ATOMIC_MAX bytes. */
 #define VMFS_O_ATOMIC 0100000000
+/* With VMFS_O_TRUNC, what is cut off takes the set-id bits along, as VMFS_ATTR_KILL_PRIV. */
+#define VMFS_O_KILL_PRIV 0200000000
 /* These say nothing here, and are accepted. */
 #define VMFS_O_NOCTTY    0400
 #define VMFS_O_NONBLOCK  04000
@@ -606,8 +597,8 @@ int vmfs_rename_at(struct vmfs *fs, struct vmfs_at from, struct vmfs_at to, uint
  * never written in part. */
 #define VMFS_ATOMIC_MAX ((uint64_t)1 << 20)
 
-/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file
- * (no umask is applied). An unlinked file stays readable and writable while it is open. A
+/* Opens, and with VMFS_O_CREAT creates, a regular file. `mode` are the permission bits of a new file, as in
+ * vmfs_mknod(). An unlinked file stays readable and writable while it is open. A
  * VMFS_O_TMPFILE file is gone when it is closed, unless vmfs_file_link() has named it; with
  * VMFS_O_EXCL it can never be named.
  *   -EINVAL   VMFS_O_TMPFILE with VMFS_O_CREAT, or not for writing
@@ -664,12 +655,24 @@ int64_t vmfs_file_pwritev(struct vmfs_file *file, const struct vmfs_iovec *iov, 
 int64_t vmfs_file_readv(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count);
 int64_t vmfs_file_writev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count);
 
+/* Flags of one write. A file's privileges go when it is changed: the attribute `security.capability` with every
+ * write, truncation, allocation and change of owner, in the same step; the set-id bits only where the caller says
+ * so, who knows whether its user may keep them: set-user-id, and set-group-id if the group may execute. */
+#define VMFS_RW_DSYNC     0x2     /* as VMFS_O_DSYNC */
+#define VMFS_RW_APPEND    0x10    /* as VMFS_O_APPEND */
+#define VMFS_RW_KILL_PRIV 0x10000 /* takes the set-id bits away */
+
+/* As vmfs_file_pwritev(). */
+int64_t vmfs_file_pwritev2(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                           uint64_t offset, int flags);
+
 /* Modes of vmfs_file_allocate(), with Linux's values. */
-#define VMFS_ALLOC_KEEP_SIZE 0x01 /* may be added to RESERVE (mode 0) and ZERO */
-#define VMFS_ALLOC_PUNCH     0x02 /* the range becomes a hole; needs KEEP_SIZE, as on Linux */
-#define VMFS_ALLOC_COLLAPSE  0x08 /* takes the range out; what is behind it moves down */
-#define VMFS_ALLOC_ZERO      0x10 /* the range reads as zero and has blocks */
-#define VMFS_ALLOC_INSERT    0x20 /* makes room: what is behind `offset` moves up, over a hole */
+#define VMFS_ALLOC_KEEP_SIZE 0x01    /* may be added to RESERVE (mode 0) and ZERO */
+#define VMFS_ALLOC_PUNCH     0x02    /* the range becomes a hole; needs KEEP_SIZE, as on Linux */
+#define VMFS_ALLOC_COLLAPSE  0x08    /* takes the range out; what is behind it moves down */
+#define VMFS_ALLOC_ZERO      0x10    /* the range reads as zero and has blocks */
+#define VMFS_ALLOC_INSERT    0x20    /* makes room: what is behind `offset` moves up, over a hole */
+#define VMFS_ALLOC_KILL_PRIV 0x10000 /* may be added to each: takes the set-id bits away */
 
 /* Mode 0 gives the range blocks, so that writing there cannot fail for want of space, and extends the
  * file to it; data that is there stays. RESERVE, PUNCH and ZERO are like writes: durable at return, a
@@ -690,6 +693,32 @@ int vmfs_file_allocate(struct vmfs_file *file, int mode, uint64_t offset, uint64
  * between two handles of regions. */
 int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
                              uint64_t to_offset, uint64_t length);
+/* flags: VMFS_RW_DSYNC and VMFS_RW_KILL_PRIV, for `to`. */
+int64_t vmfs_file_copy_range2(struct vmfs_file *from, uint64_t from_offset, struct vmfs_file *to,
+                              uint64_t to_offset, uint64_t length, int flags);
+
+/* A view: up to `length` bytes from `offset` on as pieces of the region itself, of which iov[] gets at most
+ * *count, 1 to VMFS_IOV_MAX; of holes, as pieces of 64 KiB of zeros at most. Returns the bytes, fewer than `length`
+ * at the end of the file or of iov[], and stores in *count how many pieces they take. They may only be read, and
+ * until vmfs_view_end() no block of them is given to another file, whatever is done to this one; stores of
+ * others into the same bytes are seen, also in part. Access times as read; no fence. -EBADF if opened for
+ * writing only. With VMFS_GUARD, what the region has lost reads as zeros there, and a system call that is handed
+ * such bytes fails with EFAULT.
+ * A view is for the moment that it takes to copy or send its bytes: space that is freed meanwhile cannot be used
+ * again, and vmfs_sync(), writers once the journal is full, and whoever needs the last space wait for its end.
+ * So the thread that has it may call nothing on this handle but vmfs_view_end() (-EDEADLK; the first 255 threads
+ * of a handle are told), nor wait for a thread that is in a call. 256 views may be open at once; one more waits. A
+ * view ends before its file and the handle are closed (-EBUSY); after a call that failed there is none. */
+struct vmfs_view {
+    struct vmfs *fs; /* all of it is the library's */
+    uint32_t pin;
+    uint32_t thread;
+};
+int64_t vmfs_file_view(struct vmfs_file *file, size_t length, uint64_t offset,
+                       struct vmfs_iovec *iov, unsigned *count, struct vmfs_view *view);
+
+/* Ends it; does nothing with one that has ended. Any thread; the thread that had it may go on then. */
+void vmfs_view_end(struct vmfs_view *view);
 
 #define VMFS_SEEK_SET  0
 #define VMFS_SEEK_CUR  1
@@ -697,8 +726,8 @@ int64_t vmfs_file_copy_range(struct vmfs_file *from, uint64_t from_offset, struc
 #define VMFS_SEEK_DATA 3 /* the next byte at or after `offset` that is not in a hole */
 #define VMFS_SEEK_HOLE 4 /* the next hole at or after `offset`; the end of the file is one */
 
-/* Moves the file position and returns it. -EINVAL before 0; -ENXIO for DATA and HOLE beyond the
- * last data. Holes are found to the block. */
+/* Moves the file position and returns it. -EINVAL before 0; -ENXIO for DATA and HOLE before 0 and
+ * beyond the last data. Holes are found to the block. */
 int64_t vmfs_file_seek(struct vmfs_file *file, int64_t offset, int whence);
 
 /* vmfs_stat() and vmfs_setattr() on an open file, also an unlinked one. */
@@ -741,18 +770,48 @@ int vmfs_dir_read(struct vmfs_dir *dir, struct vmfs_dirent *out);
  * Cookies stay valid across handles, crashes and reopening. */
 int vmfs_dir_seek(struct vmfs_dir *dir, uint64_t cookie);
 
+/* The same without a handle: stores the entry behind the one that had this cookie and returns 1, or 0 at the end
+ * and for a directory that was removed and is open or held. With `stat` also the attributes of what the entry
+ * means, which is held (see vmfs_hold()) unless the entry is "." or "..". No fence. Any thread.
+ *   -ESTALE   `dir` is an id of nothing; 0 means the root
+ *   -ENOTDIR  it is no directory
+ *   -ENOENT   with `stat`, in a damaged region: the entry means nothing
+ *   -ENOMEM   it cannot be held */
+int vmfs_dir_read_at(struct vmfs *fs, uint64_t dir, uint64_t cookie, struct vmfs_dirent *entry,
+                     struct vmfs_stat *stat);
+
 /* ------------------------------------------------------------------------------------------------
  * Extended attributes
  * --------------------------------------------------------------------------------------------- */
 
 /* Names are "user.NAME", "trusted.NAME" or "security.NAME" with at least one byte after the dot and
  * VMFS_NAME_MAX in all, or "system.posix_acl_access" and "system.posix_acl_default". user attributes
- * are kept on files and directories only, the others on everything. Values have up to VMFS_XATTR_MAX
- * bytes and mean nothing to the library. flags: VMFS_NOFOLLOW or 0, and in vmfs_xattr_set() also: */
+ * are kept on files and directories only, ACLs on all but symbolic links, the others on everything. Values have up
+ * to VMFS_XATTR_MAX bytes and mean nothing to the library, but for those of ACLs. flags: VMFS_NOFOLLOW or 0, and in
+ * vmfs_xattr_set() also: */
 #define VMFS_XATTR_CREATE  0x10 /* -EEXIST if it is there */
 #define VMFS_XATTR_REPLACE 0x20 /* -ENODATA if it is not */
-/* Common errors: -EOPNOTSUPP another namespace, -ERANGE the name's length, -EPERM a user attribute of
- * what is neither file nor directory, or a change of an immutable or append-only inode. */
+/* An access ACL takes the set-group-id bit of the mode away in the same step: what Linux decides for a caller who
+ * is neither in the file's group nor privileged. */
+#define VMFS_XATTR_KILL_SGID 0x40
+/* vmfs_xattr_list() leaves out names of trusted attributes. */
+#define VMFS_XATTR_NO_TRUSTED 0x80
+/* Common errors: -EOPNOTSUPP another namespace, or an ACL of a symbolic link, -ERANGE the name's length, -EINVAL a
+ * namespace alone, -EPERM a user attribute of what is neither file nor directory, or a change of an immutable or
+ * append-only inode. */
+
+/* ACLs are values in the form in which Linux's setxattr() takes them: 32 bits with the version, 2, then for each entry
+ * 16 bits tag, 16 bits permissions, 32 bits id, all little-endian; owner, users, owning group, groups, mask, others.
+ * - The access ACL and the permission bits of the mode agree, always and in one step: setting one sets the other. An
+ *   access ACL with only the three entries that a mode has is not kept. chmod changes its mask, or where it has none
+ *   its owning group.
+ * - What is made in a directory with a default ACL gets it as access ACL, limited by the mode that was asked for, and
+ *   no umask counts; new directories also get it as default ACL. Symbolic links get neither.
+ * - Setting an empty value, or one without entries, removes the ACL; removing one that is not there is no error.
+ *   VMFS_XATTR_CREATE and _REPLACE are ignored. All of this is as on Linux.
+ * - Nobody is stopped by them: vmfs_access_at() tells what they say.
+ * Errors of setting one, beside the common ones: -EINVAL not well-formed; -EOPNOTSUPP another version; -E2BIG more than
+ * 511 entries; -EACCES a default ACL of what is no directory. */
 
 /* -E2BIG a value over VMFS_XATTR_MAX. Atomic: the old value or the new one. */
 int vmfs_xattr_set(struct vmfs *fs, const char *path, int flags, const char *name,
@@ -771,7 +830,7 @@ int64_t vmfs_xattr_get_at(struct vmfs *fs, struct vmfs_at at, int flags, const c
 int64_t vmfs_xattr_list(struct vmfs *fs, const char *path, int flags, char *names, size_t size);
 int64_t vmfs_xattr_list_at(struct vmfs *fs, struct vmfs_at at, int flags, char *names, size_t size);
 
-/* -ENODATA */
+/* -ENODATA, but for ACLs. */
 int vmfs_xattr_remove(struct vmfs *fs, const char *path, int flags, const char *name);
 int vmfs_xattr_remove_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name);
 
@@ -828,9 +887,9 @@ int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_che
  * be kept is never cut off silently. *out is what is left: no problems, where all could be mended. Power
  * may fail at any moment: the region can be repaired again. What cannot be opened otherwise is opened
  * with VMFS_REPAIR.
- * Exclusive, and without open files or directories on the handle. A handle that damage had made
+ * Exclusive, and without open files, directories and holds on the handle. A handle that damage had made
  * read-only can be written to again once nothing is wrong.
- *   -EBUSY   files or directories are open
+ *   -EBUSY   files or directories are open, or inodes held
  *   -ENOSPC  there is no room for what must be written anew */
 int vmfs_repair(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out);
 

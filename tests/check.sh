@@ -84,7 +84,7 @@ run_suites() {
 }
 
 suite_packages() {
-    bash examples/install-packages.sh run test
+    bash examples/install-packages.sh run test programs
 }
 
 suite_build_gcc() {
@@ -107,6 +107,7 @@ suite_api() {
 
 suite_scale() {
     "$build/gcc/tests/api/test_huge" --jobs=2 &&
+        "$build/gcc/tests/api/hold_test" &&
         "$build/gcc/tests/api/scale_test" --files "$(quick_or_long 200000 1000000)" || exit 1
     if [ "$long" = yes ]; then
         "$build/gcc/tests/api/aged_test" --rounds 200 --mib 1024 --seed 7
@@ -118,6 +119,7 @@ suite_model() {
         "$build/gcc/tests/model/model_test" -v --long
     else
         "$build/gcc/tests/model/model_test" -v --ops 100000 &&
+            "$build/gcc/tests/model/model_test" --ops 100000 --no-host &&
             python3 tests/model/replay.py "$build/gcc/tests/model/model_test"
     fi
 }
@@ -130,6 +132,10 @@ suite_protocol() {
 suite_kill() {
     "$build/gcc/tests/kill/kill_test" -v --kills "$(quick_or_long 20 200)" &&
         "$build/gcc/tests/kill/kill_test" --power -v --kills "$(quick_or_long 60 1000)"
+}
+
+suite_fuse() {
+    tests/fuse/run.sh "$build/gcc" "$(quick_or_long --quick --long)"
 }
 
 suite_crash() {
@@ -171,6 +177,8 @@ suite_tsan() {
             "$build/tsan/tests/api/stress_test" --threads 8 --seconds "$(quick_or_long 3 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/stress_ops_test" --seconds \
             "$(quick_or_long 5 60)" &&
+        TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/view_stress" --seconds \
+            "$(quick_or_long 5 60)" &&
         TSAN_OPTIONS=halt_on_error=1 "$build/tsan/tests/api/guard_stress" --rounds \
             "$(quick_or_long 3 30)"
 }
@@ -179,7 +187,8 @@ suite_stress() {
     "$build/gcc/tests/api/stress_test" --seconds "$(quick_or_long 5 60)" &&
         PMEM_IS_PMEM_FORCE=0 VMFS_TEST_DURABILITY=power \
             "$build/gcc/tests/api/stress_test" --threads 8 --seconds "$(quick_or_long 5 60)" &&
-        "$build/gcc/tests/api/stress_ops_test" --seconds "$(quick_or_long 5 60)"
+        "$build/gcc/tests/api/stress_ops_test" --seconds "$(quick_or_long 5 60)" &&
+        "$build/gcc/tests/api/view_stress" --seconds "$(quick_or_long 5 60)"
 }
 
 suite_examples() {
@@ -243,9 +252,16 @@ mkdir -p "$logs"
 VMFS_TEST_DIR=$(mktemp -d /dev/shm/vmfs-check.XXXXXX) || exit 1
 export VMFS_TEST_DIR
 chmod 755 "$VMFS_TEST_DIR" # one test opens a region as another user
-trap 'rm -rf "$VMFS_TEST_DIR"' EXIT
+cleanup() {
+    # A mount that a test has left goes before its region does.
+    while read -r mounted; do
+        fusermount3 -u -z "$mounted"
+    done < <(cut -d ' ' -f 2 /proc/mounts | grep -F "$VMFS_TEST_DIR/")
+    rm -rf "$VMFS_TEST_DIR"
+}
+trap cleanup EXIT
 for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model protocol stress \
-    kill crash mutants examples bench-smoke quickstart asan fuzz tsan; do
+    kill fuse crash mutants examples bench-smoke quickstart asan fuzz tsan; do
     run "$suite"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

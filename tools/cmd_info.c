@@ -14,6 +14,18 @@ static void uuid_print(const uint8_t uuid[16])
     printf("\n");
 }
 
+static void owner_print(const struct vmfs_info *info)
+{
+    static const char *const states[] = {"held", "served", "closing"};
+    uint32_t state = info->owner_state;
+
+    if (info->owner_pid)
+        printf("owner: process %" PRIu64 ", %s\n", info->owner_pid,
+               state <= VMFS_OWNER_CLOSING ? states[state] : "in an unknown state");
+    else
+        printf("owner: none\n");
+}
+
 static double percent(uint64_t part, uint64_t whole)
 {
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
@@ -33,6 +45,7 @@ static void info_print(const struct tool *tool, const struct vmfs_info *info,
            info->features_compat, info->features_ro_compat, info->features_incompat);
     printf("durability: %s\n", info->meaning);
     printf("backend: %s\n", info->backend);
+    owner_print(info);
     printf("lanes: %" PRIu64 " of %" PRIu64 " bytes\n", info->lane_count, info->lane_bytes);
     printf("journal: %" PRIu64 " of %" PRIu64 " bytes used (%.1f%%), %" PRIu64 " records %s\n",
            info->journal_bytes_used, journal_bytes,
@@ -63,8 +76,9 @@ const struct verb verb_info = {
     .name = "info",
     .synopsis = "[--peek] REGION",
     .summary = "tell what a region is and how full it is",
-    .help = "Prints size, format, durability, journal and space of REGION, one labelled line\n"
-            "each. Stores nothing: a journal that is not replayed yet is replayed privately.\n",
+    .help =
+        "Prints size, format, durability, owner, journal and space of REGION, one labelled line\n"
+        "each. Stores nothing: a journal that is not replayed yet is replayed privately.\n",
     .options = (const int[]){OPTION_PEEK, 0},
     .operands_min = 1,
     .operands_max = 1,

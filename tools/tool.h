@@ -27,6 +27,8 @@ enum {
     OPTION_DURABILITY,
     OPTION_OFFSET,
     OPTION_LENGTH,
+    OPTION_WAIT,
+    OPTION_INTERVAL,
     OPTION_HELP,
     OPTION_COUNT,
 };
@@ -76,7 +78,7 @@ struct tool {
 
 /* Each verb, in the file cmd_NAME.c. */
 extern const struct verb verb_format, verb_info, verb_fsck, verb_ls, verb_cat, verb_stat, verb_put,
-    verb_get, verb_rm, verb_mv, verb_mkdir, verb_dump, verb_map;
+    verb_get, verb_rm, verb_mv, verb_mkdir, verb_dump, verb_map, verb_top;
 
 /* Opens the region with `flags` of vmfs_open() and the common options. Reports nothing. */
 int tool_open(struct tool *tool, uint32_t flags);

@@ -4,11 +4,12 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct verb *const verbs[] = {
     &verb_format, &verb_info, &verb_fsck, &verb_ls,    &verb_cat,  &verb_stat, &verb_put,
-    &verb_get,    &verb_rm,   &verb_mv,   &verb_mkdir, &verb_dump, &verb_map,
+    &verb_get,    &verb_rm,   &verb_mv,   &verb_mkdir, &verb_dump, &verb_map,  &verb_top,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -34,12 +35,16 @@ static const struct option option_rows[] = {
     {"durability", required_argument, NULL, OPTION_DURABILITY},
     {"offset", required_argument, NULL, OPTION_OFFSET},
     {"length", required_argument, NULL, OPTION_LENGTH},
+    {"wait", required_argument, NULL, OPTION_WAIT},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"help", no_argument, NULL, OPTION_HELP},
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
 
+#define WAIT_MAX 86400 /* seconds */
+
 static const int options_common[] = {
-    OPTION_COUNTERS, OPTION_DURABILITY, OPTION_OFFSET, OPTION_LENGTH, OPTION_HELP, 0,
+    OPTION_COUNTERS, OPTION_DURABILITY, OPTION_OFFSET, OPTION_LENGTH, OPTION_WAIT, OPTION_HELP, 0,
 };
 
 static const char help_common[] =
@@ -50,6 +55,8 @@ static const char help_common[] =
     "                      power on another file or device is an msync for each change\n"
     "  --offset BYTES      where the region starts inside the file REGION\n"
     "  --length BYTES      how much of the file it may use; default up to the end\n"
+    "  --wait SECONDS      how long to wait for a process that has the region and is about to\n"
+    "                      end, as a mount after 'fusermount3 -u'; default 10; 0: not at all\n"
     "  --counters          print what the work cost as the last line on standard error\n"
     "  --help              print this text\n";
 
@@ -168,6 +175,25 @@ static int bytes_option(struct tool *tool, int id, uint64_t *out)
     return -1;
 }
 
+/* Seconds, with a fraction if wanted. */
+static int wait_option(struct tool *tool)
+{
+    const char *text = tool->values[OPTION_WAIT];
+    char *end;
+    double seconds;
+
+    if (!text)
+        return 0;
+    seconds = strtod(text, &end);
+    if (end == text || *end || !(seconds >= 0 && seconds <= WAIT_MAX)) {
+        fprintf(stderr, "vmfs %s: '%s' is not a number of seconds up to %d\n", tool->verb->name,
+                text, WAIT_MAX);
+        return -1;
+    }
+    tool->options.wait_ms = seconds > 0 ? (uint32_t)(seconds * 1000 + 0.999) : VMFS_NO_WAIT;
+    return 0;
+}
+
 static int options_apply(struct tool *tool)
 {
     const char *durability = tool->values[OPTION_DURABILITY];
@@ -179,7 +205,7 @@ static int options_apply(struct tool *tool)
     }
     if (bytes_option(tool, OPTION_OFFSET, &tool->options.offset_bytes) ||
         bytes_option(tool, OPTION_LENGTH, &tool->options.length_bytes) ||
-        bytes_option(tool, OPTION_SIZE, &tool->options.region_bytes))
+        bytes_option(tool, OPTION_SIZE, &tool->options.region_bytes) || wait_option(tool))
         return -1;
     return 0;
 }

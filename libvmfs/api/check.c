@@ -6,6 +6,7 @@
 #include "check/state.h"
 
 #include "api/guard.h"
+#include "inode/opens.h"
 
 int vmfs_check(struct vmfs *fs, vmfs_check_fn report, void *arg, struct vmfs_check_result *out)
 {
@@ -38,6 +39,8 @@ static int repair_begin(struct vmfs *fs, struct vm_ctx *ctx)
     if (reason)
         return reason;
     uint64_t handles = vm_handles_count(fs);
+    if (fs->volume.itable)
+        handles += vm_opens_held(ctx);
     return handles ? vm_raise(&ctx->err, VMFS_R_REPAIR_OPEN, handles) : 0;
 }
 

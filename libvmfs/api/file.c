@@ -13,8 +13,8 @@
 #define OPEN_FLAGS                                                                                 \
     (VMFS_O_ACCMODE | VMFS_O_CREAT | VMFS_O_EXCL | VMFS_O_TRUNC | VMFS_O_APPEND |                  \
      VMFS_O_NOFOLLOW | VMFS_O_DSYNC | VMFS_O_SYNC | VMFS_O_NOATIME | VMFS_O_TMPFILE |              \
-     VMFS_O_ATOMIC | VMFS_O_NOCTTY | VMFS_O_NONBLOCK | VMFS_O_DIRECT | VMFS_O_LARGEFILE |          \
-     VMFS_O_CLOEXEC)
+     VMFS_O_ATOMIC | VMFS_O_KILL_PRIV | VMFS_O_NOCTTY | VMFS_O_NONBLOCK | VMFS_O_DIRECT |          \
+     VMFS_O_LARGEFILE | VMFS_O_CLOEXEC)
 
 struct open_call {
     struct vmfs_at at;
@@ -51,9 +51,8 @@ static int create_at(struct vm_ctx *ctx, struct open_call *call, const struct vm
 {
     if (place->is_directory_wanted) /* by a symbolic link */
         return cannot_be_file(ctx, place->parent);
-    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode, .open = call->opening.fresh};
+    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode, .handles = 1};
     int result = vm_name_create(ctx, place->parent, place->name, &new, &call->opening.id);
-    call->opening.is_fresh_used = result == 0;
     call->opening.is_acquired = result == 0;
     if (result == -VMFS_R_EXISTS && !(call->flags & VMFS_O_EXCL))
         return -VMFS_R_INODE_STALE; /* somebody was faster: look again */
@@ -95,23 +94,16 @@ static uint32_t open_how(int flags)
 
 int vm_opening_acquire(struct vm_ctx *ctx, struct vm_opening *opening, uint32_t how)
 {
-    int result = vm_open_acquire(ctx, opening->id, how, opening->fresh, &opening->is_fresh_used);
+    int result = vm_open_acquire(ctx, opening->id, how);
     opening->is_acquired = result == 0;
     return result;
 }
 
-/* Another opener may share the entry by now, or the entry may be another opener's and ours the last
- * handle: whatever was unlisted is freed, once. */
 static void opening_undo(struct vm_ctx *ctx, struct vm_opening *opening)
 {
-    struct vm_open *freed;
     bool is_dead;
-    (void)vm_open_release(ctx, opening->id, &freed, &is_dead);
+    (void)vm_open_release(ctx, opening->id, &is_dead);
     opening->is_acquired = false;
-    if (freed == opening->fresh)
-        opening->is_fresh_used = false;
-    else
-        free(freed);
     if (is_dead)
         (void)vm_reap(ctx, opening->id);
 }
@@ -126,8 +118,6 @@ void vm_opening_end(struct vmfs *fs, struct vm_opening *opening, int64_t result)
 {
     if (result && opening->is_acquired)
         (void)vm_call(fs, false, undo_body, opening);
-    if (!opening->is_fresh_used)
-        free(opening->fresh);
     if (result == 0)
         vm_handles_add(fs, 1);
 }
@@ -142,7 +132,8 @@ static int64_t open_call_body(struct vm_ctx *ctx, void *arg)
     int result = vm_opening_acquire(ctx, &call->opening, how);
     if (result || !(how & VM_OPEN_TRUNCATE))
         return result;
-    const struct vm_attr empty = {.mask = VM_ATTR_SIZE};
+    const struct vm_attr empty = {.mask = VM_ATTR_SIZE |
+                                          (call->flags & VMFS_O_KILL_PRIV ? VM_ATTR_KILL_PRIV : 0)};
     result = vm_attr_set(ctx, call->opening.id, &empty);
     if (result)
         opening_undo(ctx, &call->opening);
@@ -154,14 +145,13 @@ static int64_t tmpfile_body(struct vm_ctx *ctx, void *arg)
     struct open_call *call = arg;
     uint64_t dir_id;
     const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode,
-                               .open = call->opening.fresh,
+                               .handles = 1,
                                .is_nameless = true,
                                .is_linkable = !(call->flags & VMFS_O_EXCL)};
     bool is_followed = !(call->flags & VMFS_O_NOFOLLOW);
     int result = vm_at_resolve(ctx, &call->at, is_followed, &dir_id);
     if (result == 0)
         result = vm_name_tmpfile(ctx, dir_id, &new, &call->opening.id);
-    call->opening.is_fresh_used = result == 0;
     call->opening.is_acquired = result == 0;
     return result;
 }
@@ -185,11 +175,10 @@ int vmfs_file_open_at(struct vmfs *fs, struct vmfs_at at, int flags, uint32_t mo
         return (int)vm_bad_argument();
     struct vmfs_file *file = calloc(1, sizeof *file);
     struct open_call call = {.at = at, .flags = flags, .mode = mode};
-    call.opening.fresh = calloc(1, sizeof *call.opening.fresh);
     bool is_change = vm_may_write(flags) || (flags & (VMFS_O_CREAT | VMFS_O_TRUNC));
     vm_call_fn body = is_tmpfile(flags) ? tmpfile_body : open_call_body;
     int64_t result = -ENOMEM;
-    if (file && call.opening.fresh)
+    if (file)
         result = vm_call_at(fs, is_change,
                             (struct vm_at_call){.at = &call.at, .body = body, .arg = &call});
     vm_opening_end(fs, &call.opening, result);
@@ -218,16 +207,14 @@ uint64_t vmfs_file_ino(const struct vmfs_file *file)
 struct close_call {
     const struct vmfs *fs;
     uint64_t id;
-    struct vm_open *freed;
 };
 
 static int64_t close_body(struct vm_ctx *ctx, void *arg)
 {
-    struct close_call *call = arg;
+    const struct close_call *call = arg;
     bool is_dead;
-    int result = vm_open_release(ctx, call->id, &call->freed, &is_dead);
-    bool may_reap = !call->fs->is_read_only && !atomic_load(&call->fs->is_damaged);
-    return result == 0 && is_dead && may_reap ? vm_reap(ctx, call->id) : result;
+    int result = vm_open_release(ctx, call->id, &is_dead);
+    return result == 0 && is_dead && vm_may_reap(call->fs) ? vm_reap(ctx, call->id) : result;
 }
 
 int64_t vm_handle_close(struct vmfs *fs, uint64_t id)
@@ -237,7 +224,6 @@ int64_t vm_handle_close(struct vmfs *fs, uint64_t id)
         return 0;
     int64_t result = vm_call(fs, false, close_body, &call);
     vm_handles_add(fs, (uint64_t)-1);
-    free(call.freed);
     return result;
 }
 
@@ -245,6 +231,9 @@ int vmfs_file_close(struct vmfs_file *file)
 {
     if (!file)
         return (int)vm_bad_argument();
+    int viewing = vm_views_check(file->fs);
+    if (viewing)
+        return viewing;
     int64_t result = vm_handle_close(file->fs, file->id);
     free(file);
     return (int)result;
@@ -300,5 +289,5 @@ int vmfs_file_sync(struct vmfs_file *file)
         return (int)vm_bad_argument();
     if (vm_is_forked(file->fs) || file->fs->durability == VMFS_DURABILITY_PROCESS)
         return vmfs_sync(file->fs);
-    return 0;
+    return vm_views_check(file->fs);
 }

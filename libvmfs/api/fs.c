@@ -133,21 +133,69 @@ static int new_place(struct vm_ctx *ctx, const struct vmfs_at *at, bool is_for_d
     return 0;
 }
 
+static bool is_link(uint32_t mode)
+{
+    return (mode & VMFS_S_IFMT) == VMFS_S_IFLNK;
+}
+
+static int check_target(struct vm_ctx *ctx, const struct vm_new *new)
+{
+    if (new->target_bytes > VMFS_PATH_MAX)
+        return vm_raise(&ctx->err, VMFS_R_TARGET_TOO_LONG, new->target_bytes);
+    return new->target_bytes ? 0 : vm_path_missing(ctx);
+}
+
+int vm_make_at(struct vm_ctx *ctx, const struct vmfs_at *at, const struct vm_new *new)
+{
+    struct vm_place place;
+    uint64_t id;
+    int result = is_link(new->mode) ? check_target(ctx, new) : 0;
+    if (result == 0)
+        result = new_place(ctx, at, is_directory(new->mode), &place);
+    return result ? result : vm_name_create(ctx, place.parent, place.name, new, &id);
+}
+
+static bool is_made_type(uint32_t type)
+{
+    return type == VMFS_S_IFREG || type == VMFS_S_IFCHR || type == VMFS_S_IFBLK ||
+           type == VMFS_S_IFIFO || type == VMFS_S_IFSOCK || type == VMFS_S_IFDIR ||
+           type == VMFS_S_IFLNK;
+}
+
+bool vm_make_is_sound(const struct vmfs_make *what, struct vm_new *new)
+{
+    uint32_t type = what->mode & VMFS_S_IFMT ? what->mode & VMFS_S_IFMT : VMFS_S_IFREG;
+    if (!is_made_type(type) || (what->mode & ~(VM_MODE_BITS | VM_MODE_TYPE)) ||
+        is_link(type) != (what->target != NULL))
+        return false;
+    bool is_device = type == VMFS_S_IFCHR || type == VMFS_S_IFBLK;
+    *new = (struct vm_new){.mode = type | (is_link(type) ? 0777 : what->mode & VM_MODE_BITS),
+                           .rdev = is_device ? what->rdev : 0,
+                           .target = what->target};
+    if (what->target)
+        new->target_bytes = strnlen(what->target, VMFS_PATH_MAX + 1);
+    return true;
+}
+
 static int64_t create_call(struct vm_ctx *ctx, void *arg)
 {
     const struct path_call *call = arg;
-    struct vm_place place;
-    uint64_t id;
-    int result = new_place(ctx, &call->at, is_directory(call->new.mode), &place);
-    return result ? result : vm_name_create(ctx, place.parent, place.name, &call->new, &id);
+    return vm_make_at(ctx, &call->at, &call->new);
+}
+
+static int create(struct vmfs *fs, struct vmfs_at at, const struct vmfs_make *what)
+{
+    struct path_call call = {.at = at};
+    if (!fs || !at.path || !vm_make_is_sound(what, &call.new))
+        return (int)vm_bad_argument();
+    return (int)run(fs, true, create_call, &call);
 }
 
 int vmfs_mkdir_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode)
 {
-    if (!fs || !at.path || (mode & ~VM_MODE_BITS))
+    if (mode & ~VM_MODE_BITS)
         return (int)vm_bad_argument();
-    struct path_call call = {.at = at, .new = {.mode = VMFS_S_IFDIR | mode}};
-    return (int)run(fs, true, create_call, &call);
+    return create(fs, at, &(struct vmfs_make){.mode = VMFS_S_IFDIR | mode});
 }
 
 int vmfs_mkdir(struct vmfs *fs, const char *path, uint32_t mode)
@@ -155,23 +203,11 @@ int vmfs_mkdir(struct vmfs *fs, const char *path, uint32_t mode)
     return vmfs_mkdir_at(fs, vm_at_path(path), mode);
 }
 
-static bool is_node_type(uint32_t type)
-{
-    return type == VMFS_S_IFREG || type == VMFS_S_IFCHR || type == VMFS_S_IFBLK ||
-           type == VMFS_S_IFIFO || type == VMFS_S_IFSOCK;
-}
-
 int vmfs_mknod_at(struct vmfs *fs, struct vmfs_at at, uint32_t mode, uint64_t rdev)
 {
-    uint32_t type = mode & VMFS_S_IFMT ? mode & VMFS_S_IFMT : VMFS_S_IFREG;
-    if (!fs || !at.path || !is_node_type(type) || (mode & ~(VM_MODE_BITS | VM_MODE_TYPE)))
+    if (is_directory(mode) || is_link(mode))
         return (int)vm_bad_argument();
-    bool is_device = type == VMFS_S_IFCHR || type == VMFS_S_IFBLK;
-    struct path_call call = {
-        .at = at,
-        .new = {.mode = type | (mode & VM_MODE_BITS), .rdev = is_device ? rdev : 0},
-    };
-    return (int)run(fs, true, create_call, &call);
+    return create(fs, at, &(struct vmfs_make){.mode = mode, .rdev = rdev});
 }
 
 int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev)
@@ -179,27 +215,9 @@ int vmfs_mknod(struct vmfs *fs, const char *path, uint32_t mode, uint64_t rdev)
     return vmfs_mknod_at(fs, vm_at_path(path), mode, rdev);
 }
 
-static int64_t symlink_call(struct vm_ctx *ctx, void *arg)
-{
-    const struct path_call *call = arg;
-    if (call->new.target_bytes > VMFS_PATH_MAX)
-        return vm_raise(&ctx->err, VMFS_R_TARGET_TOO_LONG, call->new.target_bytes);
-    if (call->new.target_bytes == 0)
-        return vm_path_missing(ctx);
-    return create_call(ctx, arg);
-}
-
 int vmfs_symlink_at(struct vmfs *fs, const char *target, struct vmfs_at at)
 {
-    if (!fs || !target || !at.path)
-        return (int)vm_bad_argument();
-    struct path_call call = {
-        .at = at,
-        .new = {.mode = VMFS_S_IFLNK | 0777,
-                .target = target,
-                .target_bytes = strnlen(target, VMFS_PATH_MAX + 1)},
-    };
-    return (int)run(fs, true, symlink_call, &call);
+    return create(fs, at, &(struct vmfs_make){.mode = VMFS_S_IFLNK, .target = target});
 }
 
 int vmfs_symlink(struct vmfs *fs, const char *target, const char *path)

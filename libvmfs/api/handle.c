@@ -35,6 +35,19 @@ static unsigned slot_of_thread(struct vmfs *fs)
     return VM_THREAD_SLOTS - 1;
 }
 
+static int check_view(const struct vmfs *fs, struct vm_err *err, unsigned slot)
+{
+    if (atomic_load_explicit(&fs->slots[slot].views, memory_order_relaxed) == 0)
+        return 0;
+    return vm_raise(err, VMFS_R_VIEW_OPEN, slot);
+}
+
+int vm_views_check(struct vmfs *fs)
+{
+    struct vm_err err = {.log = fs->log, .log_arg = fs->log_arg};
+    return vm_is_forked(fs) ? 0 : (int)vm_errno(check_view(fs, &err, slot_of_thread(fs)));
+}
+
 void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
 {
     ctx->err =
@@ -53,6 +66,8 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->lane_hint = 0;
     ctx->uid = fs->owner_uid;
     ctx->gid = fs->owner_gid;
+    ctx->umask = 0;
+    ctx->cred = NULL;
     ctx->now_ns = 0;
     ctx->losses = 0;
     ctx->keeps_atime = false;
@@ -71,10 +86,13 @@ int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
     }
     ctx->hint = slot_of_thread(fs);
     ctx->lane_hint = fs->slots[ctx->hint].lane_hint;
+    int reason = check_view(fs, &ctx->err, ctx->hint);
+    if (reason)
+        return reason;
     bool is_read_only =
         fs->is_read_only || atomic_load_explicit(&fs->is_damaged, memory_order_relaxed);
     ctx->keeps_atime = !is_read_only && !fs->leaves_atime;
-    int reason = fs->guard ? vm_guard_enter(fs, ctx) : 0;
+    reason = fs->guard ? vm_guard_enter(fs, ctx) : 0;
     if (reason || !is_change)
         return reason;
     if (is_read_only)
@@ -104,6 +122,22 @@ uint64_t vm_handles_count(const struct vmfs *fs)
     for (unsigned index = 0; index < VM_THREAD_SLOTS; index++)
         sum += atomic_load_explicit(&fs->slots[index].handles, memory_order_acquire);
     return sum;
+}
+
+/* Threads that share a slot are not kept from anything. */
+uint32_t vm_views_add(struct vmfs *fs, const struct vm_ctx *ctx)
+{
+    vm_handles_add(fs, 1);
+    if (ctx->hint < VM_THREAD_SLOTS - 1)
+        atomic_fetch_add_explicit(&fs->slots[ctx->hint].views, 1, memory_order_relaxed);
+    return ctx->hint;
+}
+
+void vm_views_end(struct vmfs *fs, uint32_t thread)
+{
+    if (thread < VM_THREAD_SLOTS - 1)
+        atomic_fetch_sub_explicit(&fs->slots[thread].views, 1, memory_order_relaxed);
+    vm_handles_add(fs, (uint64_t)-1);
 }
 
 int64_t vm_leave(struct vmfs *fs, struct vm_ctx *ctx, int64_t result)

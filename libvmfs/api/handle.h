@@ -23,6 +23,7 @@ struct vm_thread_slot {
     _Atomic uint64_t bytes;
     _Atomic uint64_t shared;
     _Atomic uint64_t handles; /* opened minus closed by this thread; may wrap */
+    _Atomic uint32_t views;   /* of this thread, not ended yet */
     uint32_t lane_hint;       /* dense over threads, so that few share a lane */
 };
 
@@ -40,6 +41,8 @@ struct vmfs {
     uint32_t owner_gid;
     bool is_read_only;
     bool leaves_atime; /* reading leaves access times: for those who look on */
+    bool is_served;    /* VMFS_SERVED */
+    uint32_t wait_ms;  /* for an owner who is about to end, at most */
     bool is_peek;      /* VMFS_PEEK: another process may be storing */
     bool needs_repair; /* VMFS_REPAIR: probed, and not attached before vmfs_repair() does it */
     _Atomic bool is_damaged;
@@ -80,6 +83,14 @@ bool vm_is_forked(const struct vmfs *fs);
  * call. */
 void vm_handles_add(struct vmfs *fs, uint64_t change);
 uint64_t vm_handles_count(const struct vmfs *fs);
+
+/* A view begins, and counts as a handle: says who has it. And it ends. While a thread has one, it may not enter
+ * (Z2): another call might wait for somebody who waits for W. */
+uint32_t vm_views_add(struct vmfs *fs, const struct vm_ctx *ctx);
+void vm_views_end(struct vmfs *fs, uint32_t thread);
+
+/* For calls that do not enter: 0, or an errno if the calling thread has a view. */
+int vm_views_check(struct vmfs *fs);
 
 /* What a return means on this handle, in one line. */
 const char *vm_durability_text(const struct vmfs *fs);

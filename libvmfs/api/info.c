@@ -1,7 +1,8 @@
 /* info.c -- what a handle can tell about itself */
 #include <string.h>
 
-#include "api/handle.h"
+#include "api/owner.h"
+#include "inode/opens.h"
 
 #define VERSION_TEXT(major, minor, patch)   #major "." #minor "." #patch
 #define VERSION_EXPAND(major, minor, patch) VERSION_TEXT(major, minor, patch)
@@ -25,7 +26,7 @@ const char *vm_durability_text(const struct vmfs *fs)
     return "process: what has returned survives the process; sync calls reach the medium";
 }
 
-static void fill_info(struct vmfs *fs, struct vmfs_info *info)
+static void fill_info(struct vmfs *fs, const struct vm_ctx *ctx, struct vmfs_info *info)
 {
     const struct vm_super_media *super = &fs->volume.super;
     const struct vm_journal *journal = &fs->volume.journal;
@@ -44,12 +45,17 @@ static void fill_info(struct vmfs *fs, struct vmfs_info *info)
     info->checkpoint_fences = atomic_load(&journal->checkpoint_fences);
     info->inodes_used = (uint64_t)totals.inodes_used;
     info->orphans = (uint64_t)totals.orphans;
+    info->inodes_open = vm_opens_count(ctx);
     info->durability = fs->durability;
     if (fs->sync) {
         struct vm_sync_counts counts = vm_sync_counts(fs->sync);
         info->sync_rounds = counts.rounds;
         info->sync_calls = counts.calls;
     }
+    struct vm_owner owner;
+    vm_owner_look(fs, &owner);
+    info->owner_pid = owner.pid;
+    info->owner_state = owner.state;
     info->is_read_only = fs->is_read_only || atomic_load(&fs->is_damaged);
     strncpy(info->backend, fs->backend, sizeof info->backend - 1);
     strncpy(info->meaning, vm_durability_text(fs), sizeof info->meaning - 1);
@@ -66,7 +72,7 @@ int vmfs_info(struct vmfs *fs, struct vmfs_info *info)
     struct vmfs_info all;
     memset(&all, 0, sizeof all);
     all.struct_bytes = info->struct_bytes;
-    fill_info(fs, &all);
+    fill_info(fs, &ctx, &all);
     memcpy(info, &all, info->struct_bytes < sizeof all ? info->struct_bytes : sizeof all);
     return (int)vm_leave(fs, &ctx, 0);
 }

@@ -96,30 +96,48 @@ static int64_t write_call(struct vm_ctx *ctx, void *arg)
     return vm_data_write(ctx, call->file->id, call->range, &call->end);
 }
 
+/* Where a write goes, and how; then where it ended. */
+struct write_how {
+    uint64_t offset;
+    int flags; /* VMFS_RW_... */
+    uint64_t end;
+};
+
 static int64_t write_at(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
-                        uint64_t offset, uint64_t *end_out)
+                        struct write_how *how)
 {
     int64_t length = pieces_length(iov, count);
     if (!file || length < 0)
         return vm_bad_argument();
-    struct io_call call = {.file = file,
-                           .range = {.pieces = iov,
-                                     .len_bytes = (uint64_t)length,
-                                     .offset = offset,
-                                     .is_append = file->flags & VMFS_O_APPEND,
-                                     .is_atomic = file->flags & VMFS_O_ATOMIC},
-                           .end = offset};
+    struct io_call call = {
+        .file = file,
+        .range = {.pieces = iov,
+                  .len_bytes = (uint64_t)length,
+                  .offset = how->offset,
+                  .is_append = (file->flags & VMFS_O_APPEND) || (how->flags & VMFS_RW_APPEND),
+                  .is_atomic = file->flags & VMFS_O_ATOMIC,
+                  .kills_set_id = how->flags & VMFS_RW_KILL_PRIV},
+        .end = how->offset};
     int64_t result = vm_call(file->fs, true, write_call, &call);
-    int err = result > 0 && (file->flags & VMFS_O_DSYNC) ? vmfs_file_sync(file) : 0;
-    *end_out = call.end;
+    bool is_synced = (file->flags & VMFS_O_DSYNC) || (how->flags & VMFS_RW_DSYNC);
+    int err = result > 0 && is_synced ? vmfs_file_sync(file) : 0;
+    how->end = call.end;
     return err ? err : result;
+}
+
+int64_t vmfs_file_pwritev2(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
+                           uint64_t offset, int flags)
+{
+    struct write_how how = {.offset = offset, .flags = flags};
+    if (flags & ~(VMFS_RW_APPEND | VMFS_RW_DSYNC | VMFS_RW_KILL_PRIV))
+        return vm_bad_argument();
+    return write_at(file, iov, count, &how);
 }
 
 int64_t vmfs_file_pwritev(struct vmfs_file *file, const struct vmfs_iovec *iov, unsigned count,
                           uint64_t offset)
 {
-    uint64_t end;
-    return write_at(file, iov, count, offset, &end);
+    return vmfs_file_pwritev2(file, iov, count, offset, 0);
 }
 
 int64_t vmfs_file_pwrite(struct vmfs_file *file, const void *buffer, size_t length, uint64_t offset)
@@ -132,11 +150,10 @@ int64_t vmfs_file_writev(struct vmfs_file *file, const struct vmfs_iovec *iov, u
 {
     if (!file)
         return vm_bad_argument();
-    uint64_t end;
-    uint64_t position = atomic_load_explicit(&file->position, memory_order_relaxed);
-    int64_t result = write_at(file, iov, count, position, &end);
+    struct write_how how = {.offset = atomic_load_explicit(&file->position, memory_order_relaxed)};
+    int64_t result = write_at(file, iov, count, &how);
     if (result > 0)
-        atomic_store_explicit(&file->position, end, memory_order_relaxed);
+        atomic_store_explicit(&file->position, how.end, memory_order_relaxed);
     return result;
 }
 
@@ -167,7 +184,7 @@ static int64_t seek_call(struct vm_ctx *ctx, void *arg)
     if (call->whence == VMFS_SEEK_CUR)
         base = (int64_t)atomic_load(&call->file->position);
     bool is_search = call->whence == VMFS_SEEK_DATA || call->whence == VMFS_SEEK_HOLE;
-    if (call->whence == VMFS_SEEK_END || (is_search && call->offset >= 0)) {
+    if (call->whence == VMFS_SEEK_END || is_search) {
         base = vm_read_stable(ctx, call->file->id, seek_body, call);
         if (base < 0)
             return base;

@@ -1,8 +1,8 @@
 /* map.c -- the file behind a region
  *
  * A region is locked by an open-file-description lock on its range of the file: exclusive for writers,
- * shared for readers. The kernel drops it when the process dies, so it is never stale; the owner
- * line in the region only serves to name the owner. */
+ * shared for readers. The kernel drops it when the process dies, so it is never stale. Who is met is waited for as
+ * api/owner.h says. */
 #include "api/map.h"
 
 #include <errno.h>
@@ -22,10 +22,9 @@
 #include <unistd.h>
 
 #include "api/guard.h"
-#include "base/hash.h"
+#include "api/owner.h"
 
-#define HUGE_BYTES   ((uint64_t)2 << 20)
-#define OWNER_OFFSET ((uint64_t)VM_OWNER_BLOCK * VM_BLOCK_BYTES)
+#define HUGE_BYTES ((uint64_t)2 << 20)
 
 /* One region file on its way to be mapped. */
 struct mapping {
@@ -36,6 +35,7 @@ struct mapping {
     struct stat st;
     struct vm_backing found;
     uint64_t file_bytes;
+    struct vm_owner_wait wait;
 };
 
 static int64_t system_error(struct vm_err *err, const char *text)
@@ -64,7 +64,13 @@ static int64_t claim_device(struct mapping *mapping, int flags)
     if (!S_ISBLK(mapping->st.st_mode) || fs->is_read_only)
         return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fs->fd);
+    mapping->wait.fd = fs->fd;
     int fd = open(path, flags | O_EXCL);
+    while (fd < 0 && errno == EBUSY && vm_owner_has(&mapping->wait) &&
+           vm_owner_wait(&mapping->wait))
+        fd = open(path, flags | O_EXCL);
+    if (fd < 0 && mapping->wait.pid)
+        return vm_owner_busy(mapping->err, mapping->wait.pid);
     if (fd < 0)
         return system_error(mapping->err, "the device cannot be had alone, errno ");
     close(fs->fd);
@@ -96,13 +102,6 @@ static int64_t open_file(struct mapping *mapping)
     return claim_device(mapping, flags);
 }
 
-static int64_t busy(struct vm_err *err, uint64_t pid)
-{
-    const char *text =
-        pid ? "the region is in use by process " : "the region is in use by readers, pid unknown ";
-    return vm_errno(vm_raise_text(err, VMFS_R_BUSY, text, pid));
-}
-
 static int64_t lock_range(struct mapping *mapping)
 {
     struct vmfs *fs = mapping->fs;
@@ -112,15 +111,14 @@ static int64_t lock_range(struct mapping *mapping)
                          .l_whence = SEEK_SET,
                          .l_start = (off_t)mapping->options->offset_bytes,
                          .l_len = (off_t)mapping->options->length_bytes};
-    if (fcntl(fs->fd, F_OFD_SETLK, &lock) == 0)
-        return 0;
-    if (errno != EAGAIN && errno != EACCES)
-        return system_error(mapping->err, "the region cannot be locked, errno ");
-    struct vm_owner_media owner = {{0}, {0}, {0}, {{0}}};
-    off_t offset = (off_t)(mapping->options->offset_bytes + OWNER_OFFSET);
-    if (pread(fs->fd, &owner, sizeof owner, offset) != (ssize_t)sizeof owner)
-        owner.pid = vm_put64(0);
-    return busy(mapping->err, vm_get64(owner.pid));
+    while (fcntl(fs->fd, F_OFD_SETLK, &lock) != 0) {
+        if (errno != EAGAIN && errno != EACCES)
+            return system_error(mapping->err, "the region cannot be locked, errno ");
+        mapping->wait.fd = fs->fd;
+        if (!vm_owner_wait(&mapping->wait))
+            return vm_owner_busy(mapping->err, mapping->wait.pid);
+    }
+    return 0;
 }
 
 /* A DAX device's size is what sysfs says. */
@@ -362,7 +360,15 @@ static int64_t map_steps(struct mapping *mapping)
 int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
                     const struct vmfs_options *options, struct vm_backing *out)
 {
-    struct mapping mapping = {.fs = fs, .err = err, .path = path, .options = options};
+    struct mapping mapping = {
+        .fs = fs,
+        .err = err,
+        .path = path,
+        .options = options,
+        .wait = {.offset = options->offset_bytes,
+                 .length = options->length_bytes,
+                 .wait_ms = fs->wait_ms},
+    };
     int64_t result = map_steps(&mapping);
     *out = mapping.found;
     if (result)
@@ -442,57 +448,4 @@ int64_t vm_map_keep_name(const struct vmfs *fs, struct vm_err *err, const char *
         return system_error(err, "the region's name cannot be made durable, errno ");
     }
     return 0;
-}
-
-/* When a process started, in clock ticks since boot: with its pid it names one process. */
-static uint64_t start_ticks(uint64_t pid)
-{
-    char path[64];
-    char line[1024];
-    snprintf(path, sizeof path, "/proc/%llu/stat", (unsigned long long)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    size_t got = fread(line, 1, sizeof line - 1, file);
-    fclose(file);
-    line[got] = '\0';
-    const char *at = strrchr(line, ')'); /* the command's name may hold anything */
-    unsigned long long ticks = 0;
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at && sscanf(at, "%llu", &ticks) == 1 ? ticks : 0;
-}
-
-static uint64_t boot_hash(void)
-{
-    char id[64];
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    size_t got = file ? fread(id, 1, sizeof id, file) : 0;
-    if (file)
-        fclose(file);
-    return vm_hash64(0, id, got);
-}
-
-int64_t vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx)
-{
-    struct vm_owner_media owner;
-    memcpy(&owner, fs->map + OWNER_OFFSET, sizeof owner);
-    uint64_t pid = vm_get64(owner.pid);
-    uint64_t boot = boot_hash();
-    bool is_alive = pid && vm_get64(owner.boot) == boot && vm_get64(owner.start_ticks) &&
-                    vm_get64(owner.start_ticks) == start_ticks(pid);
-    if (is_alive && fs->fd < 0) /* with a file its lock has decided */
-        return busy(&ctx->err, pid);
-    uint64_t self = (uint64_t)getpid();
-    owner = (struct vm_owner_media){
-        .pid = vm_put64(self), .start_ticks = vm_put64(start_ticks(self)), .boot = vm_put64(boot)};
-    vm_io_store(&ctx->io, OWNER_OFFSET, &owner, sizeof owner);
-    return 0;
-}
-
-void vm_owner_release(struct vmfs *fs, struct vm_ctx *ctx)
-{
-    (void)fs;
-    const struct vm_owner_media nobody = {{0}, {0}, {0}, {{0}}};
-    vm_io_store(&ctx->io, OWNER_OFFSET, &nobody, sizeof nobody);
 }

@@ -29,8 +29,4 @@ int64_t vm_map_keep_name(const struct vmfs *fs, struct vm_err *err, const char *
 /* Everything stored so far reaches the file: 0 or a negative errno, and once that, always that. */
 int64_t vm_map_sync(struct vmfs *fs);
 
-/* The owner line of an attached region: claims it unless a living process has it. */
-int64_t vm_owner_claim(struct vmfs *fs, struct vm_ctx *ctx);
-void vm_owner_release(struct vmfs *fs, struct vm_ctx *ctx);
-
 #endif

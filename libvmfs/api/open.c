@@ -10,8 +10,12 @@
 
 #include "api/guard.h"
 #include "api/map.h"
+#include "api/owner.h"
 #include "api/platform.h"
 #include "api/stage.h"
+#include "inode/opens.h"
+
+#define WAIT_MS 10000u /* unless the caller says something else */
 
 /* The caller's options with defaults behind the size that it was compiled with. */
 static bool options_load(const struct vmfs_options *options, struct vmfs_options *out)
@@ -23,13 +27,14 @@ static bool options_load(const struct vmfs_options *options, struct vmfs_options
         return false;
     size_t known = sizeof *out < options->struct_bytes ? sizeof *out : options->struct_bytes;
     memcpy(out, options, known);
-    const uint32_t flags =
-        VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD | VMFS_PEEK | VMFS_REPAIR;
+    const uint32_t flags = VMFS_RDONLY | VMFS_CREATE | VMFS_FORCE | VMFS_ZEROED | VMFS_GUARD |
+                           VMFS_PEEK | VMFS_REPAIR | VMFS_SERVED | VMFS_NOATIME;
     bool is_both = ((out->flags & VMFS_RDONLY) != 0) + ((out->flags & VMFS_CREATE) != 0) +
                        ((out->flags & VMFS_REPAIR) != 0) >
                    1;
     bool is_peek = out->flags & VMFS_PEEK;
     return !(out->flags & ~flags) && !is_both && (!is_peek || (out->flags & VMFS_RDONLY)) &&
+           (!(out->flags & VMFS_SERVED) || !(out->flags & VMFS_RDONLY)) &&
            out->durability <= VMFS_DURABILITY_PROCESS;
 }
 
@@ -47,6 +52,13 @@ static const uint32_t *guard_of_stage(void)
 {
     static const uint32_t guard = 1;
     return &guard;
+}
+
+static uint32_t wait_ms(const struct vmfs_options *options)
+{
+    if (options->wait_ms == VMFS_NO_WAIT)
+        return 0;
+    return options->wait_ms ? options->wait_ms : WAIT_MS;
 }
 
 static struct vmfs *handle_new(const struct vmfs_options *options, const struct vm_stage *stage)
@@ -67,6 +79,9 @@ static struct vmfs *handle_new(const struct vmfs_options *options, const struct 
     fs->owner_uid = options->owner_uid == UINT32_MAX ? geteuid() : options->owner_uid;
     fs->owner_gid = options->owner_gid == UINT32_MAX ? getegid() : options->owner_gid;
     fs->is_read_only = options->flags & VMFS_RDONLY;
+    fs->is_served = options->flags & VMFS_SERVED;
+    fs->leaves_atime = options->flags & VMFS_NOATIME;
+    fs->wait_ms = wait_ms(options);
     fs->is_peek = options->flags & VMFS_PEEK;
     fs->needs_repair = options->flags & VMFS_REPAIR;
     fs->fork_guard = stage ? guard_of_stage() : vm_fork_guard_create();
@@ -271,13 +286,31 @@ static int64_t settle_and_release(struct vmfs *fs, struct vm_ctx *ctx)
     if (fs->is_read_only)
         return 0;
     int64_t result = 0;
-    if (!atomic_load(&fs->is_damaged) && !fs->needs_repair)
+    bool is_sound = !atomic_load(&fs->is_damaged) && !fs->needs_repair;
+    if (!fs->is_staged)
+        vm_owner_close(fs, ctx);
+    if (is_sound)
+        vm_opens_let_go(ctx);
+    if (is_sound)
         result = vm_errno(vm_volume_settle(ctx));
     if (fs->sync && vm_sync_counts(fs->sync).has_failed)
         result = vm_errno(vm_journal_poison(ctx));
     if (!fs->is_staged)
         vm_owner_release(fs, ctx);
     return result;
+}
+
+int vmfs_closing(struct vmfs *fs)
+{
+    struct vm_ctx ctx;
+    if (!fs)
+        return (int)vm_bad_argument();
+    int reason = vm_enter(fs, &ctx, false);
+    if (reason)
+        return (int)vm_errno(reason);
+    if (!fs->is_read_only && !fs->is_staged)
+        vm_owner_close(fs, &ctx);
+    return (int)vm_leave(fs, &ctx, 0);
 }
 
 int vmfs_close(struct vmfs *fs)

@@ -22,6 +22,8 @@ int vm_at_parent(struct vm_ctx *ctx, const struct vmfs_at *at, struct vm_place *
     return vm_path_walk(ctx, vm_at_start(at), at->path, VM_WALK_PARENT, out);
 }
 
+#define UMASK_BITS 0777u
+
 /* Looked at only after a call met something that is no more. */
 static int check_dir(struct vm_ctx *ctx, const struct vmfs_at *at)
 {
@@ -41,6 +43,7 @@ static int64_t at_body(struct vm_ctx *ctx, void *arg)
         ctx->uid = call->at->uid;
     if (call->at->gid != UINT32_MAX)
         ctx->gid = call->at->gid;
+    ctx->umask = call->at->umask & UMASK_BITS;
     int64_t result = call->body(ctx, call->arg);
     if (result != -VMFS_R_INODE_STALE)
         return result;
@@ -70,15 +73,8 @@ static int64_t stat_body(struct vm_ctx *ctx, void *arg)
     return result;
 }
 
-int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
+void vm_public_fill(const struct vm_stat *stat, struct vmfs_stat *out)
 {
-    struct stat_read read = {.id = id};
-    int64_t result = vm_read_stable(ctx, id, stat_body, &read);
-    if (result == 0 && read.stat.nlink == 0)
-        result = vm_open_check(ctx, id);
-    if (result)
-        return result;
-    const struct vm_stat *stat = &read.stat;
     *out = (struct vmfs_stat){
         .ino = stat->id,
         .mode = stat->mode,
@@ -94,12 +90,23 @@ int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
         .btime_ns = stat->btime_ns,
         .flags = stat->flags,
     };
+}
+
+int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out)
+{
+    struct stat_read read = {.id = id};
+    int64_t result = vm_read_stable(ctx, id, stat_body, &read);
+    if (result == 0 && read.stat.nlink == 0)
+        result = vm_open_check(ctx, id);
+    if (result)
+        return result;
+    vm_public_fill(&read.stat, out);
     return 0;
 }
 
 #define ATTR_ALL                                                                                   \
     (VMFS_ATTR_MODE | VMFS_ATTR_UID | VMFS_ATTR_GID | VMFS_ATTR_SIZE | VMFS_ATTR_ATIME |           \
-     VMFS_ATTR_MTIME | VMFS_ATTR_FLAGS)
+     VMFS_ATTR_MTIME | VMFS_ATTR_FLAGS | VMFS_ATTR_KILL_PRIV | VMFS_ATTR_CTIME)
 
 _Static_assert(VMFS_INODE_IMMUTABLE == VM_INODE_FLAG_IMMUTABLE &&
                    VMFS_INODE_APPEND == VM_INODE_FLAG_APPEND &&
@@ -127,6 +134,7 @@ int vm_public_attr(struct vm_ctx *ctx, const struct vmfs_attr *attr, struct vm_a
         .size = attr->size,
         .atime_ns = time_or_now(ctx, attr->atime_ns),
         .mtime_ns = time_or_now(ctx, attr->mtime_ns),
+        .ctime_ns = time_or_now(ctx, attr->ctime_ns),
         .flags = attr->flags,
     };
     const uint32_t times = VMFS_ATTR_ATIME | VMFS_ATTR_MTIME;

@@ -42,6 +42,13 @@ int vm_at_resolve(struct vm_ctx *ctx, const struct vmfs_at *at, bool is_followed
 /* Walks to the place's last component, which it must have. */
 int vm_at_parent(struct vm_ctx *ctx, const struct vmfs_at *at, struct vm_place *out);
 
+/* Makes what `new` says at the place, which must not be there yet. */
+struct vm_new;
+int vm_make_at(struct vm_ctx *ctx, const struct vmfs_at *at, const struct vm_new *new);
+
+/* Can that be made? Then `new` says it, without holds and handles. */
+bool vm_make_is_sound(const struct vmfs_make *what, struct vm_new *new);
+
 /* Where the path of a place begins. */
 static inline uint64_t vm_at_start(const struct vmfs_at *at)
 {
@@ -59,11 +66,8 @@ struct vm_at_call {
 
 int64_t vm_call_at(struct vmfs *fs, bool is_change, struct vm_at_call call);
 
-/* A handle on its way. `fresh` is the caller's to allocate; vm_opening_end() frees it if it was not
- * used, and takes back what was acquired by a call that failed in the end. */
+/* A handle on its way. vm_opening_end() takes back what was acquired by a call that failed in the end. */
 struct vm_opening {
-    struct vm_open *fresh;
-    bool is_fresh_used;
     bool is_acquired;
     uint64_t id;
 };
@@ -71,8 +75,17 @@ struct vm_opening {
 int vm_opening_acquire(struct vm_ctx *ctx, struct vm_opening *opening, uint32_t how);
 void vm_opening_end(struct vmfs *fs, struct vm_opening *opening, int64_t result);
 
+/* May what nobody has any more be freed, or is that left to the next who opens the region? */
+static inline bool vm_may_reap(const struct vmfs *fs)
+{
+    return !fs->is_read_only && !atomic_load(&fs->is_damaged);
+}
+
 /* Takes the handle on an open inode back; the last one of what has no name frees it. */
 int64_t vm_handle_close(struct vmfs *fs, uint64_t id);
+
+/* Attributes in their public form. */
+void vm_public_fill(const struct vm_stat *stat, struct vmfs_stat *out);
 
 /* Attributes of an inode that has a name or a handle, read without a lock. */
 int64_t vm_public_stat(struct vm_ctx *ctx, uint64_t id, struct vmfs_stat *out);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/public.h"
+#include "inode/acl.h"
 #include "inode/open.h"
 #include "inode/xattr.h"
 
@@ -33,12 +34,12 @@ static bool is_user(const char *name)
     return strncmp(name, namespaces[0], strlen(namespaces[0])) == 0;
 }
 
-/* In the order of Linux: the length, then the namespace. */
+/* In the order of Linux: the length, then the namespace, then whether a name follows. */
 static int check_name(struct vm_ctx *ctx, const char *name)
 {
     size_t len_bytes = strnlen(name, VMFS_NAME_MAX + 1);
     bool is_known = false;
-    bool is_long_enough = len_bytes > 0;
+    bool is_long_enough = true;
     for (size_t index = 0; index < NAMESPACE_COUNT && len_bytes <= VMFS_NAME_MAX; index++) {
         size_t prefix_bytes = strlen(namespaces[index]);
         bool is_prefix = namespaces[index][prefix_bytes - 1] == '.';
@@ -47,8 +48,10 @@ static int check_name(struct vm_ctx *ctx, const char *name)
         is_long_enough = !is_prefix || len_bytes > prefix_bytes;
         is_known = is_prefix || len_bytes == prefix_bytes;
     }
-    if (!is_long_enough || len_bytes > VMFS_NAME_MAX)
+    if (len_bytes == 0 || len_bytes > VMFS_NAME_MAX)
         return vm_raise(&ctx->err, VMFS_R_XATTR_NAME, len_bytes);
+    if (!is_long_enough)
+        return vm_raise(&ctx->err, VMFS_R_XATTR_NO_NAME, len_bytes);
     return is_known ? 0 : vm_raise(&ctx->err, VMFS_R_XATTR_NAMESPACE, 0);
 }
 
@@ -60,9 +63,17 @@ static int find(struct vm_ctx *ctx, struct xattr_call *call)
     return vm_at_resolve(ctx, &call->at, !(call->flags & VMFS_NOFOLLOW), &call->id);
 }
 
+static bool is_acl(const struct xattr_call *call, enum vm_acl_kind *kind_out)
+{
+    return call->name && vm_acl_is_name(name_of(call), kind_out);
+}
+
 static int check_kind(struct vm_ctx *ctx, const struct xattr_call *call,
                       const struct vm_inode *inode)
 {
+    enum vm_acl_kind kind;
+    if (is_acl(call, &kind))
+        return vm_acl_check_kind(ctx, inode);
     bool is_allowed = !call->name || !is_user(call->name) || vm_inode_is_file(inode) ||
                       vm_inode_is_directory(inode);
     return is_allowed ? 0 : vm_raise(&ctx->err, VMFS_R_XATTR_KIND, call->id);
@@ -78,8 +89,9 @@ static int64_t get_body(struct vm_ctx *ctx, void *arg)
     if (result)
         return result;
     call->nlink = vm_inode_nlink(&inode);
+    const char *hidden = call->flags & VMFS_XATTR_NO_TRUSTED ? namespaces[1] : NULL;
     if (!call->name)
-        return vm_xattr_list(ctx, &inode, call->buffer, call->size);
+        return vm_xattr_list(ctx, &inode, hidden, call->buffer, call->size);
     return vm_xattr_get(ctx, &inode, name_of(call), call->buffer, call->size);
 }
 
@@ -120,7 +132,7 @@ int64_t vmfs_xattr_get(struct vmfs *fs, const char *path, int flags, const char 
 
 int64_t vmfs_xattr_list_at(struct vmfs *fs, struct vmfs_at at, int flags, char *names, size_t size)
 {
-    if (!fs || !at.path || (!names && size) || (flags & ~VMFS_NOFOLLOW))
+    if (!fs || !at.path || (!names && size) || (flags & ~(VMFS_NOFOLLOW | VMFS_XATTR_NO_TRUSTED)))
         return vm_bad_argument();
     struct xattr_call call = {.at = at, .flags = flags, .buffer = names, .size = size};
     return run(fs, false, get_call, &call);
@@ -129,6 +141,28 @@ int64_t vmfs_xattr_list_at(struct vmfs *fs, struct vmfs_at at, int flags, char *
 int64_t vmfs_xattr_list(struct vmfs *fs, const char *path, int flags, char *names, size_t size)
 {
     return vmfs_xattr_list_at(fs, vm_at_path(path), flags, names, size);
+}
+
+/* 1, 0 where there was nothing to change, or a reason. */
+static int stage_change(struct vm_ctx *ctx, const struct xattr_call *call, struct vm_inode *inode)
+{
+    const struct vm_acl_value acl = {
+        .bytes = call->value,
+        .len_bytes = call->size,
+        .kills_set_group = call->flags & VMFS_XATTR_KILL_SGID,
+    };
+    enum vm_acl_kind kind;
+    if (is_acl(call, &kind))
+        return vm_acl_set(ctx, inode, kind, &acl);
+    const struct vm_xattr_value value = {
+        .bytes = call->value,
+        .len_bytes = call->size,
+        .must_create = call->flags & VMFS_XATTR_CREATE,
+        .must_replace = call->flags & VMFS_XATTR_REPLACE,
+    };
+    int result = call->is_remove ? vm_xattr_remove(ctx, inode, name_of(call))
+                                 : vm_xattr_set(ctx, inode, name_of(call), &value);
+    return result ? result : 1;
 }
 
 static int change_locked(struct vm_ctx *ctx, const struct xattr_call *call)
@@ -141,15 +175,8 @@ static int change_locked(struct vm_ctx *ctx, const struct xattr_call *call)
         result = check_kind(ctx, call, &inode);
     if (result)
         return result;
-    const struct vm_xattr_value value = {
-        .bytes = call->value,
-        .len_bytes = call->size,
-        .must_create = call->flags & VMFS_XATTR_CREATE,
-        .must_replace = call->flags & VMFS_XATTR_REPLACE,
-    };
-    result = call->is_remove ? vm_xattr_remove(ctx, &inode, name_of(call))
-                             : vm_xattr_set(ctx, &inode, name_of(call), &value);
-    if (result)
+    result = stage_change(ctx, call, &inode);
+    if (result <= 0)
         return result;
     vm_inode_touch_change(ctx, &inode);
     result = vm_inode_store(ctx, &inode);
@@ -176,7 +203,7 @@ static int64_t change_call(struct vm_ctx *ctx, void *arg)
 int vmfs_xattr_set_at(struct vmfs *fs, struct vmfs_at at, int flags, const char *name,
                       const void *value, size_t size)
 {
-    const int known = VMFS_NOFOLLOW | VMFS_XATTR_CREATE | VMFS_XATTR_REPLACE;
+    const int known = VMFS_NOFOLLOW | VMFS_XATTR_CREATE | VMFS_XATTR_REPLACE | VMFS_XATTR_KILL_SGID;
     if (!fs || !at.path || !name || (!value && size) || (flags & ~known))
         return (int)vm_bad_argument();
     struct xattr_call call = {.at = at, .name = name, .flags = flags, .value = value, .size = size};

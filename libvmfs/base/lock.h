@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "base/platform.h"
 
 struct vm_lock {
@@ -25,6 +26,15 @@ struct vm_lock {
 #define VM_SHARED(io, operation) ((io)->shared++, (operation))
 #define VM_OWN(operation)        (operation)
 
+/* Of two threads that each store, pass this and then load what the other has stored, one sees the other's. The
+ * thread sanitizer knows no fences; where it runs, exchanges order as much. */
+static inline void vm_barrier(void)
+{
+#if !defined(VM_THREAD_SANITIZER)
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 bool vm_lock_try(struct vm_lock *lock);
 void vm_lock_take(struct vm_lock *lock, const struct vm_platform *platform);
 void vm_lock_release(struct vm_lock *lock, const struct vm_platform *platform);
@@ -37,7 +47,6 @@ void vm_lock_yield(struct vm_lock *lock, const struct vm_platform *platform);
 struct vm_stripe {
     _Alignas(64) struct vm_lock lock;
     _Atomic uint64_t version;
-    void *owner_list; /* for the holder's use, protected by the lock */
 };
 
 static inline uint64_t vm_stripe_version(const struct vm_stripe *stripe)

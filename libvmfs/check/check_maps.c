@@ -6,6 +6,7 @@
 #include "check/state.h"
 #include "index/cell.h"
 #include "index/node.h"
+#include "inode/acl.h"
 
 #define XATTR_INLINE 0u
 #define XATTR_BLOCKS 1u
@@ -70,8 +71,9 @@ static void check_key(struct named_leaf *leaf, const struct vm_named_hit *hit, c
                    hit->leaf / VM_BLOCK_BYTES);
 }
 
-static void check_value_blocks(struct body *body, const struct vm_named_hit *hit,
-                               const uint8_t *payload)
+/* The value if it is one that checks, or null. */
+static const uint8_t *check_value_blocks(struct body *body, const struct vm_named_hit *hit,
+                                         const uint8_t *payload)
 {
     const struct vm_region *region = body->check->region;
     struct vm_xattr_media media = {.len_bytes = vm_put32(0)};
@@ -87,18 +89,29 @@ static void check_value_blocks(struct body *body, const struct vm_named_hit *hit
         body_damaged(body, VMFS_R_XATTR_DAMAGED,
                      "inode %i: an attribute in block %b points nowhere",
                      hit->leaf / VM_BLOCK_BYTES);
-        return;
+        return NULL;
     }
     bool is_own = body_meet(body, block, count, (struct vm_use){.kind = VMFS_MAP_XATTR});
     if (!is_own && (!body->check->is_repair || body->check->overlap_left < count)) /* F1 */
-        return;
+        return NULL;
     const uint8_t *value = region->base + block * VM_BLOCK_BYTES;
-    if (vm_get64(media.check) == vm_hash64(region->hash_seed ^ block, value, len_bytes))
+    if (vm_get64(media.check) == vm_hash64(region->hash_seed ^ block, value, len_bytes)) {
         vm_blocks_prove(body->check, block, count);
-    else
-        vm_problem(body->check, MAPS, XATTR_DAMAGED,
-                   "inode %i: the attribute value at block %b fails its check", body->inode->id,
-                   block);
+        return value;
+    }
+    vm_problem(body->check, MAPS, XATTR_DAMAGED,
+               "inode %i: the attribute value at block %b fails its check", body->inode->id, block);
+    return NULL;
+}
+
+static void check_acl(struct body *body, const struct vm_named_hit *hit, const uint8_t *name,
+                      const uint8_t *value)
+{
+    const struct vm_name full = {name, hit->entry.name_bytes};
+    if (!vm_acl_is_sound(body->check->ctx, body->inode, full, value, hit->entry.value))
+        vm_problem(body->check, MAPS, ACL_DAMAGED,
+                   "inode %i: an ACL in block %b is malformed, or not what the mode says",
+                   body->inode->id, hit->leaf / VM_BLOCK_BYTES);
 }
 
 static void check_attribute(struct body *body, const struct vm_named_hit *hit, const uint8_t *name)
@@ -108,11 +121,16 @@ static void check_attribute(struct body *body, const struct vm_named_hit *hit, c
         vm_problem(body->check, MAPS, XATTR_DAMAGED,
                    "inode %i: an attribute in block %b has a NUL in its name", body->inode->id,
                    hit->leaf / VM_BLOCK_BYTES);
+    const uint8_t *value = name + entry->name_bytes;
     if (entry->type == XATTR_BLOCKS)
-        check_value_blocks(body, hit, name + entry->name_bytes);
+        value = check_value_blocks(body, hit, value);
     else if (entry->type != XATTR_INLINE || entry->value > entry->payload_bytes)
+        value = NULL;
+    if (!value && entry->type != XATTR_BLOCKS)
         body_damaged(body, VMFS_R_XATTR_DAMAGED, "inode %i: an attribute in block %b has no value",
                      hit->leaf / VM_BLOCK_BYTES);
+    if (value)
+        check_acl(body, hit, name, value);
 }
 
 static int count_named(void *arg, const struct vm_named_hit *hit, const uint8_t *name)

@@ -9,6 +9,7 @@
 #include "check/repair.h"
 #include "index/cell.h"
 #include "index/node.h"
+#include "inode/acl.h"
 #include "inode/table.h"
 #include "name/dir.h"
 
@@ -199,6 +200,20 @@ static bool value_is_kept(struct salvage *salvage, const struct vm_named_hit *hi
     return true;
 }
 
+/* Of a value that was found sound. */
+static bool acl_is_kept(const struct salvage *salvage, const struct vm_named_hit *hit,
+                        const uint8_t *name)
+{
+    const uint8_t *value = name + hit->entry.name_bytes;
+    struct vm_xattr_media media;
+    if (hit->entry.type == XATTR_BLOCKS) {
+        memcpy(&media, value, sizeof media);
+        value = salvage->check->region->base + vm_get64(media.block) * VM_BLOCK_BYTES;
+    }
+    return vm_acl_is_sound(salvage->ctx, &salvage->inode,
+                           (struct vm_name){name, hit->entry.name_bytes}, value, hit->entry.value);
+}
+
 static int each_attribute(void *arg, const struct vm_named_hit *hit, const uint8_t *name)
 {
     struct salvage *salvage = arg;
@@ -211,6 +226,14 @@ static int each_attribute(void *arg, const struct vm_named_hit *hit, const uint8
     if (!is_sound) {
         vm_mended(salvage->check, MAPS, "inode %i: an attribute of %n bytes is cut off",
                   salvage->inode.id, old->value); /* F6 */
+        salvage->is_lossy = true;
+        return 0;
+    }
+    if (!acl_is_kept(salvage, hit, name)) {
+        vm_mended(
+            salvage->check, MAPS,
+            "inode %i: an ACL of %n bytes, malformed or not what the mode says, is taken away",
+            salvage->inode.id, old->value); /* F6 */
         salvage->is_lossy = true;
         return 0;
     }

@@ -82,6 +82,8 @@ void vm_owner_to_text(struct vm_dump *dump, uint64_t offset)
         return;
     vm_say(dump, "owner: offset=%n pid=%n start_ticks=%n boot=%x", offset, vm_get64(owner.pid),
            vm_get64(owner.start_ticks), vm_get64(owner.boot));
+    if (vm_get64(owner.pid))
+        vm_say(dump, " state=%n", (uint64_t)vm_get32(owner.state));
     vm_say_end(dump);
 }
 

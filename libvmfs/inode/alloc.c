@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "inode/data.h"
 #include "inode/extent.h"
+#include "inode/priv.h"
 #include "inode/span.h"
 #include "inode/table.h"
 #include "space/space.h"
@@ -26,6 +27,7 @@ struct alloc {
     uint64_t step_at;      /* where the running step began */
     unsigned staged;       /* changes in this record */
     bool is_size_kept;
+    bool kills_set_id;
     bool is_seen;    /* what is changed can be read: nobody sees the steps between (D5) */
     bool is_changed; /* something is staged, or was */
     bool is_single;  /* a change a record: the region is so full that one may have to be dropped */
@@ -34,6 +36,10 @@ struct alloc {
 static int commit(struct alloc *alloc, bool is_last)
 {
     struct vm_ctx *ctx = alloc->ctx;
+    int killed = is_last ? vm_priv_kill(ctx, &alloc->inode, alloc->kills_set_id) : 0; /* K1 */
+    if (killed < 0)
+        return killed;
+    alloc->is_changed = alloc->is_changed || killed;
     if (alloc->is_changed && is_last)
         vm_inode_touch(ctx, &alloc->inode);
     int result = alloc->is_changed ? vm_inode_store(ctx, &alloc->inode) : 0;
@@ -363,37 +369,32 @@ static uint64_t end_of(uint64_t offset, uint64_t len_bytes)
     return len_bytes > UINT64_MAX - offset ? UINT64_MAX : offset + len_bytes;
 }
 
-int vm_data_reserve(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes,
-                    bool is_size_kept)
+static struct alloc start_of(const struct vm_alloc_range *range)
 {
-    struct alloc_call call = {.alloc = {.id = id,
-                                        .offset = offset,
-                                        .end = end_of(offset, len_bytes),
-                                        .is_size_kept = is_size_kept},
-                              .body = reserve,
-                              .is_adding = true};
+    return (struct alloc){.id = range->id,
+                          .offset = range->offset,
+                          .end = end_of(range->offset, range->len_bytes),
+                          .is_size_kept = range->is_size_kept,
+                          .kills_set_id = range->kills_set_id};
+}
+
+int vm_data_reserve(struct vm_ctx *ctx, const struct vm_alloc_range *range)
+{
+    struct alloc_call call = {.alloc = start_of(range), .body = reserve, .is_adding = true};
     return run(ctx, &call);
 }
 
-int vm_data_punch(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes)
+int vm_data_punch(struct vm_ctx *ctx, const struct vm_alloc_range *range)
 {
-    struct alloc_call call = {.alloc = {.id = id,
-                                        .offset = offset,
-                                        .end = end_of(offset, len_bytes),
-                                        .is_size_kept = true,
-                                        .is_seen = true},
-                              .body = punch};
+    struct alloc_call call = {.alloc = start_of(range), .body = punch};
+    call.alloc.is_size_kept = true;
+    call.alloc.is_seen = true;
     return run(ctx, &call);
 }
 
-int vm_data_zero(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes,
-                 bool is_size_kept)
+int vm_data_zero(struct vm_ctx *ctx, const struct vm_alloc_range *range)
 {
-    struct alloc_call call = {.alloc = {.id = id,
-                                        .offset = offset,
-                                        .end = end_of(offset, len_bytes),
-                                        .is_size_kept = is_size_kept,
-                                        .is_seen = true},
-                              .body = zero};
+    struct alloc_call call = {.alloc = start_of(range), .body = zero};
+    call.alloc.is_seen = true;
     return run(ctx, &call);
 }

@@ -13,16 +13,22 @@
 
 #include "inode/inode.h"
 
+struct vm_alloc_range {
+    uint64_t id;
+    uint64_t offset;
+    uint64_t len_bytes;
+    bool is_size_kept;
+    bool kills_set_id; /* K1 */
+};
+
 /* Gives blocks to the holes of a range; unless the size is kept, the file reaches to its end. After
  * NO_SPACE a part of the range may have its blocks. */
-int vm_data_reserve(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes,
-                    bool is_size_kept);
+int vm_data_reserve(struct vm_ctx *ctx, const struct vm_alloc_range *range);
 
-/* The range becomes a hole; what it shares of a block with others becomes zero. */
-int vm_data_punch(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes);
+/* The range becomes a hole; what it shares of a block with others becomes zero. The size is kept. */
+int vm_data_punch(struct vm_ctx *ctx, const struct vm_alloc_range *range);
 
 /* The range reads as zero and has blocks. */
-int vm_data_zero(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes,
-                 bool is_size_kept);
+int vm_data_zero(struct vm_ctx *ctx, const struct vm_alloc_range *range);
 
 #endif

@@ -235,6 +235,7 @@ static int start_over(struct vm_write *write, const struct vm_write *start)
     if (result == 0)
         result = vm_write_begin(write, ctx, start->inode.id);
     write->pieces = start->pieces;
+    write->kills_set_id = start->kills_set_id;
     return result ? result : vm_write_range(write, start->offset, start->end - start->offset);
 }
 

@@ -1,11 +1,10 @@
 /* attr.c -- stat and setattr */
 #include "inode/attr.h"
 
+#include "inode/acl.h"
 #include "inode/data.h"
 #include "inode/open.h"
-
-#define SET_ID_BITS   06000u
-#define GROUP_EXECUTE 00010u
+#include "inode/priv.h"
 
 void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out)
 {
@@ -34,20 +33,30 @@ static void set_owner(struct vm_inode *inode, const struct vm_attr *attr)
     if (attr->mask & VM_ATTR_GID)
         inode->m.gid = vm_put32(attr->gid);
     bool is_changed = attr->mask & (VM_ATTR_UID | VM_ATTR_GID);
-    if (!is_changed || !vm_inode_is_file(inode) || (attr->mask & VM_ATTR_MODE))
+    if (!is_changed || vm_inode_is_directory(inode) || (attr->mask & VM_ATTR_MODE))
         return;
-    uint32_t mode = vm_inode_mode(inode);
-    uint32_t cleared = mode & GROUP_EXECUTE ? SET_ID_BITS : 04000u;
-    inode->m.mode = vm_put16((uint16_t)(mode & ~cleared));
+    inode->m.mode = vm_put16((uint16_t)vm_priv_mode(vm_inode_mode(inode)));
 }
 
-static void set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
+/* K1 */
+static int kill_privileges(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
 {
+    const uint32_t killing = VM_ATTR_SIZE | VM_ATTR_UID | VM_ATTR_GID | VM_ATTR_KILL_PRIV;
+    if (!(attr->mask & killing) || vm_inode_is_directory(inode))
+        return 0;
+    int killed = vm_priv_kill(ctx, inode, attr->mask & VM_ATTR_KILL_PRIV);
+    return killed < 0 ? killed : 0;
+}
+
+static int set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_attr *attr)
+{
+    int result = kill_privileges(ctx, inode, attr);
+    if (result)
+        return result;
     set_owner(inode, attr);
-    if (attr->mask & VM_ATTR_MODE) {
-        uint32_t type = vm_inode_mode(inode) & VM_MODE_TYPE;
-        inode->m.mode = vm_put16((uint16_t)(type | (attr->mode & VM_MODE_BITS)));
-    }
+    result = attr->mask & VM_ATTR_MODE ? vm_acl_chmod(ctx, inode, attr->mode) : 0;
+    if (result)
+        return result;
     if (attr->mask & VM_ATTR_SIZE)
         vm_inode_touch(ctx, inode);
     if (attr->mask & VM_ATTR_ATIME)
@@ -57,6 +66,9 @@ static void set_fields(struct vm_ctx *ctx, struct vm_inode *inode, const struct 
     if (attr->mask & VM_ATTR_FLAGS)
         vm_inode_set_flags(inode, attr->flags);
     vm_inode_touch_change(ctx, inode);
+    if (attr->mask & VM_ATTR_CTIME)
+        inode->m.ctime_ns = vm_put64((uint64_t)attr->ctime_ns);
+    return 0;
 }
 
 /* The flags themselves can always be set, and the present time on what is append-only. */
@@ -99,7 +111,9 @@ static int set_locked(struct vm_ctx *ctx, uint64_t id, const struct vm_attr *att
         result = check_changeable(ctx, &inode, attr);
     if (result || !attr->mask) /* setting nothing is no change, of ctime neither */
         return result;
-    set_fields(ctx, &inode, attr);
+    result = set_fields(ctx, &inode, attr);
+    if (result)
+        return result;
     if (attr->mask & VM_ATTR_SIZE)
         return vm_data_resize(ctx, &inode, attr->size);
     result = vm_inode_store(ctx, &inode);

@@ -23,14 +23,17 @@ struct vm_stat {
 
 void vm_attr_get(const struct vm_inode *inode, struct vm_stat *out);
 
-#define VM_ATTR_MODE  0x01u
-#define VM_ATTR_UID   0x02u
-#define VM_ATTR_GID   0x04u
-#define VM_ATTR_SIZE  0x08u
-#define VM_ATTR_ATIME 0x10u
-#define VM_ATTR_MTIME 0x20u
-#define VM_ATTR_FLAGS 0x40u
-#define VM_ATTR_TOUCH 0x80u /* both times are the present one: an append-only inode allows that */
+#define VM_ATTR_MODE      0x01u
+#define VM_ATTR_UID       0x02u
+#define VM_ATTR_GID       0x04u
+#define VM_ATTR_SIZE      0x08u
+#define VM_ATTR_ATIME     0x10u
+#define VM_ATTR_MTIME     0x20u
+#define VM_ATTR_FLAGS     0x40u
+#define VM_ATTR_KILL_PRIV 0x80u /* the set-id bits of a file go (K1) */
+#define VM_ATTR_CTIME     0x100u
+/* Both times are the present one: an append-only inode allows that. */
+#define VM_ATTR_TOUCH 0x10000u
 
 struct vm_attr {
     uint32_t mask;
@@ -40,6 +43,7 @@ struct vm_attr {
     uint64_t size;
     int64_t atime_ns;
     int64_t mtime_ns;
+    int64_t ctime_ns;
     uint32_t flags; /* VM_INODE_FLAG_* */
 };
 

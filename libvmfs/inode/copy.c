@@ -136,6 +136,7 @@ static int64_t copy_body(struct vm_ctx *ctx, void *arg)
         result = vm_inode_load(ctx, copy->from, &other);
     if (result)
         return result;
+    write.kills_set_id = copy->kills_set_id;
     const struct vm_inode *source = copy->from == copy->to ? &write.inode : &other;
     uint64_t size = vm_inode_size(source);
     if (copy->from_offset >= size)

@@ -10,6 +10,7 @@ struct vm_copy {
     uint64_t to;
     uint64_t to_offset;
     uint64_t len_bytes;
+    bool kills_set_id; /* K1, of `to` */
 };
 
 /* Copies as far as it has time for: how many bytes, 0 at the end of `from`, or a reason. Holes and

@@ -132,6 +132,7 @@ static int64_t write_begun(struct vm_ctx *ctx, uint64_t id, const struct vm_data
     uint64_t offset = range->is_append ? write.old_size : range->offset;
     write.pieces = range->pieces ? range->pieces : &piece;
     write.can_repeat = !range->is_atomic;
+    write.kills_set_id = range->kills_set_id;
     result = vm_inode_check_change(ctx, &write.inode, range->is_append);
     if (result == 0)
         result = vm_write_range(&write, offset, range->len_bytes);

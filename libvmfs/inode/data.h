@@ -33,7 +33,8 @@ struct vm_data_range {
     uint64_t len_bytes;
     uint64_t offset;
     bool is_append;
-    bool is_atomic; /* all of it or nothing after a crash, and after running out of space */
+    bool is_atomic;    /* all of it or nothing after a crash, and after running out of space */
+    bool kills_set_id; /* K1 */
 };
 
 int64_t vm_data_write(struct vm_ctx *ctx, uint64_t id, struct vm_data_range range,

@@ -48,8 +48,8 @@ static int heir_make(struct heir *heir)
     if (result == 0)
         result = vm_tx_commit(ctx);
     if (result == 0) {
-        vm_open_list(ctx, id, &heir->open);
-        heir->open.is_hidden = true;
+        heir->open = (struct vm_open){.id = id, .handles = 1, .is_hidden = true};
+        vm_opens_insert(ctx, &heir->open);
     }
     vm_unlock_inodes(ctx);
     return result;
@@ -58,9 +58,8 @@ static int heir_make(struct heir *heir)
 /* Whatever it has by now is freed, unless there was damage: then nothing is stored any more. */
 static int heir_end(struct heir *heir, int result)
 {
-    struct vm_open *freed;
     bool is_dead;
-    int ended = vm_open_release(heir->ctx, heir->inode.id, &freed, &is_dead);
+    int ended = vm_open_release(heir->ctx, heir->inode.id, &is_dead);
     bool may_reap = ended == 0 && is_dead && !(result < 0 && vm_is_damage(result));
     if (may_reap)
         ended = vm_reap(heir->ctx, heir->inode.id); /* X2 */
@@ -249,8 +248,9 @@ static int exchange(struct heir *heir, uint64_t root)
     else
         vm_file_inline_put(ctx, &heir->file, heir->items, (uint32_t)heir->extents);
     vm_inode_add_blocks(&heir->file, -inherited);
-    vm_shift_inode(ctx, &heir->file, heir->shift);
-    int result = vm_inode_store(ctx, &heir->inode);
+    int result = vm_shift_inode(ctx, &heir->file, heir->shift);
+    if (result == 0)
+        result = vm_inode_store(ctx, &heir->inode);
     if (result == 0)
         result = vm_inode_store(ctx, &heir->file);
     return result ? result : vm_tx_commit(ctx); /* X1 */

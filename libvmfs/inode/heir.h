@@ -12,6 +12,6 @@ int vm_heir_remap(struct vm_ctx *ctx, uint64_t id, const struct vm_shift *shift)
  * map. */
 int vm_shift_load(struct vm_ctx *ctx, uint64_t id, const struct vm_shift *shift,
                   struct vm_inode *inode);
-void vm_shift_inode(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_shift *shift);
+int vm_shift_inode(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_shift *shift);
 
 #endif

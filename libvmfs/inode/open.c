@@ -1,4 +1,4 @@
-/* open.c -- counting handles */
+/* open.c -- counting handles and holds */
 #include "inode/open.h"
 
 #include "base/check.h"
@@ -36,71 +36,96 @@ static int check_kind(struct vm_ctx *ctx, const struct vm_inode *inode, uint32_t
     return 0;
 }
 
-static int check_openable(struct vm_ctx *ctx, uint64_t id, uint32_t how)
+static int check_openable(struct vm_ctx *ctx, const struct vm_inode *inode, uint32_t how)
 {
-    struct vm_inode inode;
-    int result = vm_open_load(ctx, id, &inode);
-    if (result == 0)
-        result = check_kind(ctx, &inode, how);
+    int result = check_kind(ctx, inode, how);
     if (result || !(how & (VM_OPEN_WRITE | VM_OPEN_TRUNCATE)))
         return result;
     bool is_adding = (how & VM_OPEN_APPEND) && !(how & VM_OPEN_TRUNCATE);
-    return vm_inode_check_change(ctx, &inode, is_adding);
+    return vm_inode_check_change(ctx, inode, is_adding);
 }
 
-void vm_open_list(struct vm_ctx *ctx, uint64_t id, struct vm_open *fresh)
+/* The entry of an inode at its locked stripe, made if there is none. */
+static int entry_of(struct vm_ctx *ctx, uint64_t id, struct vm_open **out)
 {
-    struct vm_stripe *stripe = vm_stripe_of(ctx, id);
-    *fresh = (struct vm_open){.id = id, .handles = 1, .next = stripe->owner_list};
-    stripe->owner_list = fresh;
+    *out = vm_open_find(ctx, id);
+    int result = *out ? 0 : vm_opens_new(ctx, id, out);
+    if (result == 0 && (*out)->handles == 0 && (*out)->holds == 0)
+        vm_opens_insert(ctx, *out);
+    return result;
 }
 
-int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, uint32_t how, struct vm_open *fresh,
-                    bool *is_used)
+int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, uint32_t how)
 {
+    struct vm_inode inode;
+    struct vm_open *open;
     vm_lock_inodes(ctx, &id, 1);
-    int result = check_openable(ctx, id, how);
-    struct vm_open *open = result ? NULL : vm_open_find(ctx, id);
-    *is_used = result == 0 && !open;
-    if (open)
+    int result = vm_open_load(ctx, id, &inode);
+    if (result == 0)
+        result = check_openable(ctx, &inode, how);
+    if (result == 0)
+        result = entry_of(ctx, id, &open);
+    if (result == 0)
         open->handles++;
-    else if (*is_used)
-        vm_open_list(ctx, id, fresh);
     vm_unlock_inodes(ctx);
     return result;
 }
 
-static struct vm_open *unlist(struct vm_ctx *ctx, uint64_t id)
+int vm_open_hold(struct vm_ctx *ctx, uint64_t id, struct vm_stat *stat)
 {
-    struct vm_stripe *stripe = vm_stripe_of(ctx, id);
-    struct vm_open *open = stripe->owner_list;
-    if (open->id == id) {
-        stripe->owner_list = open->next;
-        return open;
-    }
-    while (open->next->id != id)
-        open = open->next;
-    struct vm_open *found = open->next;
-    open->next = found->next;
-    return found;
+    struct vm_inode inode;
+    struct vm_open *open;
+    vm_lock_inodes(ctx, &id, 1);
+    int result = vm_open_load(ctx, id, &inode);
+    if (result == 0)
+        result = entry_of(ctx, id, &open);
+    if (result == 0)
+        open->holds++;
+    if (result == 0 && stat)
+        vm_attr_get(&inode, stat);
+    vm_unlock_inodes(ctx);
+    return result;
 }
 
-int vm_open_release(struct vm_ctx *ctx, uint64_t id, struct vm_open **freed_out, bool *is_dead_out)
+/* An entry that counts nothing any more goes. */
+static int end_entry(struct vm_ctx *ctx, struct vm_open *open, bool *is_dead_out)
 {
-    *freed_out = NULL;
+    if (open->handles || open->holds)
+        return 0;
+    uint64_t id = open->id;
+    struct vm_inode inode;
+    vm_opens_remove(ctx, open);
+    if (!open->is_hidden)
+        vm_opens_free(ctx, open);
+    int result = vm_inode_load(ctx, id, &inode);
+    *is_dead_out = result == 0 && vm_inode_nlink(&inode) == 0;
+    return result == -VMFS_R_INODE_STALE ? 0 : result; /* another process freed it (VMFS_PEEK) */
+}
+
+int vm_open_release(struct vm_ctx *ctx, uint64_t id, bool *is_dead_out)
+{
     *is_dead_out = false;
     vm_lock_inodes(ctx, &id, 1);
     struct vm_open *open = vm_open_find(ctx, id);
     VM_ASSERT(open && open->handles > 0);
+    open->handles--;
+    int result = end_entry(ctx, open, is_dead_out);
+    vm_unlock_inodes(ctx);
+    return result;
+}
+
+int vm_open_unhold(struct vm_ctx *ctx, uint64_t id, uint64_t count, bool *is_dead_out)
+{
+    *is_dead_out = false;
+    vm_lock_inodes(ctx, &id, 1);
+    struct vm_open *open = vm_open_find(ctx, id);
     int result = 0;
-    if (--open->handles == 0) {
-        *freed_out = unlist(ctx, id);
-        struct vm_inode inode;
-        result = vm_inode_load(ctx, id, &inode);
-        *is_dead_out = result == 0 && vm_inode_nlink(&inode) == 0;
-        if (result == -VMFS_R_INODE_STALE) /* another process freed it (VMFS_PEEK) */
-            result = 0;
-    }
+    if (!open || open->holds < count)
+        result = vm_raise(&ctx->err, VMFS_R_NOT_HELD, id);
+    else
+        open->holds -= count;
+    if (result == 0)
+        result = end_entry(ctx, open, is_dead_out);
     vm_unlock_inodes(ctx);
     return result;
 }

@@ -7,6 +7,7 @@
 #include "inode/data.h"
 #include "inode/extent.h"
 #include "inode/heir.h"
+#include "inode/priv.h"
 #include "inode/shift.h"
 #include "inode/table.h"
 #include "space/space.h"
@@ -139,8 +140,9 @@ static int remap_small(struct vm_ctx *ctx, struct vm_inode *inode, const struct 
     if (result)
         return result;
     vm_inode_add_blocks(inode, -(int64_t)stream.gone_blocks);
-    vm_shift_inode(ctx, inode, shift);
-    result = vm_inode_store(ctx, inode);
+    result = vm_shift_inode(ctx, inode, shift);
+    if (result == 0)
+        result = vm_inode_store(ctx, inode);
     return result ? result : vm_tx_commit(ctx); /* X1 */
 }
 
@@ -171,13 +173,17 @@ int vm_shift_load(struct vm_ctx *ctx, uint64_t id, const struct vm_shift *shift,
     return result ? result : check_range(ctx, inode, shift);
 }
 
-void vm_shift_inode(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_shift *shift)
+int vm_shift_inode(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_shift *shift)
 {
+    int killed = vm_priv_kill(ctx, inode, shift->kills_set_id); /* K1 */
+    if (killed < 0)
+        return killed;
     struct vm_open *open = vm_open_find(ctx, inode->id);
     if (open)
         open->zero_end = 0;
     vm_inode_set_size(inode, vm_inode_size(inode) + shift->by * VM_BLOCK_BYTES);
     vm_inode_touch(ctx, inode);
+    return 0;
 }
 
 /* 1 if the map is too large. */
@@ -208,26 +214,27 @@ static int remap(struct vm_ctx *ctx, uint64_t id, const struct vm_shift *shift)
 }
 
 /* Numbers inside the largest file, so that no sum of them is too large for its word. */
-int vm_data_collapse(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes)
+int vm_data_collapse(struct vm_ctx *ctx, const struct vm_alloc_range *range)
 {
-    VM_ASSERT((offset | len_bytes) % VM_BLOCK_BYTES == 0 && len_bytes > 0);
-    if (!vm_range_inside(offset, len_bytes, VMFS_FILE_MAX))
-        return range_refused(ctx, offset);
-    uint64_t first = offset / VM_BLOCK_BYTES;
-    uint64_t blocks = len_bytes / VM_BLOCK_BYTES;
-    const struct vm_shift shift = {first, first + blocks, 0 - blocks};
-    return remap(ctx, id, &shift);
+    VM_ASSERT((range->offset | range->len_bytes) % VM_BLOCK_BYTES == 0 && range->len_bytes > 0);
+    if (!vm_range_inside(range->offset, range->len_bytes, VMFS_FILE_MAX))
+        return range_refused(ctx, range->offset);
+    uint64_t first = range->offset / VM_BLOCK_BYTES;
+    uint64_t blocks = range->len_bytes / VM_BLOCK_BYTES;
+    const struct vm_shift shift = {first, first + blocks, 0 - blocks, range->kills_set_id};
+    return remap(ctx, range->id, &shift);
 }
 
-int vm_data_insert(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes)
+int vm_data_insert(struct vm_ctx *ctx, const struct vm_alloc_range *range)
 {
-    VM_ASSERT((offset | len_bytes) % VM_BLOCK_BYTES == 0 && len_bytes > 0);
-    if (offset >= VMFS_FILE_MAX)
-        return range_refused(ctx, offset);
-    int result = vm_data_check_size(ctx, 0, len_bytes);
+    VM_ASSERT((range->offset | range->len_bytes) % VM_BLOCK_BYTES == 0 && range->len_bytes > 0);
+    if (range->offset >= VMFS_FILE_MAX)
+        return range_refused(ctx, range->offset);
+    int result = vm_data_check_size(ctx, 0, range->len_bytes);
     if (result)
         return result;
-    uint64_t first = offset / VM_BLOCK_BYTES;
-    const struct vm_shift shift = {first, first, len_bytes / VM_BLOCK_BYTES};
-    return remap(ctx, id, &shift);
+    uint64_t first = range->offset / VM_BLOCK_BYTES;
+    const struct vm_shift shift = {first, first, range->len_bytes / VM_BLOCK_BYTES,
+                                   range->kills_set_id};
+    return remap(ctx, range->id, &shift);
 }

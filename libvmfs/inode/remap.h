@@ -11,14 +11,12 @@
 #ifndef VM_INODE_REMAP_H
 #define VM_INODE_REMAP_H
 
-#include <stdint.h>
-
-#include "media/ctx.h"
+#include "inode/alloc.h"
 
 /* Takes `len_bytes` at `offset` out of a file, or makes room for them; both are multiples of
  * VM_BLOCK_BYTES. A small map: one fence where at most 16 extents are left, else two; a large one: the heir
  * costs a record to make, one or more to take blocks, and those of its reaping. */
-int vm_data_collapse(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes);
-int vm_data_insert(struct vm_ctx *ctx, uint64_t id, uint64_t offset, uint64_t len_bytes);
+int vm_data_collapse(struct vm_ctx *ctx, const struct vm_alloc_range *range);
+int vm_data_insert(struct vm_ctx *ctx, const struct vm_alloc_range *range);
 
 #endif

@@ -12,6 +12,7 @@ struct vm_shift {
     uint64_t first;
     uint64_t end;
     uint64_t by;
+    bool kills_set_id; /* K1, by the way */
 };
 
 /* Old extents go in, in order; new ones come out, in order, joined where they continue each other. */

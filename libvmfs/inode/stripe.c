@@ -75,14 +75,6 @@ void vm_pause_inodes(struct vm_ctx *ctx)
         VM_OWN(vm_lock_take(&ctx->held[index]->lock, platform));
 }
 
-struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)
-{
-    struct vm_open *open = vm_stripe_of(ctx, id)->owner_list;
-    while (open && open->id != id)
-        open = open->next;
-    return open;
-}
-
 /* How often a reader tries before it takes the lock: a writer's window is as short as its home
  * stores. */
 #define READ_ATTEMPTS 64
@@ -100,17 +92,22 @@ static bool read_once(struct vm_ctx *ctx, const struct vm_stripe *stripe, vm_rea
     return vm_stripe_version(stripe) == version; /* L1 */
 }
 
-int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg)
+bool vm_read_try(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg, int64_t *result)
 {
     VM_ASSERT(ctx->held_count == 0);
+    const struct vm_stripe *stripe = vm_stripe_of(ctx, id);
+    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++)
+        if (read_once(ctx, stripe, body, arg, result))
+            return *result >= 0 || !vm_is_damage(*result);
+    return false;
+}
+
+int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg)
+{
     struct vm_stripe *stripe = vm_stripe_of(ctx, id);
     int64_t result;
-    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++)
-        if (read_once(ctx, stripe, body, arg, &result)) {
-            if (result >= 0 || !vm_is_damage(result))
-                return result;
-            break;
-        }
+    if (vm_read_try(ctx, id, body, arg, &result))
+        return result;
     VM_OWN(vm_lock_take(&stripe->lock, ctx->region->platform));
     result = body(ctx, arg);
     vm_lock_release(&stripe->lock, ctx->region->platform);

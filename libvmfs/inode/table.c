@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "inode/atime.h"
 #include "inode/inode.h"
+#include "inode/opens.h"
 #include "space/space.h"
 
 #define SLOTS_PER_BLOCK (VM_BLOCK_BYTES / VM_INODE_BYTES)
@@ -640,7 +641,7 @@ static int alloc_parts(struct vm_ctx *ctx, struct vm_itable *table)
     if (result == 0)
         result = vm_alloc(ctx, VM_STRIPE_COUNT * sizeof *table->stripes, &memory);
     table->stripes = result ? NULL : memory;
-    return result;
+    return result ? result : vm_opens_init(ctx, table);
 }
 
 static uint64_t hook_flush_lazy(struct vm_ctx *ctx)
@@ -685,6 +686,7 @@ void vm_table_fini(struct vm_ctx *ctx, struct vm_itable *table)
         platform->free(platform->arg, table->chunks, table->chunk_max * sizeof *table->chunks);
     if (table->words)
         platform->free(platform->arg, table->words, region->lane_count * sizeof *table->words);
+    vm_opens_fini(ctx, table);
     if (table->stripes)
         platform->free(platform->arg, table->stripes, VM_STRIPE_COUNT * sizeof *table->stripes);
     platform->free(platform->arg, table, sizeof *table);

@@ -27,15 +27,18 @@
 #define VM_STRIPE_COUNT 1024u
 #define VM_LOGGED_SLOTS 1024u
 
-/* An inode that is open somewhere, listed at its stripe. */
+/* An inode that somebody has open or holds, listed at its stripe. */
 struct vm_open {
     uint64_t id;
-    uint32_t handles;
-    bool is_hidden;    /* of a step inside the library: nobody else finds it by its id */
-    bool is_linkable;  /* made without a name, and may still get its first */
+    uint64_t holds;    /* how often it is held, whatever it is */
     uint64_t zero_end; /* file offsets from the end of the file up to here read as zero, durably */
     struct vm_open *next;
+    uint32_t handles;
+    bool is_hidden;   /* of a step inside the library: nobody else finds it by its id */
+    bool is_linkable; /* made without a name, and may still get its first */
 };
+
+struct vm_opens;
 
 /* Volatile knowledge of one chunk. */
 struct vm_chunk {
@@ -67,6 +70,7 @@ struct vm_itable {
     struct vm_lock lock;        /* serialises supply steps of this rank */
     struct vm_lock rename_lock;
     struct vm_stripe *stripes;
+    struct vm_opens *opens; /* one for each stripe, under its lock */
     /* Highest record that may hold an image of file data, by a hash of its block, and of all. */
     _Atomic uint64_t logged[VM_LOGGED_SLOTS];
     _Atomic uint64_t logged_last;
@@ -117,5 +121,8 @@ struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id);
  * of it (L1): without a lock as long as that succeeds. */
 typedef int64_t (*vm_read_fn)(struct vm_ctx *ctx, void *arg);
 int64_t vm_read_stable(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg);
+
+/* The same, but never with the lock: false where that does not succeed, or where damage was met that may be none. */
+bool vm_read_try(struct vm_ctx *ctx, uint64_t id, vm_read_fn body, void *arg, int64_t *result);
 
 #endif

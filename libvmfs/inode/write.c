@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/util.h"
 #include "inode/extent.h"
+#include "inode/priv.h"
 #include "inode/table.h"
 #include "space/space.h"
 
@@ -77,6 +78,24 @@ void vm_write_copy(struct vm_write *write, uint64_t region_offset, uint64_t len_
 
 /* ---- steps ---- */
 
+/* What the last record says beside the data. */
+static int end_change(struct vm_write *write, uint64_t size)
+{
+    struct vm_ctx *ctx = write->ctx;
+    struct vm_inode *inode = &write->inode;
+    bool is_stale = (int64_t)vm_get64(inode->m.mtime_ns) != ctx->now_ns ||
+                    (int64_t)vm_get64(inode->m.ctime_ns) != ctx->now_ns;
+    int killed = vm_priv_kill(ctx, inode, write->kills_set_id); /* K1 */
+    if (killed < 0)
+        return killed;
+    write->is_changed = write->is_changed || is_stale || killed || size != write->old_size ||
+                        vm_inode_is_beyond(inode);
+    vm_inode_set_size(inode, size);
+    vm_inode_set_beyond(inode, false);
+    vm_inode_touch(ctx, inode);
+    return 0;
+}
+
 /* In the middle of a long write the size stays old and the blocks lie beyond it (D4). */
 int vm_write_publish(struct vm_write *write, bool is_last)
 {
@@ -84,13 +103,9 @@ int vm_write_publish(struct vm_write *write, bool is_last)
     struct vm_inode *inode = &write->inode;
     uint64_t size = vm_max(write->old_size, write->at);
     if (is_last) {
-        bool is_stale = (int64_t)vm_get64(inode->m.mtime_ns) != ctx->now_ns ||
-                        (int64_t)vm_get64(inode->m.ctime_ns) != ctx->now_ns;
-        write->is_changed =
-            write->is_changed || is_stale || size != write->old_size || vm_inode_is_beyond(inode);
-        vm_inode_set_size(inode, size);
-        vm_inode_set_beyond(inode, false);
-        vm_inode_touch(ctx, inode);
+        int killed = end_change(write, size);
+        if (killed)
+            return killed;
     } else if (write->at > write->old_size) {
         vm_inode_set_writing(inode);
     }

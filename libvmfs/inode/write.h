@@ -32,7 +32,8 @@ struct vm_write {
     uint64_t hole_used;
     uint64_t filled_block; /* whose tail was staged as zeros, or 0 */
     unsigned runs;
-    bool can_repeat; /* the pieces are there until the write is over */
+    bool can_repeat;   /* the pieces are there until the write is over */
+    bool kills_set_id; /* K1: the capability goes in any case */
     bool is_single;  /* a change a record: the region is so full that one may have to be dropped */
     bool is_changed; /* the inode must be stored */
     bool is_step_whole; /* what is staged can be committed although more was wanted */

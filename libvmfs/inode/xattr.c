@@ -70,27 +70,38 @@ static int copy_value(struct vm_ctx *ctx, const struct vm_named_hit *hit, const 
     return 0;
 }
 
-int64_t vm_xattr_get(struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
-                     void *value, uint64_t size)
+int vm_xattr_load(struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
+                  void *value, uint64_t size, uint64_t *len_out)
 {
     struct vm_map map = vm_inode_xattr_map(inode);
     struct vm_named_hit hit;
     int found = vm_named_find(ctx, &map, name, &hit);
-    if (found < 0)
+    if (found <= 0)
         return found;
-    if (found == 0)
-        return missing(ctx, inode);
     if (hit.entry.value > VMFS_XATTR_MAX)
         return damaged(ctx, hit.leaf);
-    if (size == 0)
-        return (int64_t)hit.entry.value;
+    *len_out = hit.entry.value;
     if (size < hit.entry.value)
-        return too_small(ctx, size);
+        return 1;
     uint8_t bytes[VM_NAMED_PAYLOAD_MAX];
     int result = vm_named_copy(ctx, &hit, bytes);
     if (result == 0)
         result = copy_value(ctx, &hit, bytes, value);
-    return result ? result : (int64_t)hit.entry.value;
+    return result ? result : 1;
+}
+
+int64_t vm_xattr_get(struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
+                     void *value, uint64_t size)
+{
+    uint64_t len_bytes;
+    int found = vm_xattr_load(ctx, inode, name, value, size, &len_bytes);
+    if (found < 0)
+        return found;
+    if (found == 0)
+        return missing(ctx, inode);
+    if (size && size < len_bytes)
+        return too_small(ctx, size);
+    return (int64_t)len_bytes;
 }
 
 /* Frees what an entry has outside the leaf and takes it out. */
@@ -186,7 +197,14 @@ int vm_xattr_remove(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_name n
     return result;
 }
 
-int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, char *names, uint64_t size)
+static bool begins_with(const struct vm_named_hit *hit, const uint8_t *bytes, const char *prefix)
+{
+    uint64_t len_bytes = prefix ? strlen(prefix) : 0;
+    return prefix && hit->entry.name_bytes >= len_bytes && memcmp(bytes, prefix, len_bytes) == 0;
+}
+
+int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, const char *hidden,
+                      char *names, uint64_t size)
 {
     struct vm_map map = vm_inode_xattr_map(inode);
     uint8_t bytes[VM_NAMED_PAYLOAD_MAX];
@@ -196,6 +214,9 @@ int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, char *na
     int more;
     while ((more = vm_named_next(ctx, &map, cookie, &hit, bytes)) > 0) {
         uint64_t need = hit.entry.name_bytes + 1u;
+        cookie = hit.entry.key;
+        if (begins_with(&hit, bytes, hidden))
+            continue;
         if (size && total + need > size)
             return too_small(ctx, size);
         if (size) {
@@ -203,7 +224,6 @@ int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, char *na
             names[total + hit.entry.name_bytes] = '\0';
         }
         total += need;
-        cookie = hit.entry.key;
     }
     return more < 0 ? more : (int64_t)total;
 }

@@ -13,6 +13,10 @@
 int64_t vm_xattr_get(struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
                      void *value, uint64_t size);
 
+/* The same where it need not be there: 1, 0 or a reason. A value of more than `size` bytes is not copied. */
+int vm_xattr_load(struct vm_ctx *ctx, const struct vm_inode *inode, struct vm_name name,
+                  void *value, uint64_t size, uint64_t *len_out);
+
 struct vm_xattr_value {
     const void *bytes;
     uint64_t len_bytes;
@@ -25,8 +29,10 @@ int vm_xattr_set(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_name name
                  const struct vm_xattr_value *value);
 int vm_xattr_remove(struct vm_ctx *ctx, struct vm_inode *inode, struct vm_name name);
 
-/* Bytes of all names with their NULs; copies them if `size` is not 0. */
-int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, char *names, uint64_t size);
+/* Bytes of all names with their NULs; copies them if `size` is not 0. Names that begin with `hidden` are left out,
+ * unless it is null. */
+int64_t vm_xattr_list(struct vm_ctx *ctx, const struct vm_inode *inode, const char *hidden,
+                      char *names, uint64_t size);
 
 /* Stages the freeing of attributes: 1 if more are left, 0, or a reason. */
 int vm_xattr_reap(struct vm_ctx *ctx, struct vm_inode *inode);

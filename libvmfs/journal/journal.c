@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/util.h"
+#include "journal/pin.h"
 #include "journal/record.h"
 
 #define SLICE_RECORDS    256u
@@ -38,7 +39,7 @@ int vm_journal_init(struct vm_ctx *ctx, struct vm_journal *journal)
     journal->lanes = memory;
     for (uint32_t index = 0; result == 0 && index < journal->lane_count; index++)
         result = lane_init(ctx, journal, index);
-    return result;
+    return result ? result : vm_pins_init(ctx, journal);
 }
 
 void vm_journal_fini(struct vm_journal *journal)
@@ -55,6 +56,7 @@ void vm_journal_fini(struct vm_journal *journal)
     }
     platform->free(platform->arg, journal->lanes, journal->lane_count * sizeof *journal->lanes);
     journal->lanes = NULL;
+    vm_pins_fini(journal);
 }
 
 /* Where the oldest record lies: false if there is none. A checkpoint moves the tail at any moment, so it is
@@ -137,7 +139,8 @@ void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free)
     vm_watermark_store(&ctx->io, 1, &line);
 }
 
-/* Below every number whose homes are not all stored (H8). The counter is read before the marks. */
+/* Below every number whose homes are not all stored (H8), and what pins leave (H23).
+ * The counter is read before the marks. */
 static uint64_t horizon(struct vm_journal *journal)
 {
     uint64_t limit = atomic_load(&journal->sequence);
@@ -146,7 +149,7 @@ static uint64_t horizon(struct vm_journal *journal)
         if (mark && mark - 1 < limit)
             limit = mark - 1;
     }
-    return limit;
+    return vm_pins_limit(journal, limit);
 }
 
 static void flush_line(struct vm_ctx *ctx, struct vm_journal *journal, uint64_t line)
@@ -279,7 +282,7 @@ static int checkpoint_slice(struct vm_ctx *ctx)
         return result;
     struct vm_watermark line = journal->line;
     line.watermark = vm_min(horizon(journal), line.watermark + SLICE_RECORDS);
-    if (line.watermark == journal->line.watermark)
+    if (line.watermark <= journal->line.watermark) /* H23 */
         return 0;
     memset(journal->flushed, 0xff, sizeof journal->flushed);
     for (uint32_t index = 0; index < journal->lane_count; index++)

@@ -15,6 +15,10 @@
  *     twice; numbers go on above the largest applied, but begin anew where that is more than half of the
  *     largest there can be.
  * H22 Whoever attaches stores nothing else before the new watermark and era are durable.
+ * H23 A pin holds W where it is: while one is set, nobody gets a block that its thread has found in a map since, as
+ *     what a record frees cools until W has passed the record (H2). The pin is visible before the maps are
+ *     read, and the checkpointer looks at the pins after the marks: so it sees the pin, or the pin's
+ *     thread sees the homes of all that this slice retires. A pin may ask for less than W; W never falls.
  * S5  Where a watermark line is damaged, the highest watermark that any record of the era names counts, if it
  *     is above that of the line that is left: what was overwritten was at or below it, as what overwrites
  *     names it. All above is applied, which is all of it or, if power failed within the very first record
@@ -76,6 +80,8 @@ struct vm_journal_hooks {
 
 #define VM_DEDUPE_SLOTS 1024u
 
+struct vm_pin;
+
 struct vm_journal {
     _Alignas(64) _Atomic uint64_t sequence;  /* the last number handed out */
     _Alignas(64) _Atomic uint64_t watermark; /* durable */
@@ -91,6 +97,7 @@ struct vm_journal {
     uint32_t lane_bytes;
     uint32_t record_max;
     struct vm_lane *lanes;
+    struct vm_pin *pins; /* journal/pin.h */
     const struct vm_region *region;
     struct vm_journal_hooks hooks;
     uint64_t replayed;        /* records applied at attach; observed: above the watermark */

@@ -16,6 +16,7 @@ struct vm_journal;
 struct vm_tx;
 struct vm_space;
 struct vm_itable;
+struct vm_cred;
 
 #define VM_HELD_MAX 6u
 
@@ -37,6 +38,9 @@ struct vm_ctx {
     uint32_t lane_hint; /* the same, and dense */
     uint32_t uid;       /* owner of what is created */
     uint32_t gid;
+    uint32_t umask; /* of whoever creates */
+    const struct vm_cred
+        *cred; /* who must be allowed to search what a walk goes through; null: nobody asks */
     int64_t now_ns;
     bool keeps_atime; /* reading may store access times */
     uint64_t losses;  /* of pages, when the call began; for the guard */

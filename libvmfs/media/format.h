@@ -40,10 +40,11 @@
 #define VM_MAGIC_MAP   0xd4839e2bu
 #define VM_MAGIC_CHUNK 0x53f7b86du
 
-/* No feature is defined yet. An unknown incompat bit refuses the region, an unknown ro_compat bit
- * allows reading, an unknown compat bit is ignored. */
+/* An unknown incompat bit refuses the region, an unknown ro_compat bit allows reading, an unknown compat
+ * bit is ignored. */
 #define VM_FEATURES_INCOMPAT  0u
-#define VM_FEATURES_RO_COMPAT 0u
+#define VM_FEATURES_RO_COMPAT 1u
+#define VM_FEATURE_ACLS       1u /* ro_compat: ACLs are well-formed and agree with the mode */
 
 #define VM_SUPER_ZEROED 0x1u /* chunks whose touched bit is clear read as zero */
 
@@ -167,13 +168,21 @@ struct vm_watermark_media {
  *  0  8  pid            0 = nobody
  *  8  8  start_ticks    of that process
  * 16  8  boot           hash of the system's boot id
- * 24 40  zero_          */
+ * 24  4  state          VM_OWNER_*
+ * 28  4  zero_
+ * 32 32  zero2_         */
 struct vm_owner_media {
     struct vm_le64 pid;
     struct vm_le64 start_ticks;
     struct vm_le64 boot;
-    struct vm_le64 zero_[5];
+    struct vm_le32 state;
+    struct vm_le32 zero_;
+    struct vm_le64 zero2_[4];
 };
+
+#define VM_OWNER_HELD    0u /* until it pleases the owner */
+#define VM_OWNER_SERVED  1u /* a mount: it may be ended from outside at any moment */
+#define VM_OWNER_CLOSING 2u /* it will be free in a moment */
 
 /* Record: a header line, then entries, in 64-byte lines; it never wraps.
  * OFFSET SIZE FIELD
@@ -354,6 +363,34 @@ struct vm_named_media {
     uint8_t fp[VM_CELL_COUNT];
     struct vm_le16 zero_;
     uint8_t cells[VM_CELL_COUNT][VM_CELL_BYTES];
+};
+
+#define VM_ACL_VERSION     2u
+#define VM_ACL_ENTRIES_MAX 511u        /* as many as Linux lets through */
+#define VM_ACL_NO_ID       0xffffffffu /* of an entry whose tag needs none */
+
+#define VM_ACL_USER_OBJ  1u
+#define VM_ACL_USER      2u
+#define VM_ACL_GROUP_OBJ 4u
+#define VM_ACL_GROUP     8u
+#define VM_ACL_MASK      16u
+#define VM_ACL_OTHER     32u
+
+/* OFFSET SIZE FIELD
+ *  0  2  tag            VM_ACL_*
+ *  2  2  permissions    4 read, 2 write, 1 execute or search
+ *  4  4  id             of a user or group, else VM_ACL_NO_ID */
+struct vm_acl_entry_media {
+    struct vm_le16 tag;
+    struct vm_le16 permissions;
+    struct vm_le32 id;
+};
+
+/* Value of system.posix_acl_access or _default; entries follow, as many as the value's length says.
+ * OFFSET SIZE FIELD
+ *  0  4  version        VM_ACL_VERSION */
+struct vm_acl_media {
+    struct vm_le32 version;
 };
 
 /* Value of an extended attribute in blocks of its own.

@@ -36,7 +36,7 @@ AT(vm_watermark_media, check, 56)
 
 SIZE(vm_owner_media, 64)
 AT(vm_owner_media, pid, 0) AT(vm_owner_media, start_ticks, 8) AT(vm_owner_media, boot, 16)
-AT(vm_owner_media, zero_, 24)
+AT(vm_owner_media, state, 24) AT(vm_owner_media, zero_, 28) AT(vm_owner_media, zero2_, 32)
 
 SIZE(vm_record_media, 64)
 AT(vm_record_media, nonce, 0) AT(vm_record_media, sequence, 8) AT(vm_record_media, watermark, 16)
@@ -74,6 +74,12 @@ AT(vm_cell_media, zero_, 23) AT(vm_cell_media, payload, 24)
 SIZE(vm_named_media, 4096)
 AT(vm_named_media, head, 0) AT(vm_named_media, bitmap, 56) AT(vm_named_media, fp, 64)
 AT(vm_named_media, zero_, 126) AT(vm_named_media, cells, 128)
+
+SIZE(vm_acl_entry_media, 8)
+AT(vm_acl_entry_media, tag, 0) AT(vm_acl_entry_media, permissions, 2) AT(vm_acl_entry_media, id, 4)
+
+SIZE(vm_acl_media, 4)
+AT(vm_acl_media, version, 0)
 
 SIZE(vm_xattr_media, 24)
 AT(vm_xattr_media, block, 0) AT(vm_xattr_media, len_bytes, 8) AT(vm_xattr_media, blocks, 12)

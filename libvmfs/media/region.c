@@ -76,6 +76,7 @@ int vm_region_init(struct vm_err *err, struct vm_region *region, const struct vm
         .chunk_blocks = vm_get32(super->chunk_blocks),
         .map_block = vm_get64(super->share.map_block),
         .is_zeroed = vm_get32(super->flags) & VM_SUPER_ZEROED,
+        .has_acls = vm_get64(super->ro_compat) & VM_FEATURE_ACLS,
     };
     if (region->blocks > len_bytes / VM_BLOCK_BYTES)
         return vm_raise(err, VMFS_R_REGION_TRUNCATED, region->blocks);

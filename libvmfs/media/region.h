@@ -31,6 +31,7 @@ struct vm_region {
     uint32_t chunk_blocks;
     uint64_t map_block;
     bool is_zeroed; /* VM_SUPER_ZEROED */
+    bool has_acls;  /* VM_FEATURE_ACLS: a malformed one is damage; else it is none */
     uint32_t zone_count;
     uint64_t group_count;
     struct vm_zone zones[VM_ZONE_MAX];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "inode/acl.h"
 #include "inode/data.h"
 #include "inode/extent.h"
 #include "inode/open.h"
@@ -76,13 +77,14 @@ static int child_make(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *
     return 0;
 }
 
-/* Stages the inode, with what it has from its directory. A block for a target is taken here, as nobody waits
+/* Stages the inode, with what it has from its directory. Blocks for a target or an ACL are taken here, as nobody waits
  * for a stripe who has blocks (S4). */
 static int child_store(struct vm_ctx *ctx, const struct vm_inode *dir, const struct vm_new *new,
                        struct vm_inode *child)
 {
     inherit(dir, child);
-    int result = child->m.kind == VM_INODE_SYMLINK ? store_target(ctx, child, new) : 0;
+    int result = child->m.kind == VM_INODE_SYMLINK ? store_target(ctx, child, new)
+                                                   : vm_acl_inherit(ctx, dir, child);
     return result ? result : vm_inode_store(ctx, child);
 }
 
@@ -108,11 +110,39 @@ static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name nam
     if (vm_inode_is_directory(child))
         vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) + 1);
     result = vm_inode_store(ctx, &dir);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
-    if (result == 0 && new->open)
-        vm_open_list(ctx, child->id, new->open); /* O3 */
-    return result;
+    return result ? result : vm_tx_commit(ctx);
+}
+
+/* Memory for the entry of a new inode whose stripe is locked, before anything is staged; null if nobody has it. */
+static int open_new(struct vm_ctx *ctx, uint64_t id, const struct vm_new *new, struct vm_open **out)
+{
+    *out = NULL;
+    if (new->handles == 0 && new->holds == 0)
+        return 0;
+    int result = vm_opens_new(ctx, id, out);
+    if (result)
+        return result;
+    (*out)->handles = new->handles;
+    (*out)->holds = new->holds;
+    (*out)->is_linkable = new->is_linkable;
+    return 0;
+}
+
+/* What was made is open from the moment on at which others can see it. */
+static void open_made(struct vm_ctx *ctx, struct vm_open *open, int made)
+{
+    if (open && made == 0)
+        vm_opens_insert(ctx, open); /* O3 */
+    else if (open)
+        vm_opens_free(ctx, open);
+}
+
+static int tell_made(const struct vm_inode *child, const struct vm_new *new, uint64_t *id_out)
+{
+    *id_out = child->id;
+    if (new->stat)
+        vm_attr_get(child, new->stat);
+    return 0;
 }
 
 /* The new inode's stripe is taken too: who still knows the slot by an older id must not read it while it is
@@ -132,14 +162,16 @@ int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
     int result = vm_tx_begin(ctx);
     if (result)
         return result;
+    struct vm_open *open = NULL;
     int made = child_make(ctx, dir_id, new, &child);
     lock_new(ctx, dir_id, made ? 0 : child.id);
+    if (made == 0)
+        made = open_new(ctx, child.id, new, &open);
     result = create_locked(ctx, dir_id, name, new, &child, made);
+    open_made(ctx, open, result);
     vm_unlock_inodes(ctx);
     vm_tx_end(ctx);
-    if (result == 0)
-        *id_out = child.id;
-    return result;
+    return result ? result : tell_made(&child, new, id_out);
 }
 
 static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new,
@@ -151,34 +183,30 @@ static int tmpfile_locked(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_n
         result = vm_inode_check_change(ctx, &dir, true);
     if (result == 0)
         result = child_store(ctx, &dir, new, child);
-    if (result == 0)
-        result = vm_tx_commit(ctx);
-    if (result)
-        return result;
-    vm_open_list(ctx, child->id, new->open); /* O3 */
-    new->open->is_linkable = new->is_linkable;
-    return 0;
+    return result ? result : vm_tx_commit(ctx);
 }
 
 /* The directory is left as it is, but it must be one while the file is made. */
 int vm_name_tmpfile(struct vm_ctx *ctx, uint64_t dir_id, const struct vm_new *new, uint64_t *id_out)
 {
-    VM_ASSERT(new->open &&new->is_nameless);
+    VM_ASSERT(new->handles > 0 && new->is_nameless);
     VM_ASSERT((new->mode &VM_MODE_TYPE) == VM_MODE_FILE);
     struct vm_inode child;
+    struct vm_open *open;
     int result = vm_tx_begin(ctx);
     if (result)
         return result;
     result = child_make(ctx, dir_id, new, &child);
     if (result == 0) {
         lock_new(ctx, dir_id, child.id);
-        result = tmpfile_locked(ctx, dir_id, new, &child);
+        result = open_new(ctx, child.id, new, &open);
+        if (result == 0)
+            result = tmpfile_locked(ctx, dir_id, new, &child);
+        open_made(ctx, open, result);
         vm_unlock_inodes(ctx);
     }
     vm_tx_end(ctx);
-    if (result == 0)
-        *id_out = child.id;
-    return result;
+    return result ? result : tell_made(&child, new, id_out);
 }
 
 /* In the order of Linux's vfs_link(). */

@@ -9,6 +9,7 @@
 #ifndef VM_NAME_NSOP_H
 #define VM_NAME_NSOP_H
 
+#include "inode/attr.h"
 #include "name/dir.h"
 
 /* What to create. */
@@ -17,13 +18,15 @@ struct vm_new {
     uint64_t rdev;      /* of a device */
     const char *target; /* of a symbolic link */
     uint64_t target_bytes;
-    struct vm_open *open; /* of a regular file: its first handle, or null */
+    uint32_t handles;     /* it is open from the start, */
+    uint32_t holds;       /*   or held */
     bool is_nameless;     /* of vm_name_tmpfile() */
     bool is_linkable;     /* such a file may be named later */
+    struct vm_stat *stat; /* its attributes when it was made; or null */
 };
 
-/* Creates, and tells the id. With a handle, the file is open from the start: whoever removes its name at
- * once does not take it from its maker (O3). */
+/* Creates, and tells the id. With a handle or a hold, whoever removes its name at once does not take it from
+ * its maker (O3). */
 int vm_name_create(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                    const struct vm_new *new, uint64_t *id_out);
 

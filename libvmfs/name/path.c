@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "inode/acl.h"
 #include "inode/atime.h"
 #include "inode/data.h"
 #include "inode/table.h"
@@ -117,12 +118,37 @@ static bool is_dots(struct vm_name name)
     return name.len_bytes <= 2 && memcmp(name.bytes, "..", name.len_bytes) == 0;
 }
 
+struct search {
+    uint64_t id;
+    const struct vm_cred *cred;
+};
+
+/* What is no directory is the lookup's to refuse. */
+static int64_t search_body(struct vm_ctx *ctx, void *arg)
+{
+    const struct search *search = arg;
+    struct vm_inode inode;
+    int result = vm_inode_load(ctx, search->id, &inode);
+    if (result || !vm_inode_is_directory(&inode))
+        return result;
+    return vm_acl_check(ctx, &inode, search->cred, VM_MAY_EXECUTE);
+}
+
+static int check_search(struct vm_ctx *ctx, uint64_t id)
+{
+    struct search search = {.id = id, .cred = ctx->cred};
+    return ctx->cred ? (int)vm_read_stable(ctx, id, search_body, &search) : 0;
+}
+
 /* One component: 1 to go on below what it names, 0 if the walk is at its end, or a reason. */
 static int step(struct walk *walk)
 {
     struct vm_place *place = walk->place;
     struct vm_ctx *ctx = walk->ctx;
     struct vm_name name = next_component(&walk->rest);
+    int denied = check_search(ctx, place->parent);
+    if (denied)
+        return denied;
     if (name.len_bytes > VMFS_NAME_MAX)
         return too_long(ctx, name.len_bytes);
     bool is_last = !has_more(walk->rest);

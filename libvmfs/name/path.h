@@ -28,7 +28,8 @@ enum vm_walk {
                          the end, also a symbolic link or a file, is the operation's to judge */
 };
 
-/* Walks `path` from `start` to its last component. A missing last component is no failure: id is 0.
+/* Walks `path` from `start` to its last component. Where the context has a credential, it must be allowed to
+ * search every directory in which a name is looked up. A missing last component is no failure: id is 0.
  */
 int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_walk how,
                  struct vm_place *out);

@@ -55,6 +55,7 @@ void vm_volume_shape(uint64_t len_bytes, struct vm_super_media *super)
     *super = (struct vm_super_media){
         .magic = vm_put64(VM_MAGIC_SUPER),
         .version = vm_put32(VM_FORMAT_VERSION),
+        .ro_compat = vm_put64(VM_FEATURE_ACLS),
         .region_blocks = vm_put64(blocks),
         .lane_offset = vm_put64((uint64_t)VM_LANES_BLOCK * VM_BLOCK_BYTES),
         .lane_count = vm_put32(sizes->lane_count),

@@ -9,18 +9,19 @@ import pathlib
 import re
 import sys
 
-COMMON = {"ESTALE", "EUCLEAN", "EROFS", "EINVAL", "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"}
+COMMON = {"EDEADLK", "ESTALE", "EUCLEAN", "EROFS", "EINVAL", "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"}
 SAME = {
     "vmfs_file_read": "vmfs_file_pread", "vmfs_file_preadv": "vmfs_file_pread",
     "vmfs_file_readv": "vmfs_file_pread", "vmfs_file_write": "vmfs_file_pwrite",
-    "vmfs_file_pwritev": "vmfs_file_pwrite", "vmfs_file_writev": "vmfs_file_pwrite",
+    "vmfs_file_pwritev": "vmfs_file_pwrite", "vmfs_file_pwritev2": "vmfs_file_pwrite",
+    "vmfs_file_copy_range2": "vmfs_file_copy_range", "vmfs_file_writev": "vmfs_file_pwrite",
 }
 # Named by other comments than the one in front, or by "as vmfs_link()".
 ADDED = {
     "vmfs_file_link": {"EEXIST", "EPERM", "EMLINK"},
     "vmfs_rename": {"EEXIST"},
     "vmfs_file_pwrite": {"EMSGSIZE"},
-    "vmfs_xattr_set": {"EEXIST", "ENODATA", "EOPNOTSUPP", "ERANGE", "EPERM"},
+    "vmfs_xattr_set": {"EACCES", "EEXIST", "ENODATA", "EOPNOTSUPP", "ERANGE", "EPERM"},
     "vmfs_xattr_get": {"EOPNOTSUPP", "EPERM"},
     "vmfs_xattr_remove": {"EOPNOTSUPP", "ERANGE", "EPERM"},
 }
@@ -38,12 +39,18 @@ ELSEWHERE = {
                                 "-ENOSPC"),
     ("vmfs_open", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_open, ENOMEM"),
     ("vmfs_check", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_check, ENOMEM"),
+    ("vmfs_hold", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_hold, ENOMEM"),
+    ("vmfs_lookup", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_lookup, ENOMEM"),
+    ("vmfs_make", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_make, ENOMEM"),
+    ("vmfs_dir_read_at", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_dir_read_at, ENOMEM"),
     ("vmfs_map", "ENOMEM"): ("api/test_enomem.c", "", "CASE(vmfs_map, ENOMEM"),
 }
+# Of closing, which the comment of vmfs_file_view() speaks of.
+NOT |= {("vmfs_file_view", "EBUSY"), ("vmfs_file_view", "EIO")}
 # The comment is that of vmfs_open(): memory of the caller has neither a guard nor a file.
 NOT |= {("vmfs_attach", "EIO")}
 # Take no handle, or may be called on a dead one.
-NO_HANDLE = {"vmfs_open", "vmfs_attach", "vmfs_close", "vmfs_file_close", "vmfs_dir_close",
+NO_HANDLE = {"vmfs_view_end", "vmfs_open", "vmfs_attach", "vmfs_close", "vmfs_file_close", "vmfs_dir_close",
              "vmfs_version", "vmfs_reason_str", "vmfs_file_ino", "vmfs_dir_ino", "vmfs_at",
              "vmfs_check_pass"}
 

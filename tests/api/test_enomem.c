@@ -56,12 +56,20 @@ Test(enomem, handles_of_files_and_directories)
     int create = VMFS_O_CREAT | VMFS_O_RDWR;
     for (unsigned i = 0; i < 2; i++) {
         left = i;
-        CASE(vmfs_file_open, ENOMEM, vmfs_file_open(fs, "/file", VMFS_O_RDONLY, 0, &out.file));
+        CASE(vmfs_file_open, ENOMEM,
+             vmfs_file_open(fs, "/closed/file", VMFS_O_RDONLY, 0, &out.file));
         left = i;
         CASE(vmfs_file_open, ENOMEM, vmfs_file_open(fs, "/new", create, 0644, &out.file));
         left = i;
-        CASE(vmfs_dir_open, ENOMEM, vmfs_dir_open(fs, "/dir", &out.dir));
+        CASE(vmfs_dir_open, ENOMEM, vmfs_dir_open(fs, "/empty", &out.dir));
     }
+    uint64_t sub = vmfs_dir_ino(dir);
+    left = 0;
+    CASE(vmfs_lookup, ENOMEM, vmfs_lookup(fs, vmfs_at(0, "/empty"), &out.stat));
+    CASE(vmfs_hold, ENOMEM, vmfs_hold(fs, 0));
+    const struct vmfs_make what = {.mode = VMFS_S_IFREG | 0644};
+    CASE(vmfs_make, ENOMEM, vmfs_make(fs, vmfs_at(0, "/new"), &what, &out.stat));
+    CASE(vmfs_dir_read_at, ENOMEM, vmfs_dir_read_at(fs, sub, 2, &out.entry, &out.stat));
     CASE(vmfs_stat, ENOENT, vmfs_stat(fs, "/new", 0, &out.stat));
     left = UINT32_MAX;
     errno_is_blind = false;

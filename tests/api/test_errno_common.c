@@ -41,6 +41,11 @@ static const struct vmfs_attr mode = {.mask = VMFS_ATTR_MODE, .mode = 0600};
 static const struct vmfs_iovec iov = {out.bytes, 8};
 static const struct vmfs_iovec value = {(void *)(uintptr_t) "v", 1};
 
+static int64_t run_closing(const struct context *context)
+{
+    return vmfs_closing(context->fs);
+}
+
 static int64_t run_info(const struct context *context)
 {
     return vmfs_info(context->fs, &out.info);
@@ -279,6 +284,38 @@ static int64_t run_xattr_remove_at(const struct context *context)
     return vmfs_xattr_remove_at(context->fs, context->at, 0, "user.there");
 }
 
+static int64_t run_access_at(const struct context *context)
+{
+    const struct vmfs_cred cred = {1, 1, NULL, 0};
+    return vmfs_access_at(context->fs, context->at, 0, &cred, 0);
+}
+
+static int64_t run_lookup(const struct context *context)
+{
+    return vmfs_lookup(context->fs, context->at, &out.stat);
+}
+
+static int64_t run_make(const struct context *context)
+{
+    const struct vmfs_make what = {.mode = 0644};
+    return vmfs_make(context->fs, context->at, &what, &out.stat);
+}
+
+static int64_t run_hold(const struct context *context)
+{
+    return vmfs_hold(context->fs, 0);
+}
+
+static int64_t run_release(const struct context *context)
+{
+    return vmfs_release(context->fs, 0, 1);
+}
+
+static int64_t run_dir_read_at(const struct context *context)
+{
+    return vmfs_dir_read_at(context->fs, 0, 2, &out.entry, &out.stat);
+}
+
 static int64_t run_file_link(const struct context *context)
 {
     return vmfs_file_link(context->file, vmfs_at(0, "/linked"));
@@ -292,6 +329,18 @@ static int64_t run_file_pread(const struct context *context)
 static int64_t run_file_preadv(const struct context *context)
 {
     return vmfs_file_preadv(context->file, &iov, 1, 0);
+}
+
+/* What a good call leaves is ended at once. */
+static int64_t run_file_view(const struct context *context)
+{
+    struct vmfs_iovec pieces[1];
+    unsigned count = 1;
+    struct vmfs_view view;
+    int64_t result = vmfs_file_view(context->file, 8, 0, pieces, &count, &view);
+    if (result >= 0)
+        vmfs_view_end(&view);
+    return result;
 }
 
 static int64_t run_file_read(const struct context *context)
@@ -314,6 +363,11 @@ static int64_t run_file_pwritev(const struct context *context)
     return vmfs_file_pwritev(context->file, &value, 1, 0);
 }
 
+static int64_t run_file_pwritev2(const struct context *context)
+{
+    return vmfs_file_pwritev2(context->file, &value, 1, 0, VMFS_RW_KILL_PRIV);
+}
+
 static int64_t run_file_write(const struct context *context)
 {
     return vmfs_file_write(context->file, "v", 1);
@@ -332,6 +386,11 @@ static int64_t run_file_allocate(const struct context *context)
 static int64_t run_file_copy_range(const struct context *context)
 {
     return vmfs_file_copy_range(context->file, 0, context->file, 50000, 8);
+}
+
+static int64_t run_file_copy_range2(const struct context *context)
+{
+    return vmfs_file_copy_range2(context->file, 0, context->file, 50000, 8, VMFS_RW_KILL_PRIV);
 }
 
 static int64_t run_file_seek(const struct context *context)
@@ -371,6 +430,7 @@ static int64_t run_dir_seek(const struct context *context)
 
 static const struct call calls[] = {
     {"vmfs_info", 0, run_info},
+    {"vmfs_closing", 0, run_closing},
     {"vmfs_durability", 0, run_durability},
     {"vmfs_statfs", 0, run_statfs},
     {"vmfs_sync", 0, run_sync},
@@ -407,6 +467,7 @@ static const struct call calls[] = {
     {"vmfs_file_open_at", CALL_PATH | CALL_AT | CALL_CHANGES | CALL_NEW, run_file_open_at},
     {"vmfs_dir_open", CALL_PATH, run_dir_open},
     {"vmfs_dir_open_at", CALL_PATH | CALL_AT, run_dir_open_at},
+    {"vmfs_access_at", CALL_PATH | CALL_AT, run_access_at},
     {"vmfs_xattr_set", CALL_PATH | CALL_CHANGES, run_xattr_set},
     {"vmfs_xattr_set_at", CALL_PATH | CALL_AT | CALL_CHANGES, run_xattr_set_at},
     {"vmfs_xattr_get", CALL_PATH, run_xattr_get},
@@ -415,16 +476,24 @@ static const struct call calls[] = {
     {"vmfs_xattr_list_at", CALL_PATH | CALL_AT, run_xattr_list_at},
     {"vmfs_xattr_remove", CALL_PATH | CALL_CHANGES, run_xattr_remove},
     {"vmfs_xattr_remove_at", CALL_PATH | CALL_AT | CALL_CHANGES, run_xattr_remove_at},
+    {"vmfs_lookup", CALL_PATH | CALL_AT, run_lookup},
+    {"vmfs_make", CALL_PATH | CALL_AT | CALL_CHANGES | CALL_NEW, run_make},
+    {"vmfs_hold", 0, run_hold},
+    {"vmfs_release", 0, run_release},
+    {"vmfs_dir_read_at", 0, run_dir_read_at},
     {"vmfs_file_link", CALL_FILE | CALL_CHANGES, run_file_link},
     {"vmfs_file_pread", CALL_FILE | CALL_READS, run_file_pread},
     {"vmfs_file_preadv", CALL_FILE | CALL_READS, run_file_preadv},
+    {"vmfs_file_view", CALL_FILE | CALL_READS, run_file_view},
     {"vmfs_file_read", CALL_FILE | CALL_READS, run_file_read},
     {"vmfs_file_readv", CALL_FILE | CALL_READS, run_file_readv},
     {"vmfs_file_pwrite", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwrite},
+    {"vmfs_file_pwritev2", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwritev2},
     {"vmfs_file_pwritev", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_pwritev},
     {"vmfs_file_write", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_write},
     {"vmfs_file_writev", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_writev},
     {"vmfs_file_allocate", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_allocate},
+    {"vmfs_file_copy_range2", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_copy_range2},
     {"vmfs_file_copy_range", CALL_FILE | CALL_CHANGES | CALL_WRITES, run_file_copy_range},
     {"vmfs_file_seek", CALL_FILE, run_file_seek},
     {"vmfs_file_stat", CALL_FILE, run_file_stat},
@@ -565,6 +634,25 @@ Test(errno_common, estale_after_fork)
     cr_assert(status == 0, "status 0x%x", (unsigned)status);
 }
 
+/* While the thread has a view, every call fails, and so does the end of a handle; then all is as before. */
+Test(errno_common, edeadlk)
+{
+    struct context context = good();
+    struct vmfs_view view;
+    struct vmfs_iovec piece;
+    unsigned count = 1;
+    expect_code(vmfs_file_view(file_rw, 8, 0, &piece, &count, &view), 8);
+    errno_is_blind = true;
+    for (size_t i = 0; i < CALLS; i++)
+        expect_call(&calls[i], &context, -EDEADLK);
+    CASE(vmfs_file_close, EDEADLK, vmfs_file_close(file_rw));
+    CASE(vmfs_dir_close, EDEADLK, vmfs_dir_close(dir));
+    CASE(vmfs_close, EBUSY, vmfs_close(fs));
+    vmfs_view_end(&view);
+    errno_is_blind = false;
+    CASE(vmfs_file_open, ENOENT, vmfs_file_open(fs, "/none", VMFS_O_RDONLY, 0, &out.file));
+}
+
 static void close_all(void)
 {
     expect_ok(vmfs_file_close(file_r));
@@ -677,6 +765,9 @@ Test(errno_common, enospc)
     struct vmfs_iovec whole = {block, sizeof(block)};
     CASE(vmfs_file_writev, ENOSPC, vmfs_file_writev(filler, &whole, 1));
     CASE(vmfs_file_pwritev, ENOSPC, vmfs_file_pwritev(filler, &whole, 1, at));
+    CASE(vmfs_file_pwritev2, ENOSPC, vmfs_file_pwritev2(filler, &whole, 1, at, 0));
+    CASE(vmfs_file_copy_range2, ENOSPC,
+         vmfs_file_copy_range2(file_rw, 0, filler, at + 65536, VMFS_BLOCK_SIZE, 0));
     expect_ok(vmfs_file_close(filler));
     expect_ok(vmfs_unlink(fs, "/filler"));
 }

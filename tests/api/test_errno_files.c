@@ -25,12 +25,18 @@ Test(errno_files, ebadf)
     CASE(vmfs_file_pwrite, EBADF, vmfs_file_pwrite(file_r, "v", 1, 0));
     CASE(vmfs_file_write, EBADF, vmfs_file_write(file_r, "v", 1));
     CASE(vmfs_file_pwritev, EBADF, vmfs_file_pwritev(file_r, &one, 1, 0));
+    CASE(vmfs_file_pwritev2, EBADF, vmfs_file_pwritev2(file_r, &one, 1, 0, 0));
     CASE(vmfs_file_writev, EBADF, vmfs_file_writev(file_r, &one, 1));
+    struct vmfs_view view;
+    struct vmfs_iovec piece;
+    unsigned count = 1;
+    CASE(vmfs_file_view, EBADF, vmfs_file_view(file_w, 1, 0, &piece, &count, &view));
     CASE(vmfs_file_truncate, EBADF, vmfs_file_truncate(file_r, 0));
     CASE(vmfs_file_setattr, EBADF, vmfs_file_setattr(file_r, &size));
     CASE(vmfs_file_allocate, EBADF, vmfs_file_allocate(file_r, 0, 0, 4096));
     CASE(vmfs_file_copy_range, EBADF, vmfs_file_copy_range(file_rw, 0, file_r, 0, 8));
     CASE(vmfs_file_copy_range, EBADF, vmfs_file_copy_range(file_w, 0, file_rw, 0, 8));
+    CASE(vmfs_file_copy_range2, EBADF, vmfs_file_copy_range2(file_w, 0, file_rw, 0, 8, 0));
     CASE(vmfs_file_pread, EBADF, vmfs_file_pread(file_w, out.bytes, 8, 0));
     CASE(vmfs_file_read, EBADF, vmfs_file_read(file_w, out.bytes, 8));
     CASE(vmfs_file_preadv, EBADF, vmfs_file_preadv(file_w, &into, 1, 0));
@@ -44,11 +50,14 @@ Test(errno_files, efbig)
     CASE(vmfs_file_pwrite, EFBIG, vmfs_file_pwrite(file_rw, "v", 1, beyond));
     CASE(vmfs_file_pwrite, EFBIG, vmfs_file_pwrite(file_rw, "v", 1, UINT64_MAX));
     CASE(vmfs_file_pwritev, EFBIG, vmfs_file_pwritev(file_rw, &one, 1, beyond));
+    CASE(vmfs_file_pwritev2, EFBIG, vmfs_file_pwritev2(file_rw, &one, 1, beyond, 0));
     CASE(vmfs_file_allocate, EFBIG, vmfs_file_allocate(file_rw, 0, beyond, 1));
     CASE(vmfs_file_allocate, EFBIG, vmfs_file_allocate(file_rw, 0, 4096, UINT64_MAX));
     CASE(vmfs_file_allocate, EFBIG,
          vmfs_file_allocate(file_rw, VMFS_ALLOC_INSERT, 4096, beyond - 4096));
     CASE(vmfs_file_copy_range, EFBIG, vmfs_file_copy_range(file_r, 0, file_rw, beyond, 8));
+    CASE(vmfs_file_copy_range2, EFBIG,
+         vmfs_file_copy_range2(file_r, 0, file_rw, beyond, 8, VMFS_RW_KILL_PRIV));
     expect_code(vmfs_file_seek(file_rw, (int64_t)beyond, VMFS_SEEK_SET), (int64_t)beyond);
     CASE(vmfs_file_write, EFBIG, vmfs_file_write(file_rw, "v", 1));
     CASE(vmfs_file_writev, EFBIG, vmfs_file_writev(file_rw, &one, 1));
@@ -89,6 +98,8 @@ Test(errno_files, einval_of_vectors)
     unsigned count = VMFS_IOV_MAX + 1;
     CASE(vmfs_file_preadv, EINVAL, vmfs_file_preadv(file_rw, many, count, 0));
     CASE(vmfs_file_pwritev, EINVAL, vmfs_file_pwritev(file_rw, many, count, 0));
+    CASE(vmfs_file_pwritev2, EINVAL, vmfs_file_pwritev2(file_rw, &one, 1, 0, 0x1));
+    CASE(vmfs_file_copy_range2, EINVAL, vmfs_file_copy_range2(file_rw, 0, file_rw, 9, 8, 0x1));
     CASE(vmfs_file_readv, EINVAL, vmfs_file_readv(file_rw, many, count));
     CASE(vmfs_file_writev, EINVAL, vmfs_file_writev(file_rw, many, count));
     CASE(vmfs_file_preadv, EINVAL, vmfs_file_preadv(file_rw, huge, 2, 0));
@@ -99,6 +110,8 @@ Test(errno_files, einval_of_vectors)
 
 Test(errno_files, enxio)
 {
+    CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, -1, VMFS_SEEK_DATA));
+    CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, -1, VMFS_SEEK_HOLE));
     CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, 100, VMFS_SEEK_DATA));
     CASE(vmfs_file_seek, ENXIO, vmfs_file_seek(file_r, 101, VMFS_SEEK_HOLE));
 }
@@ -111,6 +124,7 @@ Test(errno_files, emsgsize)
     CASE(vmfs_file_pwrite, EMSGSIZE, vmfs_file_pwrite(atomic, much, sizeof(much), 0));
     CASE(vmfs_file_write, EMSGSIZE, vmfs_file_write(atomic, much, sizeof(much)));
     CASE(vmfs_file_pwritev, EMSGSIZE, vmfs_file_pwritev(atomic, two, 2, 0));
+    CASE(vmfs_file_pwritev2, EMSGSIZE, vmfs_file_pwritev2(atomic, two, 2, 0, 0));
     CASE(vmfs_file_writev, EMSGSIZE, vmfs_file_writev(atomic, two, 2));
     expect_code(vmfs_file_pwrite(atomic, much, VMFS_ATOMIC_MAX, 0), VMFS_ATOMIC_MAX);
     expect_ok(vmfs_file_close(atomic));
@@ -144,6 +158,7 @@ Test(errno_files, exdev)
     fixture_open(&second, "second", 4 * REGION_MIB);
     struct vmfs_file *far = fixture_file(&second, "/far", VMFS_O_CREAT | VMFS_O_RDWR);
     CASE(vmfs_file_copy_range, EXDEV, vmfs_file_copy_range(file_r, 0, far, 0, 8));
+    CASE(vmfs_file_copy_range2, EXDEV, vmfs_file_copy_range2(file_r, 0, far, 0, 8, 0));
     expect_ok(vmfs_file_close(far));
     fixture_close(&second);
 }
@@ -169,8 +184,8 @@ Test(errno_files, xattr_names)
     struct vmfs_at at = vmfs_at(0, "/file");
     memset(long_name + 5, 'n', 251);
     expect_name(long_name, -ERANGE);
-    expect_name("user.", -ERANGE);
-    expect_name("trusted.", -ERANGE);
+    expect_name("user.", -EINVAL);
+    expect_name("trusted.", -EINVAL);
     expect_name("plain", -EOPNOTSUPP);
     expect_name("system.other", -EOPNOTSUPP);
     CASE(vmfs_xattr_set, ERANGE, vmfs_xattr_set(fs, "/file", 0, long_name, "v", 1));
@@ -224,6 +239,48 @@ Test(errno_files, xattr_kinds)
     CASE(vmfs_xattr_remove, EPERM, vmfs_xattr_remove(fs, "/link", flags, "user.a"));
     CASE(vmfs_xattr_remove_at, EPERM, vmfs_xattr_remove_at(fs, fifo, 0, "user.a"));
     expect_ok(vmfs_xattr_set(fs, "/link", flags, "trusted.a", "v", 1));
+}
+
+#define ACCESS  "system.posix_acl_access"
+#define DEFAULT "system.posix_acl_default"
+
+Test(errno_files, acls)
+{
+    static const uint8_t sound[28] = {2, 0, 0, 0, 1, 0, 7,  0, 0, 0, 0, 0, 4, 0,
+                                      5, 0, 0, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t other[28] = {3};
+    static uint8_t much[4 + 8 * 512] = {2};
+    struct vmfs_at at = vmfs_at(0, "/file");
+    int link = VMFS_NOFOLLOW;
+    CASE(vmfs_xattr_set, EINVAL, vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 20));
+    CASE(vmfs_xattr_set, EINVAL, vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 3));
+    CASE(vmfs_xattr_set, EINVAL, vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 27));
+    CASE(vmfs_xattr_set, EOPNOTSUPP, vmfs_xattr_set(fs, "/file", 0, ACCESS, other, 28));
+    CASE(vmfs_xattr_set, E2BIG, vmfs_xattr_set(fs, "/file", 0, ACCESS, much, sizeof(much)));
+    CASE(vmfs_xattr_set, EACCES, vmfs_xattr_set(fs, "/file", 0, DEFAULT, sound, 28));
+    CASE(vmfs_xattr_set_at, EACCES, vmfs_xattr_set_at(fs, at, 0, DEFAULT, sound, 28));
+    CASE(vmfs_xattr_set, EPERM, vmfs_xattr_set(fs, "/frozen", 0, ACCESS, sound, 28));
+    CASE(vmfs_xattr_set, EOPNOTSUPP, vmfs_xattr_set(fs, "/link", link, ACCESS, sound, 28));
+    CASE(vmfs_xattr_get, EOPNOTSUPP, vmfs_xattr_get(fs, "/link", link, ACCESS, out.bytes, 8));
+    CASE(vmfs_xattr_remove, EOPNOTSUPP, vmfs_xattr_remove(fs, "/link", link, ACCESS));
+    expect_ok(vmfs_xattr_set(fs, "/file", 0, ACCESS, sound, 28));
+}
+
+Test(errno_files, access)
+{
+    struct vmfs_at file = vmfs_at(0, "/file");
+    const struct vmfs_cred cred = {12, 12, NULL, 0};
+    const struct vmfs_cred root = {0, 0, NULL, 0};
+    const struct vmfs_cred lost = {12, 12, NULL, 1};
+    expect_ok(vmfs_chmod(fs, "/file", 0640));
+    CASE(vmfs_access_at, EACCES, vmfs_access_at(fs, file, 0, &cred, VMFS_R_OK));
+    CASE(vmfs_access_at, EACCES, vmfs_access_at(fs, file, 0, &root, VMFS_X_OK));
+    CASE(vmfs_access_at, EPERM, vmfs_access_at(fs, vmfs_at(0, "/frozen"), 0, &root, VMFS_W_OK));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0, NULL, VMFS_R_OK));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0, &root, 8));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0x40, &root, VMFS_R_OK));
+    CASE(vmfs_access_at, EINVAL, vmfs_access_at(fs, file, 0, &lost, VMFS_R_OK));
+    expect_ok(vmfs_access_at(fs, file, 0, &root, VMFS_R_OK | VMFS_W_OK));
 }
 
 /* ------------------------------------------------------------------------------- regions --- */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "acl_text.h"
 #include "fixture.h"
 
 #define CALLS           10000
@@ -24,6 +25,7 @@ struct floor_run {
     struct vmfs_file *file;
     struct vmfs_dir *dir;
     struct vmfs_file *nameless[CALLS + WARM_UP];
+    uint64_t ids[CALLS + WARM_UP];
     uint8_t page[PAGE];
 };
 
@@ -422,6 +424,110 @@ static int64_t call_xattr_get(struct floor_run *run, unsigned i)
     return vmfs_xattr_list(run->fs, "/file", 0, NULL, 0);
 }
 
+static int64_t call_lookup(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    return vmfs_lookup(run->fs, vmfs_at(0, name_of("a", i)), &stat);
+}
+
+static int64_t call_hold(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    int err = vmfs_stat(run->fs, name_of("a", i), 0, &stat);
+    return err != 0 ? err : vmfs_hold(run->fs, stat.ino);
+}
+
+static int put_held(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    const struct vmfs_make what = {.mode = 0644};
+    int err = vmfs_make(run->fs, vmfs_at(0, name_of("a", i)), &what, &stat);
+    run->ids[i] = stat.ino;
+    return err;
+}
+
+static int64_t call_release(struct floor_run *run, unsigned i)
+{
+    return vmfs_release(run->fs, run->ids[i], 1);
+}
+
+static int64_t call_make(struct floor_run *run, unsigned i)
+{
+    return put_held(run, i);
+}
+
+static int64_t call_view(struct floor_run *run, unsigned i)
+{
+    struct vmfs_iovec pieces[4];
+    struct vmfs_view view;
+    unsigned count = 4;
+    int64_t got = vmfs_file_view(run->file, PAGE, (uint64_t)(i % 64) * PAGE, pieces, &count, &view);
+    if (got >= 0)
+        vmfs_view_end(&view);
+    return got;
+}
+
+static int64_t call_read_at(struct floor_run *run, unsigned i)
+{
+    struct vmfs_dirent entry;
+    struct vmfs_stat stat;
+    if (i == 0) {
+        expect_ok(vmfs_stat(run->fs, "/a", 0, &stat));
+        run->ids[0] = stat.ino;
+        run->ids[1] = 0;
+    }
+    int more = vmfs_dir_read_at(run->fs, run->ids[0], run->ids[1], &entry, &stat);
+    run->ids[1] = entry.cookie;
+    return more == 1 ? 0 : -1;
+}
+
+/* -------------------------------------------------------------------------------------- ACLs */
+
+static int put_acl(struct floor_run *run, const char *path, const char *name, const char *text)
+{
+    uint8_t bytes[ACL_BYTES_MAX];
+    return vmfs_xattr_set(run->fs, path, 0, name, bytes, acl_from_text(text, bytes));
+}
+
+/* What is made in /b gets an ACL; directories get two. */
+static int put_default(struct floor_run *run, unsigned i)
+{
+    return i > 0 ? 0 : put_acl(run, "/b", ACL_DEFAULT, "u7,u1000:7,g5,m7,o1");
+}
+
+static int64_t call_mknod_heir(struct floor_run *run, unsigned i)
+{
+    return vmfs_mknod(run->fs, name_of("b", i), 0644, 0);
+}
+
+static int64_t call_mkdir_heir(struct floor_run *run, unsigned i)
+{
+    return vmfs_mkdir(run->fs, name_of("b", i), 0755);
+}
+
+static int64_t call_make_heir(struct floor_run *run, unsigned i)
+{
+    struct vmfs_stat stat;
+    const struct vmfs_make what = {.mode = 0644};
+    return vmfs_make(run->fs, vmfs_at(0, name_of("b", i)), &what, &stat);
+}
+
+static int put_access(struct floor_run *run, unsigned i)
+{
+    return i > 0 ? 0 : put_acl(run, "/file", ACL_ACCESS, "u6,u1000:6,g4,g1000:4,m6,o0");
+}
+
+static int64_t call_access(struct floor_run *run, unsigned i)
+{
+    const struct vmfs_cred cred = {1000, i, NULL, 0};
+    return vmfs_access_at(run->fs, vmfs_at(0, "/file"), 0, &cred, VMFS_R_OK | VMFS_W_OK);
+}
+
+static int64_t call_acl_set(struct floor_run *run, unsigned i)
+{
+    return put_acl(run, "/file", ACL_ACCESS, i % 2 ? "u6,u1000:6,g4,m6,o0" : "u6,g4,g1000:6,m4,o0");
+}
+
 /* ----------------------------------------------------------------------------------------- cases
  */
 
@@ -450,7 +556,13 @@ FLOOR(close_of_tmpfile, 1, open_nameless, call_close_tmpfile)
 FLOOR(flags, 1, NULL, call_flags)
 FLOOR(xattr_remove, 1, put_xattr, call_xattr_remove)
 FLOOR(chmod, 1, NULL, call_chmod)
+FLOOR(chmod_with_acl, 1, put_access, call_chmod)
+FLOOR(acl_set, 1, NULL, call_acl_set)
+FLOOR(mknod_under_default_acl, 1, put_default, call_mknod_heir)
+FLOOR(make_under_default_acl, 1, put_default, call_make_heir)
+FLOOR(access, 0, put_access, call_access)
 FLOOR(utimens, 1, NULL, call_utimens)
+FLOOR(make, 1, NULL, call_make)
 FLOOR(xattr_set, 1, NULL, call_xattr_set)
 FLOOR(truncate_same_blocks, 1, NULL, call_truncate_same)
 FLOOR(truncate_up, 1, NULL, call_truncate_up)
@@ -467,6 +579,11 @@ FLOOR(open_and_close, 0, put_empty, call_open_close)
 FLOOR(read, 0, NULL, call_read)
 FLOOR(opendir_and_close, 0, put_dir, call_opendir)
 FLOOR(readdir, 0, put_empty, call_readdir)
+FLOOR(lookup, 0, put_empty, call_lookup)
+FLOOR(hold, 0, put_empty, call_hold)
+FLOOR(release, 0, put_held, call_release)
+FLOOR(view, 0, NULL, call_view)
+FLOOR(dir_read_at, 0, put_empty, call_read_at)
 FLOOR(xattr_list, 0, NULL, call_xattr_get)
 
 Test(floors, readlink_for_the_first_time)
@@ -482,6 +599,16 @@ Test(floors, atomic_64_kib)
                                    .prepare = make_atomic,
                                    .call = call_atomic_large,
                                    .blocks = 16});
+}
+
+/* A leaf for its attributes, and now and then one for names. */
+Test(floors, mkdir_under_default_acl)
+{
+    run_floor(&(struct floor_case){.name = "mkdir_under_default_acl",
+                                   .floor = 1,
+                                   .prepare = put_default,
+                                   .call = call_mkdir_heir,
+                                   .blocks = 2});
 }
 
 Test(floors, append)

@@ -32,10 +32,10 @@ static const struct verb verbs[] = {
     {"unxattr", OP_XATTR_REMOVE, "pN"},
     {"open", OP_OPEN, "spfm"},
     {"tmpfile", OP_TMPFILE, "spf"},
-    {"write", OP_WRITE, "sxnk"},
+    {"write", OP_WRITE, "sxnkw"},
     {"append", OP_WRITE_HERE, "sn"},
     {"allocate", OP_ALLOCATE, "sDxn"},
-    {"copy", OP_COPY, "sxSXn"},
+    {"copy", OP_COPY, "sxSXnw"},
     {"ftruncate", OP_FTRUNCATE, "sn"},
     {"fsetattr", OP_FSETATTR, "s====="},
     {"linkfd", OP_FILE_LINK, "sp"},
@@ -44,6 +44,8 @@ static const struct verb verbs[] = {
     {"read", OP_READ, "sxn"},
     {"readlink", OP_READLINK, "p"},
     {"opendir", OP_DIR_OPEN, "dp"},
+    {"hold", OP_DIR_OPEN, "dp"}, /* the flag tells the two apart */
+    {"release", OP_DIR_CLOSE, "d"},
     {"readdir", OP_DIR_READ, "d"},
     {"closedir", OP_DIR_CLOSE, "d"},
 };
@@ -60,9 +62,10 @@ struct flag {
 };
 
 static const struct flag open_flags[] = {
-    {'r', VMFS_O_RDONLY}, {'w', VMFS_O_WRONLY}, {'b', VMFS_O_RDWR},    {'c', VMFS_O_CREAT},
-    {'x', VMFS_O_EXCL},   {'t', VMFS_O_TRUNC},  {'a', VMFS_O_APPEND},  {'A', VMFS_O_ATOMIC},
-    {'s', VMFS_O_SYNC},   {'d', VMFS_O_DSYNC},  {'n', VMFS_O_NOATIME}, {'e', VMFS_O_EXCL},
+    {'r', VMFS_O_RDONLY},    {'w', VMFS_O_WRONLY}, {'b', VMFS_O_RDWR},    {'c', VMFS_O_CREAT},
+    {'x', VMFS_O_EXCL},      {'t', VMFS_O_TRUNC},  {'a', VMFS_O_APPEND},  {'A', VMFS_O_ATOMIC},
+    {'s', VMFS_O_SYNC},      {'d', VMFS_O_DSYNC},  {'n', VMFS_O_NOATIME}, {'e', VMFS_O_EXCL},
+    {'K', VMFS_O_KILL_PRIV},
 };
 
 static const struct flag allocate_flags[] = {
@@ -72,6 +75,7 @@ static const struct flag allocate_flags[] = {
     {'z', VMFS_ALLOC_ZERO},
     {'c', VMFS_ALLOC_COLLAPSE},
     {'i', VMFS_ALLOC_INSERT},
+    {'K', VMFS_ALLOC_KILL_PRIV},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -143,6 +147,7 @@ static uint32_t named_flag(const char *word)
         {"replace", VMFS_XATTR_REPLACE},
         {"follow", VMFS_FOLLOW},
         {"nofollow", VMFS_NOFOLLOW},
+        {"kill", VMFS_RW_KILL_PRIV},
     };
     for (size_t index = 0; index < COUNT(names); index++)
         if (strcmp(names[index].name, word) == 0)
@@ -214,6 +219,13 @@ static void set_field(const char *word, struct vmfs_attr *attr)
     case 'M':
         attr->mask |= VMFS_ATTR_MTIME;
         attr->mtime_ns = time_of(value);
+        break;
+    case 'C':
+        attr->mask |= VMFS_ATTR_CTIME;
+        attr->ctime_ns = time_of(value);
+        break;
+    case 'K':
+        attr->mask |= VMFS_ATTR_KILL_PRIV;
         break;
     default:
         refuse(word, "field");
@@ -327,6 +339,10 @@ void script_parse(const struct script_words *words, unsigned slot_shift, unsigne
         refuse(words->words[0], "verb with so many slots");
     if (op->kind == OP_TMPFILE)
         op->flags |= VMFS_O_TMPFILE;
+    if (strcmp(verb->name, "hold") == 0) {
+        op->flags = OP_HELD;
+        op->at.base = op->at.base == OP_BASE_NONE ? OP_BASE_ROOT : op->at.base;
+    }
     if (op->kind == OP_LINK && op->flags && op->at.base == OP_BASE_NONE)
         op->at.base = op->other_at.base = OP_BASE_ROOT; /* only the call with places takes flags */
 }

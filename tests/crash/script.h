@@ -11,14 +11,15 @@
  *     truncate PATH SIZE  flags PATH FLAGS          setattr PATH FIELD=VALUE ...
  *     xattr PATH NAME BYTES [create|replace]        unxattr PATH NAME
  *     open SLOT PATH FLAGS [MODE]                   tmpfile SLOT PATH FLAGS
- *     write SLOT OFFSET BYTES [PIECES]              append SLOT BYTES (at the file position)
- *     allocate SLOT MODE OFFSET BYTES               copy SLOT OFFSET SLOT OFFSET BYTES
+ *     write SLOT OFFSET BYTES [PIECES [kill]]       append SLOT BYTES (at the file position)
+ *     allocate SLOT MODE OFFSET BYTES               copy SLOT OFFSET SLOT OFFSET BYTES [kill]
  *     ftruncate SLOT SIZE  fsetattr SLOT FIELD=VALUE ...  linkfd SLOT PATH  fsync SLOT  close SLOT
  *     read SLOT OFFSET BYTES   readlink PATH   opendir SLOT PATH   readdir SLOT   closedir SLOT
+ *     hold SLOT PATH           release SLOT (of directories)
  *
  * Open flags are letters: r w b (both) c(reate) x(exclusive) t(runcate) a(ppend) A(tomic) s(ync) d(sync)
- * n(o access time) e(xclusive of a nameless file). Modes of allocate: 0 or letters k(eep size) p(unch)
- * z(ero) c(ollapse) i(nsert). */
+ * n(o access time) e(xclusive of a nameless file) K(ill set-id bits). Modes of allocate: 0 or letters k(eep
+ * size) p(unch) z(ero) c(ollapse) i(nsert) K(ill). Fields: m(ode) u(id) g(id) s(ize) A, M and C for times, K=1. */
 #ifndef TESTS_CRASH_SCRIPT_H
 #define TESTS_CRASH_SCRIPT_H
 

@@ -16,6 +16,7 @@ static const struct op_profile profile = {
     .messy = 3,
     .has_places = true,
     .is_changing = true,
+    .has_privileges = true,
 };
 
 static void run_sequence(struct drive *drive, uint64_t number)

@@ -10,6 +10,7 @@
 
 #include "api/handle.h"
 #include "api/map.h"
+#include "api/owner.h"
 #include "api/platform.h"
 #include "persist/persist.h"
 #include "seed.h"

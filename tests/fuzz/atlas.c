@@ -73,6 +73,21 @@ static uint32_t add(struct walk *walk, enum atlas_kind kind, uint64_t offset, ui
 
 enum map_use { MAP_DIRECTORY, MAP_XATTRS, MAP_EXTENTS };
 
+/* A value in the leaf that is an ACL: its head and its entries. */
+static void walk_acl(struct walk *walk, uint64_t payload, const struct vm_cell_media *media,
+                     uint32_t cell)
+{
+    static const char prefix[] = "system.posix_acl_";
+    const uint64_t entry_bytes = sizeof(struct vm_acl_entry_media);
+    if (memcmp(walk->base + payload, prefix, sizeof prefix - 1) != 0)
+        return;
+    uint64_t at = payload + media->name_bytes;
+    uint64_t end = at + vm_get64(media->value);
+    add(walk, ATLAS_acl, at, cell);
+    for (at += sizeof(struct vm_acl_media); at + entry_bytes <= end; at += entry_bytes)
+        add(walk, ATLAS_acl_entry, at, cell);
+}
+
 static void walk_cells(struct walk *walk, uint64_t offset, uint32_t node, enum map_use use)
 {
     const struct vm_named_media *leaf = (const void *)(walk->base + offset);
@@ -81,12 +96,14 @@ static void walk_cells(struct walk *walk, uint64_t offset, uint32_t node, enum m
             continue;
         uint64_t at = offset + offsetof(struct vm_named_media, cells) + cell * VM_CELL_BYTES;
         const struct vm_cell_media *media = (const void *)(walk->base + at);
+        uint64_t payload = at + offsetof(struct vm_cell_media, payload);
         uint32_t index = add(walk, ATLAS_cell, at, node);
         if (use == MAP_DIRECTORY)
             walk->atlas->objects[index].owner = vm_get64(media->value);
         else if (media->type == 1)
-            add(walk, ATLAS_xattr, at + offsetof(struct vm_cell_media, payload) + media->name_bytes,
-                index);
+            add(walk, ATLAS_xattr, payload + media->name_bytes, index);
+        else
+            walk_acl(walk, payload, media, index);
     }
 }
 

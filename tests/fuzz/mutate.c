@@ -117,6 +117,8 @@ bool mutate_mend(struct arena *arena, const struct atlas *atlas, const struct at
     case ATLAS_owner:
     case ATLAS_node:
     case ATLAS_xattr:
+    case ATLAS_acl:
+    case ATLAS_acl_entry:
     case ATLAS_retired:
     case ATLAS_bitmap:
     case ATLAS_entry:

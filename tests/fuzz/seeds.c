@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "acl_text.h"
 #include "api/handle.h"
 #include "mutate.h"
 #include "region.h"
@@ -76,6 +77,12 @@ static void put_attributes(const char *path, unsigned count, size_t step)
     }
 }
 
+static void put_acl(const char *path, const char *name, const char *text)
+{
+    uint8_t bytes[ACL_BYTES_MAX];
+    must(vmfs_xattr_set(fs, path, 0, name, bytes, acl_from_text(text, bytes)), path);
+}
+
 /* One of everything. */
 static void put_few(void)
 {
@@ -98,6 +105,9 @@ static void put_few(void)
     must(vmfs_xattr_set(fs, "/f", 0, "user.small", value, 20), "xattr");
     must(vmfs_xattr_set(fs, "/f", 0, "user.large", value, 6000), "xattr");
     must(vmfs_xattr_set(fs, "/d", 0, "user.empty", value, 0), "xattr");
+    put_acl("/f", ACL_ACCESS, "u6,u1000:4,g4,g1000:6,m6,o0");
+    put_acl("/d", ACL_DEFAULT, "u7,u1000:5,g5,m7,o0");
+    must(vmfs_mkdir(fs, "/d/heir", 0755), "/d/heir");
     must(vmfs_xattr_set(fs, "/short", VMFS_NOFOLLOW, "trusted.link", value, 700), "xattr");
     const struct vmfs_attr immutable = {.mask = VMFS_ATTR_FLAGS, .flags = VMFS_INODE_IMMUTABLE};
     must(region_put_file(fs, "/flags", 10, 3), "/flags");

@@ -39,6 +39,14 @@ static struct vmfs_at at_id(uint64_t id)
 
 /* ---- looking ---- */
 
+static void look_at_permissions(struct use *use, uint64_t id)
+{
+    const uint32_t groups[] = {7, 1000};
+    const struct vmfs_cred cred = {1000, 8, groups, 2};
+    for (int mask = 0; mask <= (VMFS_R_OK | VMFS_W_OK | VMFS_X_OK); mask++)
+        note(use, vmfs_access_at(use->fs, at_id(id), VMFS_NOFOLLOW, &cred, mask));
+}
+
 static void look_at_xattrs(struct use *use, uint64_t id)
 {
     char names[2000];
@@ -50,6 +58,22 @@ static void look_at_xattrs(struct use *use, uint64_t id)
                                     sizeof buffer));
 }
 
+/* Every byte that a view shows can be read. */
+static void look_through(struct use *use, struct vmfs_file *file, uint64_t offset)
+{
+    struct vmfs_iovec pieces[16];
+    struct vmfs_view view;
+    unsigned count = 16;
+    uint64_t sum = 0;
+    if (!note(use, vmfs_file_view(file, BUFFER, offset, pieces, &count, &view)))
+        return;
+    for (unsigned index = 0; index < count; index++)
+        for (size_t at = 0; at < pieces[index].length; at++)
+            sum += ((const volatile uint8_t *)pieces[index].base)[at];
+    (void)sum;
+    vmfs_view_end(&view);
+}
+
 static void look_at_file(struct use *use, uint64_t id, uint64_t size)
 {
     struct vmfs_file *file;
@@ -58,6 +82,7 @@ static void look_at_file(struct use *use, uint64_t id, uint64_t size)
     const uint64_t offsets[] = {0, size / 2, size > 4096 ? size - 4096 : 0, FAR_OFFSET};
     for (unsigned index = 0; index < sizeof offsets / sizeof offsets[0]; index++) {
         note(use, vmfs_file_pread(file, buffer, index ? 5000 : BUFFER, offsets[index]));
+        look_through(use, file, offsets[index]);
         note(use, vmfs_file_seek(file, (int64_t)offsets[index], VMFS_SEEK_DATA));
         note(use, vmfs_file_seek(file, (int64_t)offsets[index], VMFS_SEEK_HOLE));
     }
@@ -72,6 +97,7 @@ static void look_at(struct use *use, uint64_t id, unsigned depth, unsigned *left
     if (!note(use, vmfs_stat_at(use->fs, at_id(id), VMFS_NOFOLLOW, &stat)))
         return;
     look_at_xattrs(use, id);
+    look_at_permissions(use, id);
     switch (stat.mode & VMFS_S_IFMT) {
     case VMFS_S_IFLNK:
         note(use, vmfs_readlink_at(use->fs, at_id(id), (char *)buffer, BUFFER));
@@ -94,9 +120,17 @@ static void walk(struct use *use, uint64_t id, unsigned depth, unsigned *left)
     if (depth > DEPTH_MAX || !note(use, vmfs_dir_open_at(use->fs, at_id(id), &dir)))
         return;
     int more = 1;
+    uint64_t cookie = 0;
     while (*left > 0 && more > 0) {
+        struct vmfs_dirent again;
+        struct vmfs_stat held;
+        int found = vmfs_dir_read_at(use->fs, id, cookie, &again, &held);
+        note(use, found);
+        if (found > 0 && again.cookie > 2)
+            note(use, vmfs_release(use->fs, again.ino, 1));
         more = vmfs_dir_read(dir, &entry);
         note(use, more);
+        cookie = more > 0 ? entry.cookie : cookie;
         if (more <= 0 || strcmp(entry.name, ".") == 0 || strcmp(entry.name, "..") == 0)
             continue;
         --*left;

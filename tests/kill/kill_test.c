@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "compare.h"
+#include "in_flight.h"
 #include "op.h"
 #include "power.h"
 #include "region.h"
@@ -258,57 +259,18 @@ static void replay_acked(struct kill_test *test, struct round *round, struct wor
     test->acked_total += acked;
 }
 
-static bool report_lost(const struct round *round, unsigned thread, const struct op *op,
-                        const char *without, const char *with)
-{
-    char op_text[512];
-    op_to_text(op, op_text, sizeof(op_text));
-    printf("LOST in round %llu, thread %u\n  at the acknowledged operations: %s\n"
-           "  with the one in flight (%s): %s\n",
-           (unsigned long long)round->number, thread, without, op_text, with);
-    return false;
-}
-
-/* The slot whose file an operation that was cut may have changed in part: a write that is not atomic, a
- * copy, a change of a range's blocks. Null for one that is all or nothing. */
-static const struct op_slot *torn_slot(const struct op_world *world, const struct op *op)
-{
-    const struct op_slot *slot = &world->slots[op->slot];
-    switch ((int)op->kind) {
-    case OP_WRITE:
-    case OP_WRITE_HERE:
-        return (slot->flags & VMFS_O_ATOMIC) != 0 ? NULL : slot;
-    case OP_COPY:
-        return &world->slots[op->other_slot];
-    case OP_ALLOCATE:
-        return (op->flags & (VMFS_ALLOC_COLLAPSE | VMFS_ALLOC_INSERT)) != 0 ? NULL : slot;
-    default:
-        return NULL;
-    }
-}
-
-/* The tree is as acknowledged, or with worker->op, the operation in flight, which is then applied
- * to the model as far as the region has it. */
+/* The tree is as acknowledged, or with worker->op, the operation in flight. */
 static bool verify_in_flight(struct vmfs *fs, struct round *round, struct worker *worker)
 {
     char prefix[64];
-    char without[512];
-    char with[512];
-    struct op_world *world = &round->worlds[worker->thread];
+    char text[2048];
     tree_path(prefix, round->number, worker->thread);
-    if (compare_tree(fs, prefix, world->model, NULL, without) == 0)
+    if (in_flight_agrees(fs, prefix, &round->worlds[worker->thread], &worker->op,
+                         &worker->model_result, text))
         return true;
-    const struct op_slot *slot = torn_slot(world, &worker->op);
-    bool is_write = slot != NULL && slot->node != NULL;
-    struct compare_partial partial = {0};
-    if (is_write)
-        compare_partial_init(&partial, slot->node);
-    op_run_model(&worker->op, world, OP_DATA_MAX, &worker->model_result);
-    bool is_equal = compare_tree(fs, prefix, world->model, is_write ? &partial : NULL, with) == 0;
-    if (is_equal && is_write)
-        is_equal = compare_settle(fs, prefix, world->model, &partial) == 0;
-    compare_partial_free(&partial);
-    return is_equal || report_lost(round, worker->thread, &worker->op, without, with);
+    printf("LOST in round %llu, thread %u\n  %s\n", (unsigned long long)round->number,
+           worker->thread, text);
+    return false;
 }
 
 static bool verify_kept(struct vmfs *fs, const struct round *round)

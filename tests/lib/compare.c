@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_BYTES  4096
 #define SPARSE_TAIL 8192
 
 struct compare {
@@ -210,8 +211,11 @@ static void compare_size(struct compare *compare, const char *path, const struct
                          uint64_t size)
 {
     const struct compare_partial *partial = compare->partial;
-    bool is_old = partial != NULL && partial->node == node && size == partial->size_old;
-    if (size != node->size && !is_old)
+    bool is_partial = partial != NULL && partial->node == node;
+    bool is_old = is_partial && size == partial->size_old;
+    bool is_between = is_partial && partial->is_paged && size > partial->size_old &&
+                      size < node->size && size % PAGE_BYTES == 0;
+    if (size != node->size && !is_old && !is_between)
         report(compare, path, "size %llu instead of %llu", (unsigned long long)size,
                (unsigned long long)node->size);
 }

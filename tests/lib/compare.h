@@ -11,6 +11,7 @@ struct compare_partial {
     uint64_t size_old;
     uint8_t *data_old; /* data_old_bytes of it, zeros behind them */
     size_t data_old_bytes;
+    bool is_paged; /* the size may also lie between the two, where a page ends */
 };
 
 /* Remembers a file as it is now; compare_partial_free() frees it. */

@@ -44,16 +44,31 @@ void model_node_stat(const struct model_node *node, struct vmfs_stat *out)
     out->flags = node->flags;
 }
 
+static uint32_t without_set_id(uint32_t mode)
+{
+    return mode & ((mode & 010) != 0 ? ~(uint32_t)06000 : ~(uint32_t)04000);
+}
+
+void model_kill(struct model_node *node, bool with_set_id)
+{
+    if (with_set_id && model_type(node) == VMFS_S_IFREG)
+        node->mode = without_set_id(node->mode);
+    (void)model_xattr_drop(node, "security.capability");
+}
+
 static void set_owner(struct model_node *node, const struct vmfs_attr *attr)
 {
+    const uint32_t killing = VMFS_ATTR_UID | VMFS_ATTR_GID | VMFS_ATTR_SIZE | VMFS_ATTR_KILL_PRIV;
+    if ((attr->mask & killing) != 0 && !model_is_dir(node))
+        model_kill(node, (attr->mask & VMFS_ATTR_KILL_PRIV) != 0);
     if ((attr->mask & (VMFS_ATTR_UID | VMFS_ATTR_GID)) == 0)
         return;
     if ((attr->mask & VMFS_ATTR_UID) != 0)
         node->uid = attr->uid;
     if ((attr->mask & VMFS_ATTR_GID) != 0)
         node->gid = attr->gid;
-    if (model_type(node) == VMFS_S_IFREG)
-        node->mode &= (node->mode & 010) != 0 ? ~(uint32_t)06000 : ~(uint32_t)04000;
+    if (!model_is_dir(node))
+        node->mode = without_set_id(node->mode);
 }
 
 static void set_times(struct model_node *node, const struct vmfs_attr *attr)
@@ -69,6 +84,11 @@ static void set_times(struct model_node *node, const struct vmfs_attr *attr)
         bool is_now = attr->mtime_ns == VMFS_TIME_NOW;
         node->mtime_ns = is_now ? now_ns : attr->mtime_ns;
         node->is_mtime_known = !is_now || now_ns != 0;
+    }
+    if ((attr->mask & VMFS_ATTR_CTIME) != 0) {
+        bool is_now = attr->ctime_ns == VMFS_TIME_NOW;
+        node->ctime_ns = is_now ? now_ns : attr->ctime_ns;
+        node->is_ctime_known = !is_now || now_ns != 0;
     }
 }
 
@@ -108,7 +128,7 @@ int model_node_setattr(struct model_node *node, const struct vmfs_attr *attr)
         model_resize(node, attr->size);
     set_owner(node, attr);
     if ((attr->mask & VMFS_ATTR_MODE) != 0)
-        node->mode = model_type(node) | (attr->mode & 07777);
+        model_acl_chmod(node, attr->mode);
     if (attr->mask != 0)
         model_touch_change(node);
     set_times(node, attr);
@@ -138,13 +158,12 @@ static int check_xattr_name(const char *name)
     size_t bytes = strlen(name);
     if (bytes == 0 || bytes > XATTR_NAME_MAX)
         return -ERANGE;
-    if (strcmp(name, "system.posix_acl_access") == 0 ||
-        strcmp(name, "system.posix_acl_default") == 0)
+    if (model_is_acl(name))
         return 0;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
         size_t prefix_bytes = strlen(prefixes[i]);
         if (strncmp(name, prefixes[i], prefix_bytes) == 0)
-            return name[prefix_bytes] == '\0' ? -ERANGE : 0;
+            return name[prefix_bytes] == '\0' ? -EINVAL : 0;
     }
     return -EOPNOTSUPP;
 }
@@ -158,6 +177,36 @@ static struct model_xattr **find_xattr(struct model_node *node, const char *name
     return link;
 }
 
+struct model_xattr *model_xattr_of(struct model_node *node, const char *name)
+{
+    return *find_xattr(node, name);
+}
+
+void model_xattr_keep(struct model_node *node, const char *name, const void *value, size_t size)
+{
+    struct model_xattr **link = find_xattr(node, name);
+    if (*link == NULL) {
+        *link = model_allocate(sizeof(struct model_xattr));
+        (*link)->name = model_allocate(strlen(name) + 1);
+        memcpy((*link)->name, name, strlen(name));
+    }
+    free((*link)->value);
+    (*link)->value = model_allocate(size + 1);
+    memcpy((*link)->value, value, size);
+    (*link)->value_bytes = size;
+}
+
+int model_xattr_drop(struct model_node *node, const char *name)
+{
+    struct model_xattr **link = find_xattr(node, name);
+    struct model_xattr *xattr = *link;
+    if (xattr == NULL)
+        return 0;
+    *link = xattr->next;
+    free_xattr(xattr);
+    return 1;
+}
+
 /* Finds the attribute's place. All that is wrong is noted: the name and the path may be looked at in
  * any order. */
 static int find_xattr_place(struct model *model, const struct model_at *at, int flags,
@@ -166,12 +215,17 @@ static int find_xattr_place(struct model *model, const struct model_at *at, int 
     int err = check_xattr_name(name);
     struct model_node *node = NULL;
     int other = model_find(model, at, flags & VMFS_NOFOLLOW, &node);
+    /* A system sees what forbids attributes of this node before it misses the name. */
+    if (err == -EINVAL && other == 0)
+        return model_note(model, -EPERM, err);
     if (err != 0 || other != 0)
         return err != 0 && other != 0 ? model_note(model, other, err) : err + other;
+    model->found = node;
+    if (model_is_acl(name) && model_type(node) == VMFS_S_IFLNK)
+        return -EOPNOTSUPP;
     if (is_user(name) && model_type(node) != VMFS_S_IFREG && !model_is_dir(node))
         return -EPERM;
     *out = find_xattr(node, name);
-    model->found = node;
     return 0;
 }
 
@@ -182,6 +236,19 @@ static int check_xattr_change(const struct model *model)
     return (model->found->flags & kept) != 0 ? -EPERM : 0;
 }
 
+/* What is wrong with a value may be seen before the node's flags are, or behind them. */
+static int change_acl(struct model *model, const char *name, const void *value, size_t size)
+{
+    int forbidden = check_xattr_change(model);
+    int wrong = model_acl_check(model->found, name, value, size);
+    if (forbidden != 0 || wrong != 0)
+        return forbidden != 0 && wrong != 0 ? model_note(model, wrong, forbidden)
+                                            : forbidden + wrong;
+    if (model_acl_set(model->found, name, value, size) > 0)
+        model_touch_change(model->found);
+    return 0;
+}
+
 int model_xattr_set(struct model *model, const struct model_at *at, int flags, const char *name,
                     const void *value, size_t size)
 {
@@ -189,8 +256,12 @@ int model_xattr_set(struct model *model, const struct model_at *at, int flags, c
     int err = find_xattr_place(model, at, flags, name, &link);
     if (size > VMFS_XATTR_MAX)
         return err != 0 ? model_note(model, err, -E2BIG) : -E2BIG;
+    bool is_link = err == -EOPNOTSUPP && model_is_acl(name);
+    int wrong = is_link ? model_acl_check(model->found, name, value, size) : 0;
     if (err != 0)
-        return err;
+        return wrong != 0 ? model_note(model, wrong, err) : err;
+    if (model_is_acl(name))
+        return change_acl(model, name, value, size);
     err = check_xattr_change(model);
     int exists = 0;
     if (*link != NULL && (flags & VMFS_XATTR_CREATE) != 0)
@@ -200,15 +271,7 @@ int model_xattr_set(struct model *model, const struct model_at *at, int flags, c
     if (err != 0 || exists != 0)
         return err != 0 ? model_note(model, exists, err) : exists;
     model_touch_change(model->found);
-    if (*link == NULL) {
-        *link = model_allocate(sizeof(struct model_xattr));
-        (*link)->name = model_allocate(strlen(name) + 1);
-        memcpy((*link)->name, name, strlen(name));
-    }
-    free((*link)->value);
-    (*link)->value = model_allocate(size + 1);
-    memcpy((*link)->value, value, size);
-    (*link)->value_bytes = size;
+    model_xattr_keep(model->found, name, value, size);
     return 0;
 }
 
@@ -258,13 +321,13 @@ int model_xattr_remove(struct model *model, const struct model_at *at, int flags
     int err = find_xattr_place(model, at, flags, name, &link);
     if (err != 0)
         return err;
+    if (model_is_acl(name))
+        return change_acl(model, name, NULL, 0);
     err = check_xattr_change(model);
     if (err != 0 || *link == NULL)
         return err != 0 && *link == NULL ? model_note(model, -ENODATA, err)
                                          : err + (*link == NULL ? -ENODATA : 0);
     model_touch_change(model->found);
-    struct model_xattr *xattr = *link;
-    *link = xattr->next;
-    free_xattr(xattr);
+    (void)model_xattr_drop(model->found, name);
     return 0;
 }

@@ -92,10 +92,8 @@ static bool is_right(const struct model_node *node, uint64_t offset, uint64_t fo
 
 int64_t model_seek(const struct model_node *node, int64_t offset, int whence, int64_t found)
 {
-    if (offset < 0)
-        return model_note(node->model, -EINVAL, -ENXIO);
     uint64_t start = (uint64_t)offset;
-    if (start >= node->size)
+    if (offset < 0 || start >= node->size)
         return -ENXIO;
     if (found >= 0 && is_right(node, start, (uint64_t)found, whence))
         return found;
@@ -184,6 +182,7 @@ int64_t model_pwrite(struct model_node *node, const void *buffer, size_t length,
                                           : err + forbidden;
     store(node, buffer, length, offset);
     mark_blocks(node, offset, offset + length, MODEL_DATA);
+    model_kill(node, false);
     model_touch(node);
     return (int64_t)length;
 }
@@ -282,8 +281,9 @@ static int check_reserve(const struct model_node *node, int mode, uint64_t offse
     return length > VMFS_FILE_MAX - node->size ? -EFBIG : 0;
 }
 
-int model_reserve(struct model_node *node, int mode, uint64_t offset, uint64_t length)
+int model_reserve(struct model_node *node, int flags, uint64_t offset, uint64_t length)
 {
+    int mode = flags & ~VMFS_ALLOC_KILL_PRIV;
     int err = check_reserve(node, mode, offset, length);
     bool is_adding = (mode & ~VMFS_ALLOC_KEEP_SIZE) == 0;
     int forbidden = check_change(node, is_adding);
@@ -307,6 +307,7 @@ int model_reserve(struct model_node *node, int mode, uint64_t offset, uint64_t l
     bool is_extending = mode == 0 || mode == VMFS_ALLOC_ZERO;
     if (is_extending && end > node->size)
         node->size = end;
+    model_kill(node, (flags & VMFS_ALLOC_KILL_PRIV) != 0);
     node->is_mtime_known = node->is_ctime_known = false;
     return 0;
 }
@@ -331,6 +332,7 @@ int64_t model_copy(struct model_node *from, uint64_t from_offset, struct model_n
     model_pread(&unread, bytes, (size_t)length, from_offset);
     store(to, bytes, (size_t)length, to_offset);
     mark_blocks(to, to_offset, to_offset + length, MODEL_EITHER);
+    model_kill(to, false);
     model_touch(to);
     model_touch_access(from);
     free(bytes);

@@ -74,8 +74,8 @@ static struct model_node *create_node(struct model *model, uint32_t mode)
 }
 
 /* A node that `walk` is about to name, or a nameless one below walk->node. */
-static struct model_node *create_owned(const struct model_walk *walk,
-                                       const struct model_node *parent, uint32_t mode)
+static struct model_node *create_owned(const struct model_walk *walk, struct model_node *parent,
+                                       uint32_t mode)
 {
     struct model_node *node = create_node(walk->model, mode);
     node->uid = walk->uid;
@@ -84,6 +84,7 @@ static struct model_node *create_owned(const struct model_walk *walk,
         node->gid = parent->gid;
         node->mode |= model_is_dir(node) ? 02000 : 0;
     }
+    model_acl_inherit(parent, node, walk->umask);
     return node;
 }
 
@@ -352,6 +353,7 @@ int model_walk(struct model_walk *walk, struct model *model, const struct model_
     walk->model = model;
     walk->uid = at->uid != UINT32_MAX ? at->uid : model->owner_uid;
     walk->gid = at->gid != UINT32_MAX ? at->gid : model->owner_gid;
+    walk->umask = at->umask;
     if (at->path[0] == '\0' && at->dir == NULL && !at->is_stale)
         return -ENOENT;
     if (strlen(at->path) > VMFS_PATH_MAX)
@@ -668,9 +670,22 @@ int model_open(struct model *model, const struct model_at *at, int flags, uint32
     if (walk.node == NULL)
         return open_new(&walk, mode, out);
     if ((flags & VMFS_O_TRUNC) != 0)
+        model_kill(walk.node, (flags & VMFS_O_KILL_PRIV) != 0);
+    if ((flags & VMFS_O_TRUNC) != 0)
         model_resize(walk.node, 0);
     walk.node->open_count++;
     *out = walk.node;
+    return 0;
+}
+
+int model_hold(struct model *model, const struct model_at *at, struct model_node **out)
+{
+    struct model_node *node;
+    int err = model_find(model, at, VMFS_NOFOLLOW, &node);
+    if (err != 0)
+        return err;
+    node->open_count++;
+    *out = node;
     return 0;
 }
 

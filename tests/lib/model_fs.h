@@ -86,6 +86,7 @@ struct model_at {
     const char *path;
     uint32_t uid;
     uint32_t gid;
+    uint32_t umask;
     bool is_stale; /* `dir` is the id of what is gone */
 };
 
@@ -129,6 +130,8 @@ int model_setattr(struct model *model, const struct model_at *at, int flags,
 /* The node is the handle; access modes are the caller's to keep. */
 int model_open(struct model *model, const struct model_at *at, int flags, uint32_t mode,
                struct model_node **out);
+/* Open, whatever it is: so it outlives its last name. Symbolic links are not followed. */
+int model_hold(struct model *model, const struct model_at *at, struct model_node **out);
 int model_dir_open(struct model *model, const struct model_at *at, struct model_node **out);
 int model_node_link(struct model *model, struct model_node *node, const struct model_at *at);
 void model_close(struct model_node *node);
@@ -136,12 +139,14 @@ int64_t model_pread(struct model_node *node, void *buffer, size_t length, uint64
 /* open_flags: of the handle. With VMFS_O_APPEND `offset` is the size. */
 int64_t model_pwrite(struct model_node *node, const void *buffer, size_t length, uint64_t offset,
                      uint32_t open_flags);
-int model_reserve(struct model_node *node, int mode, uint64_t offset, uint64_t length);
+int model_reserve(struct model_node *node, int flags, uint64_t offset, uint64_t length);
 int64_t model_copy(struct model_node *from, uint64_t from_offset, struct model_node *to,
                    uint64_t to_offset, uint64_t length);
 /* `found` if that is a right answer to a seek for data or holes, else an answer that is right. */
 int64_t model_seek(const struct model_node *node, int64_t offset, int whence, int64_t found);
 int model_node_setattr(struct model_node *node, const struct vmfs_attr *attr);
+/* What a change of its bytes or its owner takes away from a file: its capability, and with_set_id the set-id bits. */
+void model_kill(struct model_node *node, bool with_set_id);
 void model_node_stat(const struct model_node *node, struct vmfs_stat *out);
 
 int model_xattr_set(struct model *model, const struct model_at *at, int flags, const char *name,
@@ -192,6 +197,22 @@ void *model_allocate(size_t bytes);
 
 /* ---- between the model's own files ---- */
 
+/* Keeps a value, or takes it away: 1, or 0 where there is none. */
+void model_xattr_keep(struct model_node *node, const char *name, const void *value, size_t size);
+int model_xattr_drop(struct model_node *node, const char *name);
+/* Null if there is none. */
+struct model_xattr *model_xattr_of(struct model_node *node, const char *name);
+
+/* Access control lists. Is a value one, and may the node have it? 0 or an errno. Then it can be set, or with an
+ * empty one removed: 1, or 0 where that changes nothing. What chmod does to the mode and to the list; and what a
+ * new node gets from its directory. */
+bool model_is_acl(const char *name);
+int model_acl_check(const struct model_node *node, const char *name, const void *bytes,
+                    size_t size);
+int model_acl_set(struct model_node *node, const char *name, const void *bytes, size_t size);
+void model_acl_chmod(struct model_node *node, uint32_t mode);
+void model_acl_inherit(struct model_node *parent, struct model_node *node, uint32_t umask);
+
 enum model_last { MODEL_LAST_NORMAL, MODEL_LAST_ROOT, MODEL_LAST_DOT, MODEL_LAST_DOTDOT };
 
 /* A walk in progress, and its result: the last component, and what it names if it exists. */
@@ -201,6 +222,7 @@ struct model_walk {
     struct model_node *node;
     uint32_t uid;
     uint32_t gid;
+    uint32_t umask;
     enum model_last last;
     bool has_trailing_slash;
     unsigned symlinks;

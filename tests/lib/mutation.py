@@ -37,7 +37,7 @@ class Mutant:
 
     @property
     def path(self):
-        return LIBRARY / self.file
+        return (LIBRARY / self.file).resolve()
 
     @property
     def line(self):
@@ -119,7 +119,8 @@ class Workshop:
         for entry in json.loads((self.build / "compile_commands.json").read_text()):
             source = (self.build / entry["file"]).resolve()
             self.compiles[entry["output"]] = (entry["command"], source)
-        headers = sorted([*LIBRARY.glob("*/*.h"), *(TOP / "include").glob("*.h")])
+        folders = [*LIBRARY.glob("*"), TOP / "include", TOP / "fuse-frontend"]
+        headers = sorted(path for folder in folders for path in folder.glob("*.h"))
         self.headers = digest(*(path.read_bytes() for path in headers))
 
     def ninja(self, *targets):

@@ -158,14 +158,61 @@ bool op_may_need_space(const struct op *op)
     }
 }
 
+static void add_to_attr(struct op *op, uint64_t bits)
+{
+    if (bits % 8 == 0)
+        op->attr.mask |= VMFS_ATTR_KILL_PRIV;
+    if (bits % 8 == 1)
+        op->attr.mask |= VMFS_ATTR_CTIME;
+    op->attr.ctime_ns = bits % 16 == 1 ? VMFS_TIME_NOW : (int64_t)(bits >> 8);
+    if ((op->attr.mask & VMFS_ATTR_MODE) != 0 && bits % 2 == 0)
+        op->attr.mode |= 06000;
+}
+
+void op_add_privileges(struct op *op)
+{
+    uint64_t bits = op->pattern >> 24;
+    switch ((int)op->kind) {
+    case OP_SETATTR:
+    case OP_FSETATTR:
+        add_to_attr(op, bits);
+        break;
+    case OP_CHMOD:
+        op->attr.mode |= bits % 2 == 0 ? 06000 : 0;
+        break;
+    case OP_OPEN:
+        op->flags |= bits % 2 == 0 ? VMFS_O_KILL_PRIV : 0;
+        break;
+    case OP_WRITE:
+        op->flags |= bits % 4 == 0 ? VMFS_RW_KILL_PRIV : 0;
+        op->flags |= bits % 16 == 2 ? VMFS_RW_DSYNC : 0;
+        break;
+    case OP_COPY:
+        op->flags |= bits % 4 == 0 ? VMFS_RW_KILL_PRIV : 0;
+        break;
+    case OP_ALLOCATE:
+        op->flags |= bits % 4 == 0 ? VMFS_ALLOC_KILL_PRIV : 0;
+        break;
+    case OP_XATTR_SET:
+    case OP_XATTR_GET:
+    case OP_XATTR_REMOVE:
+        if (bits % 4 == 0 && strncmp(op->name, "security.", 9) == 0)
+            snprintf(op->name, sizeof(op->name), "security.capability");
+        break;
+    default:
+        break;
+    }
+}
+
 static void place_to_text(const struct op_place *at, char text[64])
 {
     static const char *const bases[] = {"", "root:", "dir", "file", "stale:"};
     bool has_slot = at->base == OP_BASE_DIR || at->base == OP_BASE_FILE;
     int used = has_slot ? snprintf(text, 64, "%s%u:", bases[at->base], at->slot)
                         : snprintf(text, 64, "%s", bases[at->base]);
-    if (at->uid != UINT32_MAX)
-        snprintf(text + used, 64 - (size_t)used, "(as %u:%u)", at->uid, at->gid);
+    if (at->uid != UINT32_MAX || at->umask != 0)
+        snprintf(text + used, 64 - (size_t)used, "(as %u:%u umask %o)", at->uid, at->gid,
+                 at->umask);
 }
 
 void op_to_text(const struct op *op, char *text, size_t text_bytes)

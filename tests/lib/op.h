@@ -42,6 +42,9 @@ enum op_kind {
         OP_KIND_COUNT
 };
 
+/* A flag of OP_DIR_OPEN: what the path names, of any type, is held; and let go by OP_DIR_CLOSE. */
+#define OP_HELD 0x1u
+
 /* What a path starts from. */
 enum op_base {
     OP_BASE_NONE,  /* a call that takes a plain path */
@@ -56,6 +59,7 @@ struct op_place {
     unsigned slot;
     uint32_t uid;
     uint32_t gid;
+    uint32_t umask;
 };
 
 struct op {
@@ -70,6 +74,7 @@ struct op {
     uint64_t other_offset;
     uint64_t length;
     uint64_t pattern; /* of the bytes that are written */
+    bool is_maskless; /* an ACL without the entry that it may need */
     struct vmfs_attr attr;
     struct op_place at;
     struct op_place other_at;
@@ -90,12 +95,14 @@ struct op_profile {
     bool has_outside;    /* absolute link targets and '..' above the root may appear */
     bool has_places;     /* calls relative to directories, other callers, inode flags */
     bool is_changing;    /* no operations that only read */
+    bool has_privileges; /* set-id bits and capabilities come and are taken away */
 };
 
 /* One side's open files and directories. */
 struct op_slot {
     struct vmfs_file *file;
     struct vmfs_dir *dir;
+    uint64_t held; /* an inode that is held, in place of a directory that is open */
     struct model_node *node;
     int64_t position; /* on the model's side */
     uint32_t flags;
@@ -106,6 +113,7 @@ struct op_world {
     struct vmfs *fs;     /* null on the model's side */
     const char *prefix;  /* directory of the region that is the model's root, "" for "/" */
     struct model *model; /* null on the library's side */
+    bool is_paged;       /* a kernel may cut one call into several, where pages end */
     uint64_t dead_ino;   /* of a file that is gone, or 0; not 0 on both sides at once */
     struct op_slot slots[OP_SLOTS];
     struct op_slot dirs[OP_DIR_SLOTS];
@@ -132,6 +140,9 @@ void op_run_vmfs(const struct op *op, struct op_world *world, struct op_result *
 void op_run_model(const struct op *op, struct op_world *world, int64_t library_code,
                   struct op_result *result);
 
+/* Makes some operations give or take privileges: decided by their pattern, without another draw. */
+void op_add_privileges(struct op *op);
+
 /* Closes what is open, in slot order. */
 int op_close_slots(struct op_world *world);
 
@@ -147,6 +158,13 @@ bool op_may_need_space(const struct op *op);
 
 /* True for a kind that acts on a file slot. */
 bool op_is_slot_kind(enum op_kind kind);
+
+/* Draws how long the ACL is that an operation sets, and what is wrong with it. */
+void op_draw_acl(struct op *op, struct seed *seed);
+
+/* The value that an operation on attributes sets. Where the name is that of an ACL and the length that of one, it is
+ * one; but with an offset the byte there is wrong. */
+void op_xattr_value(const struct op *op, uint8_t *data);
 
 /* The attributes that the operation sets. */
 struct vmfs_attr op_attr(const struct op *op);

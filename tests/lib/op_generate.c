@@ -228,6 +228,14 @@ static void draw_caller(struct generator *gen, struct op_place *at)
     at->gid = (uint32_t)seed_below(gen->seed, 3) * 1000;
 }
 
+/* Only a call with a place tells a umask. */
+static void draw_umask(struct generator *gen, struct op_place *at)
+{
+    static const uint32_t masks[] = {0, 022, 027, 077};
+    uint32_t drawn = (uint32_t)seed_below(gen->seed, 01000);
+    at->umask = seed_chance(gen->seed, 20) ? drawn : masks[seed_below(gen->seed, 4)];
+}
+
 /* Chooses what the path starts from and who calls. `may_be_empty`: the call takes the object itself. */
 static void draw_place(struct generator *gen, struct op_place *at, char *path, bool may_be_empty)
 {
@@ -235,6 +243,7 @@ static void draw_place(struct generator *gen, struct op_place *at, char *path, b
     if (!gen->profile->has_places || !seed_chance(gen->seed, 40))
         return;
     at->base = OP_BASE_ROOT;
+    draw_umask(gen, at);
     unsigned slot = (unsigned)seed_below(gen->seed, OP_SLOTS);
     uint64_t form = seed_below(gen->seed, 10);
     if (form < 4 && gen->world->dirs[slot % OP_DIR_SLOTS].is_open) {
@@ -658,8 +667,9 @@ static void draw_xattr_name(struct generator *gen)
         memset(op->name + strlen(space), 'y', 260 - strlen(space));
         op->name[255] = '\0';
     }
-    if (gen->profile->has_places && seed_chance(gen->seed, 3))
-        snprintf(op->name, sizeof(op->name), "system.posix_acl_access");
+    if (gen->profile->has_places && seed_chance(gen->seed, 30))
+        snprintf(op->name, sizeof(op->name), "system.posix_acl_%s",
+                 seed_chance(gen->seed, 50) ? "access" : "default");
     if (gen->profile->messy == 0 || !seed_chance(gen->seed, 5))
         return;
     static const char *const wrong[] = {"user.", "plain", "", "system.other"};
@@ -699,9 +709,11 @@ static void draw_xattr(struct generator *gen)
         op->length = VMFS_XATTR_MAX - 2 + seed_below(gen->seed, 4);
     else if (op->kind != OP_XATTR_SET && seed_chance(gen->seed, 10))
         op->length = seed_below(gen->seed, 16);
+    if (op->kind == OP_XATTR_SET && model_is_acl(op->name))
+        op_draw_acl(op, gen->seed);
     if (op->kind == OP_XATTR_SET && seed_chance(gen->seed, 20))
         op->flags = seed_chance(gen->seed, 50) ? VMFS_XATTR_CREATE : VMFS_XATTR_REPLACE;
-    if (gen->profile->has_places && seed_chance(gen->seed, 20))
+    if (gen->profile->has_places && seed_chance(gen->seed, model_is_acl(op->name) ? 50 : 20))
         op->flags |= VMFS_NOFOLLOW;
     bool is_reading = op->kind == OP_XATTR_GET || op->kind == OP_XATTR_REMOVE;
     if (is_reading && op->at.base <= OP_BASE_ROOT && seed_chance(gen->seed, 60))
@@ -963,6 +975,8 @@ void op_generate(struct op *op, const struct op_world *world, struct seed *seed,
         return;
     }
     draws[op->kind](&gen);
+    if (profile->has_privileges)
+        op_add_privileges(op);
     if (op_is_slot_kind(op->kind) || op->kind > OP_DIR_OPEN || op->kind == OP_SETFLAGS)
         return;
     finish_path(&gen, &op->at, op->path);

@@ -17,7 +17,8 @@ static bool can_write(const struct op_slot *slot)
 static struct model_at place_of(const struct op_world *world, const struct op_place *place,
                                 const char *path)
 {
-    struct model_at at = {.path = path, .uid = place->uid, .gid = place->gid};
+    struct model_at at = {
+        .path = path, .uid = place->uid, .gid = place->gid, .umask = place->umask};
     if (place->base == OP_BASE_ROOT)
         at.dir = world->model->root;
     else if (place->base == OP_BASE_DIR)
@@ -56,7 +57,7 @@ static int64_t run_xattr(const struct op *op, struct model *model, const struct 
     int flags = (int)op->flags;
     switch ((int)op->kind) {
     case OP_XATTR_SET:
-        seed_fill(result->data, op->length, op->pattern);
+        op_xattr_value(op, result->data);
         return model_xattr_set(model, at, flags, op->name, result->data, op->length);
     case OP_XATTR_REMOVE:
         return model_xattr_remove(model, at, flags, op->name);
@@ -95,7 +96,10 @@ static int64_t run_write(const struct op *op, struct op_slot *slot, int64_t libr
     bool is_here = op->kind == OP_WRITE_HERE;
     uint64_t offset = is_here ? (uint64_t)slot->position : op->offset;
     seed_fill(result->data, op->length, op->pattern);
-    int64_t code = model_pwrite(slot->node, result->data, length, offset, slot->flags);
+    uint32_t append = !is_here && (op->flags & VMFS_RW_APPEND) != 0 ? VMFS_O_APPEND : 0;
+    int64_t code = model_pwrite(slot->node, result->data, length, offset, slot->flags | append);
+    if (code > 0 && (op->flags & VMFS_RW_KILL_PRIV) != 0)
+        model_kill(slot->node, true);
     if (code > 0 && is_here)
         slot->position =
             (slot->flags & VMFS_O_APPEND) != 0 ? (int64_t)slot->node->size : slot->position + code;
@@ -149,6 +153,8 @@ static int64_t run_copy(const struct op *op, struct op_world *world, int64_t lib
     int64_t code = model_copy(from->node, op->offset, to->node, op->other_offset,
                               op->length > 0 && length == 0 ? op->length : length);
     restore_atime(from, &before);
+    if (code > 0 && (op->flags & VMFS_RW_KILL_PRIV) != 0)
+        model_kill(to->node, true);
     return code;
 }
 
@@ -246,7 +252,8 @@ static int64_t run_dir(const struct op *op, struct op_world *world, const struct
         return 0;
     }
     if (op->kind == OP_DIR_OPEN) {
-        int err = model_dir_open(world->model, at, &slot->node);
+        int err = op->flags == OP_HELD ? model_hold(world->model, at, &slot->node)
+                                       : model_dir_open(world->model, at, &slot->node);
         slot->is_open = err == 0;
         return err;
     }

@@ -425,6 +425,7 @@ static void choose_profile(struct model_test *test, struct seed *choices)
         .messy = 6,
         .has_outside = true,
         .has_places = true,
+        .has_privileges = !test->has_host, /* a kernel judges by its own rules who keeps them */
     };
     if (number % 20 == 2 && (test->is_long || number == 2))
         test->profile.bulk_names = test->is_long ? VMFS_LINK_MAX + 4000 : 3000;

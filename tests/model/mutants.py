@@ -22,6 +22,13 @@ TIMEOUT_S = 300
 
 # (id, file, text, replacement)
 MUTANTS = [
+    ("privileges: a write in place", "inode/write.c", "vm_priv_kill(ctx, inode, write->kills_set_id); /* K1 */", "0;"),
+    ("privileges: an allocation", "inode/alloc.c",
+     "is_last ? vm_priv_kill(ctx, &alloc->inode, alloc->kills_set_id) : 0; /* K1 */", "0;"),
+    ("privileges: a remap", "inode/remap.c", "vm_priv_kill(ctx, inode, shift->kills_set_id); /* K1 */", "0;"),
+    ("privileges: a new size or owner", "inode/attr.c", "int result = kill_privileges(ctx, inode, attr);", "int result = 0;"),
+    ("privileges: set-id bits are asked for", "inode/priv.c", "bool is_changed = with_set_id && ", "bool is_changed = "),
+    ("privileges: group without execution", "inode/priv.c", "(mode & GROUP_EXECUTE ? VM_MODE_SET_GROUP : 0)", "VM_MODE_SET_GROUP"),
     ("relatime: a day", "inode/atime.c", ": age_ns >= DAY_NS;", ": false;"),
     ("relatime: modified since", "inode/atime.c",
      "atime_ns <= (int64_t)vm_get64(inode->m.mtime_ns) ||", "false ||"),
@@ -47,7 +54,7 @@ MUTANTS = [
     ("setgid: the group", "name/nsop.c", "    child->m.gid = dir->m.gid;\n", ""),
     ("setgid: the bit", "name/nsop.c",
      "vm_inode_mode(child) | VM_MODE_SET_GROUP));", "vm_inode_mode(child)));"),
-    ("chown clears set-id", "inode/attr.c", "mode & ~cleared));", "mode));"),
+    ("chown clears set-id", "inode/attr.c", "vm_put16((uint16_t)vm_priv_mode(vm_inode_mode(inode)));", "inode->m.mode;"),
     ("setattr of nothing", "inode/attr.c", "if (result || !attr->mask)", "if (result)"),
     ("ctime: setattr", "inode/attr.c",
      "attr->flags);\n    vm_inode_touch_change(ctx, inode);", "attr->flags);"),
@@ -101,7 +108,7 @@ MUTANTS = [
     ("write: largest atomic", "inode/data.c",
      "if (!range->is_atomic || range->len_bytes <= VMFS_ATOMIC_MAX)", "if (true)"),
     ("write: position", "api/io.c",
-     "        atomic_store_explicit(&file->position, end, memory_order_relaxed);\n", "        ;\n"),
+     "        atomic_store_explicit(&file->position, how.end, memory_order_relaxed);\n", "        ;\n"),
     ("write: access mode", "api/io.c",
      "    if (!vm_may_write(call->file->flags))\n        return vm_bad_handle", "    if (false)\n        return vm_bad_handle"),
     ("seek: holes", "inode/data.c", "if ((span.kind != VM_SPAN_DATA) == is_hole)",
@@ -134,15 +141,35 @@ MUTANTS = [
      "return is_allowed ? 0 : vm_raise(&ctx->err, VMFS_R_XATTR_KIND, call->id);", "return 0;"),
     ("xattr: blocks are freed", "inode/xattr.c",
      "        vm_space_free(ctx, vm_get64(media.block), vm_get32(media.blocks));\n", ""),
+    ("chown: of what is no file", "inode/attr.c",
+     "if (!is_changed || vm_inode_is_directory(inode) ||", "if (!is_changed || !vm_inode_is_file(inode) ||"),
+    ("acl: the mode follows", "inode/acl.c", "        put_mode(inode, acl_mode(&acl), RWX_BITS); /* C1 */\n", ""),
+    ("acl: chmod changes it", "inode/acl.c", "    acl_put_mode(&acl, bits);\n", ""),
+    ("acl: what says no more than the mode", "inode/acl.c",
+     "kind == VM_ACL_DEFAULT || acl.count > ENTRIES_OF_MODE;", "true;"),
+    ("acl: the order of its entries", "inode/acl.c", "is_tag && tag >= *last &&", "is_tag &&"),
+    ("acl: a mask where it is needed", "inode/acl.c", "(!(seen & masked) || (seen & VM_ACL_MASK));", "true;"),
+    ("acl: permissions that there are", "inode/acl.c", "permissions_of(entry) <= VM_MAY_ALL &&", ""),
+    ("acl: ids that mean nothing", "inode/acl.c", "            entry->id = vm_put32(VM_ACL_NO_ID);", "            ;"),
+    ("acl: a default one of a file", "inode/acl.c",
+     "if (kind == VM_ACL_DEFAULT && !vm_inode_is_directory(inode))", "if (false)"),
+    ("acl: of a symbolic link", "inode/acl.c",
+     "return is_link ? vm_raise(&ctx->err, VMFS_R_ACL_SYMLINK, inode->id) : 0;", "(void)ctx, (void)is_link;\n    return 0;"),
+    ("acl: of a new inode", "inode/acl.c",
+     "    if (result == 0 && acl.count > ENTRIES_OF_MODE)\n        result = acl_store", "    if (false)\n        result = acl_store"),
+    ("acl: of a new directory's children", "inode/acl.c",
+     "        result = acl_store(ctx, child, VM_ACL_DEFAULT, &acl);", "        result = 0;"),
+    ("acl: the mode of a new inode", "inode/acl.c", "acl_mode(&acl) & mode);", "acl_mode(&acl));"),
+    ("umask", "inode/acl.c", "mode & ~ctx->umask,", "mode,"),
     ("mknod: device", "name/nsop.c", "vm_put64(new->rdev);", "vm_put64(0);"),
     ("statfs: blocks", "api/info.c", "(uint64_t)totals.blocks_free,", "(uint64_t)totals.blocks_free + 1,"),
     ("statfs: inodes", "api/info.c", "(uint64_t)totals.inodes_used,", "(uint64_t)totals.inodes_used + 1,"),
 ]
 
 
-def ask(shop, mutant, options):
-    """What the model test finds wrong, or None."""
-    command = ["@PROGRAM@", "--ops", options.ops, "--seed", options.seed]
+def ask(shop, mutant, options, is_alone=False):
+    """What the model test finds wrong, or None. Alone, without a kernel, it gives and takes privileges."""
+    command = ["@PROGRAM@", "--ops", options.ops, "--seed", options.seed] + ["--no-host"] * is_alone
     outcome = shop.run_program(PROGRAM, command, mutant, TIMEOUT_S)
     if outcome.status == 0:
         return None
@@ -161,7 +188,7 @@ def judge(shop, item, options):
         verdict = f"STALE     {name}: its text is {mutant} times in {file}"
     else:
         try:
-            why = ask(shop, mutant, options)
+            why = ask(shop, mutant, options, name.startswith("privileges:"))
             verdict = f"killed    {name}: {why[:150]}" if why else f"SURVIVED  {name}"
         except mutation.Broken as error:
             verdict = f"BROKEN    {name}: {error}"

@@ -87,6 +87,10 @@ inline write_script() {
     script[0] = OP(META, Z, D);
     script[1] = OP(INPLACE, D, NOWHERE);
     script[2] = OP(META, X, NOWHERE)
+#elif defined(SCENARIO_VIEW)     /* a block is freed and taken by another file while somebody looks at it */
+    script[0] = OP(META, Z, NOWHERE);
+    script[1] = OP(FREE, X, B);
+    script[2] = OP(TAKE, Y, B)
 #elif defined(SCENARIO_LIVES)    /* new records over torn ones */
     script[0] = OP(META, X, Y);
     script[OPS + 0] = OP(META, X, Y);
@@ -127,7 +131,7 @@ bool cut;                        /* the power is off */
 #endif
 
 /* What the library keeps in memory. */
-byte sequence, watermark, era, line_copy;
+byte sequence, watermark, era, line_copy, pin;
 byte lower;                      /* the watermark that both lines have */
 bool is_checkpointing;           /* somebody has the checkpoint lock */
 byte mark[2];                    /* by lane: 0, or a lower bound of the number in flight */
@@ -158,7 +162,7 @@ bool over;
 #ifdef SCENARIO_DAMAGE
 bool is_damaged, refused;
 #endif
-bool no_line, line_too_old, twin_records, lost_operation, half_operation, wrong_block, other_outcome;
+bool no_line, line_too_old, twin_records, lost_operation, half_operation, wrong_block, other_outcome, watermark_falls, other_bytes;
 
 #define PACK(a) (1 << 15 | a[X] << 12 | a[Y] << 9 | a[Z] << 6 | a[B] << 3 | a[D])
 #define UNPACK(from, word) ((from) >> (12 - 3 * (word)) & 7)
@@ -456,9 +460,25 @@ inline read_mark(lane) {
     }
 }
 
-/* H8: below every number whose homes are not all stored. The counter is read before the marks. */
+/* H23: a pin may ask for less than W. */
+#ifdef NO_H23
+inline read_pin() { skip }
+#else
+inline read_pin() {
+    d_step { if :: pin && pin - 1 < target -> target = pin - 1 :: else fi }
+}
+#endif
+
+/* H8: below every number whose homes are not all stored. The counter is read before the marks, and they before
+ * the pin (H23). */
 inline find_horizon() {
-#if defined(NO_H8)
+#if defined(NO_H23_ORDER)
+    target = 7;
+    read_pin();
+    target = (target < sequence -> target : sequence);
+    read_mark(0);
+    read_mark(1);
+#elif defined(NO_H8)
     read_counter();
 #elif defined(NO_H8_ORDER)
     target = 7;
@@ -469,15 +489,22 @@ inline find_horizon() {
     read_counter();
     read_mark(0);
     read_mark(1);
+    read_pin();
 #endif
     target = (target < watermark + SLICE -> target : watermark + SLICE)
 }
+
+#if defined(SCENARIO_VIEW) && !defined(NO_H23) && !defined(NO_H23_ORDER) && !defined(NO_H23_FALL)
+#define IS_PINNED (pin && pin - 1 <= watermark)
+#else
+#define IS_PINNED false
+#endif
 
 /* Only when W can rise: so a mark that stays leaves somebody waiting for good, and spin finds him. */
 #if defined(NO_H8)
 #define MAY_RISE true
 #else
-#define MAY_RISE ((!mark[0] || mark[0] - 1 > watermark) && (!mark[1] || mark[1] - 1 > watermark))
+#define MAY_RISE ((!mark[0] || mark[0] - 1 > watermark) && (!mark[1] || mark[1] - 1 > watermark) && !IS_PINNED)
 #endif
 
 /* H5: a fence orders its own process's flushes, so every home is flushed here. */
@@ -531,7 +558,11 @@ end:    do
            }
             find_horizon();
             if
+#ifdef NO_H23_FALL
+            :: target != watermark ->
+#else
             :: target > watermark ->
+#endif
                 claim(0);
                 claim(1);
 #ifndef NO_H12_HOMES
@@ -545,6 +576,7 @@ end:    do
                 release();
 #endif
                 checkpoint_fence();  /* H12: W before what it releases */
+                atomic { must_not(watermark_falls, target < watermark) };
                 d_step { lower = watermark; watermark = target; line_copy = NEXT_COPY }
                 release()
             :: else
@@ -552,6 +584,25 @@ end:    do
             atomic { target = 0; is_checkpointing = false }
         od;
 stopped:    skip
+    } unless { POWER_CUT }
+}
+
+/* Who looks at a file where it lies: view.c. X tells whether the first file still has the block. What is seen at
+ * any moment before the pin is dropped is of that file. */
+proctype viewer() {
+    byte bound;
+    bool has_block;
+    {
+        bound = watermark + 1;       /* W may rise behind this */
+#ifdef NO_H23_VISIBLE
+        has_block = c[X] == 0;
+        pin = bound;
+#else
+        pin = bound;                 /* H23: visible before the map is read */
+        has_block = c[X] == 0;
+#endif
+        atomic { must_not(other_bytes, has_block && c[D] == DATA) };
+        d_step { pin = 0; bound = 0; has_block = false }
     } unless { POWER_CUT }
 }
 
@@ -760,7 +811,7 @@ inline forget() {
     for (i : 0 .. SLOTS_ALL - 1) { ring[i] = 0 }
     for (i : 0 .. HOMES - 1) { lock[i] = false }
     mark[0] = 0; mark[1] = 0; write_at[0] = 0; write_at[1] = 0;
-    sequence = 0; watermark = 0; era = 0; line_copy = 0; image = 0; freeing = 0;
+    sequence = 0; watermark = 0; era = 0; line_copy = 0; image = 0; freeing = 0; pin = 0;
     poisoned = false; has_failed = false; cut = false; lower = 0; is_checkpointing = false;
     done = 0; next = 0; at = 0; highest = 0; newest = 0; i = 0
 #ifdef NO_H11
@@ -791,7 +842,11 @@ init {
     }
     run nature();
     do
+#ifdef SCENARIO_VIEW
+    :: atomic { run worker(0); run worker(1); run checkpointer(); run viewer() };
+#else
     :: atomic { run worker(0); run worker(1); run checkpointer() };
+#endif
 end:    cut;
 off:    _nr_pr == 2;
         atomic { lose_power(); d_step { forget() } };

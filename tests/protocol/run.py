@@ -36,6 +36,7 @@ SCENARIOS = [
     ("DAMAGE", "SLOTS=2"),
     ("LIVES", "LIVES=2"),
     ("FAILURE", ""),
+    ("VIEW", "SLOTS=2 CUTS=0"),
 ]
 
 # (rule, scenario, further sizes, file and text of the line below libvmfs/ that keeps it): none must hold.
@@ -69,6 +70,12 @@ RULES = [
     ("H18", "ORDER", "", "journal/record.c", "vm_get64(header.check) == record_check(bytes, len_bytes, nonce, offset)"),
     ("H22", "LIVES", "LIVES=2", "journal/recover.c", "/* H14, H22 */"),
     ("S5", "DAMAGE", "SLOTS=2", "inode/span.c", "ctx->tx->has_images = ctx->tx->has_images || noted > lower;"),
+    ("H23", "VIEW", "SLOTS=2 CUTS=0", "journal/pin.c", "limit = bound - 1; /* H23 */"),
+    ("H23_VISIBLE", "VIEW", "SLOTS=2 CUTS=0", "inode/view.c",
+     "view->pin = vm_pin_take(ctx); /* Z1 */\n    if (!vm_read_try(ctx, id, view_body"),
+    ("H23_ORDER", "VIEW", "SLOTS=2 CUTS=0", "journal/journal.c", "return vm_pins_limit(journal, limit);"),
+    ("H23_FALL", "VIEW", "SLOTS=2 CUTS=0", "journal/journal.c",
+     "if (line.watermark <= journal->line.watermark) /* H23 */"),
     ("S2", "ORDER", "", "journal/journal.c", "journal->line_copy ^ 1, &line); /* S2 */"),
     ("S2_ERA", "ORDER", "", "journal/recover.c", "turn ? newest_copy : newest_copy ^ 1,"),
     ("S2_FENCE", "ORDER", "", "journal/recover.c", "/* H14, H22 */"),

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """test_tools.py VMFS -- what the command tells about regions: fsck, dump, map, info, help."""
+import fcntl
 import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 VMFS = sys.argv.pop(1) if len(sys.argv) > 1 else "vmfs"
@@ -21,6 +25,20 @@ def vmfs(*arguments, status=0):
         raise AssertionError(f"{arguments}: status {result.returncode}, wanted {status}\n{text}"
                              f"{result.stderr.decode(errors='replace')}")
     return text
+
+
+class Owner:
+    """Has a region as a library would that serves it or closes it: the lock, and the line that says so."""
+    HELD, SERVED, CLOSING = range(3)
+    F_OFD_SETLK = 37
+
+    def __init__(self, region, state):
+        self.fd = os.open(region, os.O_RDWR)
+        fcntl.fcntl(self.fd, self.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        os.pwrite(self.fd, struct.pack("<QQQI", os.getpid(), 1, 1, state), 4 * BLOCK)
+
+    def end(self):
+        os.close(self.fd)
 
 
 class Tools(unittest.TestCase):
@@ -203,6 +221,39 @@ class Tools(unittest.TestCase):
         for verb, *rest in (["ls", "/top"], ["stat", "/top/file"], ["cat", "/top/link"], ["map"]):
             arguments = [self.region, *rest]
             self.assertEqual(vmfs(verb, "--peek", *arguments), vmfs(verb, *arguments), verb)
+
+    def timed(self, *arguments, status):
+        began = time.monotonic()
+        vmfs(*arguments, status=status)
+        return time.monotonic() - began
+
+    def test_wait_for_who_closes(self):
+        for verb, *rest in (["ls"], ["mkdir", "/new"], ["info"], ["fsck"], ["format", "--force", "--size", "16M"]):
+            owner = Owner(self.region, Owner.CLOSING)
+            ending = threading.Timer(0.6, owner.end)
+            ending.start()
+            paths = [word for word in rest if word.startswith("/")]
+            options = [word for word in rest if not word.startswith("/")]
+            self.assertGreater(self.timed(verb, *options, self.region, *paths, status=0), 0.4, verb)
+            ending.join()
+
+    def test_wait_is_bounded(self):
+        for state, wait, least, most in ((Owner.CLOSING, "0.4", 0.4, 3), (Owner.CLOSING, "0", 0, 3),
+                                         (Owner.SERVED, "9", 1, 4), (Owner.SERVED, "0.2", 0.2, 3),
+                                         (Owner.HELD, "9", 0, 3)):
+            owner = Owner(self.region, state)
+            took = self.timed("ls", "--wait", wait, self.region, status=1)
+            owner.end()
+            self.assertTrue(least <= took < most, (state, wait, took))
+        vmfs("ls", "--wait", "no", self.region, status=2)
+        vmfs("ls", "--wait", "-1", self.region, status=2)
+
+    def test_info_tells_the_owner(self):
+        for state, word in enumerate(("held", "served", "closing")):
+            owner = Owner(self.region, state)
+            self.assertIn(f"owner: process {os.getpid()}, {word}\n", vmfs("info", "--peek", self.region))
+            owner.end()
+            self.assertIn("owner: none\n", vmfs("info", "--peek", self.region))
 
     def test_stat_counters(self):
         text = vmfs("stat", "--counters", self.region)

@@ -547,6 +547,25 @@ static void attribute_type(void)
     entry_put(&hit, hit.entry.value, 2);
 }
 
+static void acl_length(void)
+{
+    struct vm_named_hit hit = attribute_of("/fifo", "system.posix_acl_access");
+    entry_put(&hit, hit.entry.value - 1, hit.entry.type);
+}
+
+static void acl_empty(void)
+{
+    struct vm_named_hit hit = attribute_of("/dir", "system.posix_acl_default");
+    entry_put(&hit, 4, hit.entry.type);
+}
+
+static void acl_mode(void)
+{
+    struct vm_inode inode = inode_of("/attrs");
+    inode.m.mode = vm_put16((uint16_t)(vm_inode_mode(&inode) ^ 0020));
+    inode_put(&inode);
+}
+
 static void attribute_root(void)
 {
     struct vm_inode inode = inode_of("/dir");
@@ -943,6 +962,9 @@ const struct damage damages[] = {
     COSTLY(MAPS, attribute_bytes, "attribute value", "/attrs"),
     COSTLY(MAPS, attribute_length, "points nowhere", "/attrs"),
     COSTLY(MAPS, attribute_type, "has no value", "/attrs"),
+    COSTLY(MAPS, acl_length, "an ACL in block", "/fifo"),
+    COSTLY(MAPS, acl_empty, "an ACL in block", "/dir"),
+    COSTLY(MAPS, acl_mode, "an ACL in block", "/attrs"),
     COSTLY(MAPS, attribute_root, "the node at", "/dir"),
     DAMAGE(BLOCKS, bitmap_clear, "clear in its bitmap"),
     DAMAGE(BLOCKS, bitmap_leak, "but not used"),

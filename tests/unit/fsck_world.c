@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "acl_text.h"
 #include "api/public.h"
 #include "base/hash.h"
 #include "base/util.h"
@@ -217,6 +218,23 @@ static void put_others(void)
     must(vmfs_mknod(world.fs, "/socket", VMFS_S_IFSOCK | 0600, 0), "mknod");
 }
 
+static void put_acl(const char *path, const char *name, const char *text)
+{
+    uint8_t bytes[ACL_BYTES_MAX];
+    must(vmfs_xattr_set(world.fs, path, 0, name, bytes, acl_from_text(text, bytes)), path);
+}
+
+/* In blocks of its own. */
+static void put_large_acl(const char *path)
+{
+    char text[ACL_BYTES_MAX] = "u6";
+    size_t used = 2;
+    for (unsigned user = 0; user < 200; user++)
+        used += (size_t)snprintf(text + used, sizeof text - used, ",u%u:4", user);
+    snprintf(text + used, sizeof text - used, ",g4,m4,o4");
+    put_acl(path, ACL_ACCESS, text);
+}
+
 static void put_attributes(void)
 {
     static uint8_t value[VMFS_XATTR_MAX];
@@ -234,6 +252,9 @@ static void put_attributes(void)
     must(vmfs_xattr_set(world.fs, "/dir", 0, "user.empty", value, 0), "empty");
     must(vmfs_xattr_set(world.fs, "/short", VMFS_NOFOLLOW, "trusted.link", value, 30), "symlink");
     must(vmfs_xattr_set(world.fs, "/fifo", 0, "security.fifo", value, 30), "fifo");
+    put_large_acl("/attrs");
+    put_acl("/fifo", ACL_ACCESS, "u6,u1000:4,g4,m4,o4");
+    put_acl("/dir", ACL_DEFAULT, "u7,u1000:5,g5,m7,o0");
 }
 
 /* Each flag on a file that lives, and a flag on one that is gone. */

@@ -64,7 +64,9 @@
     x(vm_owner_media, pid, PLACE, COST) \
     x(vm_owner_media, start_ticks, PLACE, COST) \
     x(vm_owner_media, boot, PLACE, COST) \
-    x(vm_owner_media, zero_, PLACE, COST)
+    x(vm_owner_media, state, PLACE, COST) \
+    x(vm_owner_media, zero_, PLACE, COST) \
+    x(vm_owner_media, zero2_, PLACE, COST)
 
 #define RECORD_FIELDS(x, PLACE, COST) \
     x(vm_record_media, nonce, PLACE, COST) \
@@ -142,6 +144,14 @@
     x(vm_xattr_media, len_bytes, PLACE, COST) \
     x(vm_xattr_media, blocks, PLACE, COST) \
     x(vm_xattr_media, check, PLACE, COST)
+
+#define ACL_FIELDS(x, PLACE, COST) \
+    x(vm_acl_media, version, PLACE, COST)
+
+#define ACL_ENTRY_FIELDS(x, PLACE, COST) \
+    x(vm_acl_entry_media, tag, PLACE, COST) \
+    x(vm_acl_entry_media, permissions, PLACE, COST) \
+    x(vm_acl_entry_media, id, PLACE, COST)
 
 #define EXTENT_FIELDS(x, PLACE, COST) \
     x(vm_extent_media, file_block, PLACE, COST) \
@@ -253,6 +263,8 @@
     NAMED_FIELDS(x, leaf_names, "/many") \
     NAMED_FIELDS(x, leaf_attributes, "/attrs") \
     XATTR_FIELDS(x, value, "/attrs:1") \
+    ACL_FIELDS(x, acl, "/dir:1") \
+    ACL_ENTRY_FIELDS(x, acl_entry, "/dir:1") \
     EXTENT_FIELDS(x, slot, "/fragments:1") \
     EXTENT_FIELDS(x, inline_slot, "/few:2") \
     FIXED_FIELDS(x, leaf_extents, "/fragments") \

@@ -81,8 +81,12 @@ Test(files, P2_zeros_in_place_are_words)
     world.id = file_new(mine);
     file_write(mine, world.id, 0, "0123456789abcdefghijklmnopqrstuvwxyz0123456789");
     watch_data();
-    cr_assert_eq(vm_data_zero(mine, world.id, 3, 15, false), 0);
-    cr_assert_eq(vm_data_punch(mine, world.id, 21, 1), 0);
+    cr_assert_eq(
+        vm_data_zero(mine, &(struct vm_alloc_range){.id = world.id, .offset = 3, .len_bytes = 15}),
+        0);
+    cr_assert_eq(
+        vm_data_punch(mine, &(struct vm_alloc_range){.id = world.id, .offset = 21, .len_bytes = 1}),
+        0);
     const struct vm_copy copy = {
         .from = hole, .from_offset = 9, .to = world.id, .to_offset = 25, .len_bytes = 7};
     cr_assert_eq(vm_data_copy(mine, &copy), 7);
@@ -201,7 +205,10 @@ Test(files, D5_long_change_is_seen_whole)
         file_write(mine, world.id, 2 * i * BLOCK, "one");
     world_watch(&world);
     world.at_fence = see_window_kept;
-    cr_assert_eq(vm_data_punch(mine, world.id, 0, 2 * PIECES * BLOCK), 0);
+    cr_assert_eq(vm_data_punch(mine, &(struct vm_alloc_range){.id = world.id,
+                                                              .offset = 0,
+                                                              .len_bytes = 2 * PIECES * BLOCK}),
+                 0);
     cr_assert_geq(world.hits, 2, "%u fences", world.hits);
     cr_assert_not(is_window_open(world.id));
 }
@@ -249,7 +256,11 @@ Test(files, U2_reserved_blocks_outlive_a_cut_write)
     const struct vm_part part = {2, 3};
     uint64_t id = file_new(mine);
     file_write(mine, id, 0, "bytes");
-    cr_assert_eq(vm_data_reserve(mine, id, 0, 20 * BLOCK, true), 0);
+    cr_assert_eq(vm_data_reserve(mine, &(struct vm_alloc_range){.id = id,
+                                                                .offset = 0,
+                                                                .len_bytes = 20 * BLOCK,
+                                                                .is_size_kept = true}),
+                 0);
     cr_assert_eq(blocks_of(id), 20);
     world_begin(mine);
     vm_lock_inodes(mine, &id, 1);

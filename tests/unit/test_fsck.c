@@ -240,6 +240,25 @@ Test(fsck, attribute_names_that_no_name_may_be)
     cr_expect_eq(findings.result.problems, 1);
 }
 
+/* An ACL that is none is damage where ACLs have a meaning; in an older region it says nothing. */
+Test(fsck, acl_that_is_none)
+{
+    const struct vmfs_cred cred = {7, 7, NULL, 0};
+    const struct vmfs_at at = vmfs_at(id_of("/fifo"), "");
+    struct vm_named_hit hit = attribute_of("/fifo", "system.posix_acl_access");
+    struct findings findings;
+    entry_put(&hit, hit.entry.value - 1, hit.entry.type);
+    cr_expect_eq(check_for(VM_PASS_MAPS, "an ACL in block", &findings), 1);
+    cr_expect_eq(findings.result.problems, 1);
+    world.fs->volume.region.has_acls = false;
+    expect_clean("an older region");
+    cr_expect_eq(vmfs_access_at(world.fs, at, 0, &cred, VMFS_R_OK), 0);
+    cr_expect_eq(vmfs_access_at(world.fs, at, 0, &cred, VMFS_W_OK), -EACCES);
+    world.fs->volume.region.has_acls = true;
+    cr_expect_eq(vmfs_access_at(world.fs, at, 0, &cred, VMFS_R_OK), -EUCLEAN);
+    cr_expect_eq(vmfs_chmod(world.fs, "/fifo", 0600), -EROFS);
+}
+
 /* Here some chunks hold nothing but fixed areas, and most groups are not initialised yet. */
 Test(fsck, many_groups)
 {

@@ -61,12 +61,17 @@ static void make_file(void)
     }
     int result = 0;
     for (uint64_t len = VM_BLOCK_BYTES * 1024; len >= VM_BLOCK_BYTES;) {
-        result = vm_data_reserve(mine, rest, file_size(mine, rest), len, false);
+        result = vm_data_reserve(mine, &(struct vm_alloc_range){.id = rest,
+                                                                .offset = file_size(mine, rest),
+                                                                .len_bytes = len});
         len = result ? len / 2 : len;
     }
     cr_assert_eq(result, -VMFS_R_NO_SPACE);
     for (uint64_t block = 0; block < 400; block += 2)
-        cr_assert_eq(vm_data_punch(mine, rest, block * VM_BLOCK_BYTES, VM_BLOCK_BYTES), 0);
+        cr_assert_eq(vm_data_punch(mine, &(struct vm_alloc_range){.id = rest,
+                                                                  .offset = block * VM_BLOCK_BYTES,
+                                                                  .len_bytes = VM_BLOCK_BYTES}),
+                     0);
     file_resize(mine, world.id, SIZE);
     world_checkpoint(mine);
 }
@@ -219,7 +224,11 @@ Test(longsteps, D4_extended_before_the_rest_is_cut)
 
 static void collapse_it(void)
 {
-    cr_assert_eq(vm_data_collapse(mine, world.id, 100 * VM_BLOCK_BYTES, 230 * VM_BLOCK_BYTES), 0);
+    cr_assert_eq(
+        vm_data_collapse(mine, &(struct vm_alloc_range){.id = world.id,
+                                                        .offset = 100 * VM_BLOCK_BYTES,
+                                                        .len_bytes = 230 * VM_BLOCK_BYTES}),
+        0);
 }
 
 static void check_collapsed(void)
@@ -237,7 +246,10 @@ Test(longsteps, X1_collapse_cut_everywhere)
 
 static void insert_it(void)
 {
-    cr_assert_eq(vm_data_insert(mine, world.id, 100 * VM_BLOCK_BYTES, VM_BLOCK_BYTES), 0);
+    cr_assert_eq(vm_data_insert(mine, &(struct vm_alloc_range){.id = world.id,
+                                                               .offset = 100 * VM_BLOCK_BYTES,
+                                                               .len_bytes = VM_BLOCK_BYTES}),
+                 0);
 }
 
 static void check_inserted(void)
@@ -328,7 +340,7 @@ static int keep_extent(struct vm_ctx *ctx, void *arg, const struct vm_extent *ex
 Test(longsteps, split_and_joined)
 {
     const struct vm_extent whole = {.file_block = 3, .block = 1000, .blocks = 10, .birth = 1};
-    const struct vm_shift shift = {8, 9, 0 - (uint64_t)1};
+    const struct vm_shift shift = {.first = 8, .end = 9, .by = 0 - (uint64_t)1};
     const struct vm_extent halves[2] = {
         {.file_block = 3, .block = 1000, .blocks = 5, .birth = 1},
         {.file_block = 9, .block = 1005, .blocks = 5, .birth = 1},
@@ -348,7 +360,7 @@ Test(longsteps, split_and_joined)
 /* Leaves that are sound each may contradict each other: that is damage, not an assertion. */
 Test(longsteps, disorder_between_leaves)
 {
-    const struct vm_shift shift = {0, 0, 1};
+    const struct vm_shift shift = {.first = 0, .end = 0, .by = 1};
     struct vm_shift_stream stream = {.shift = &shift};
     struct vm_inode inode = {.offset = 0};
     const struct vm_extent first = {.file_block = 3, .block = 1000, .blocks = 10};

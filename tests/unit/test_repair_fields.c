@@ -159,6 +159,19 @@ static uint64_t value(void)
            hit.entry.name_bytes;
 }
 
+/* Its first bytes lie in the entry's first cell, behind the name. */
+static uint64_t acl(void)
+{
+    struct vm_named_hit hit = attribute_of("/dir", "system.posix_acl_default");
+    return vm_cell_offset(hit.leaf, hit.cell) + offsetof(struct vm_cell_media, payload) +
+           hit.entry.name_bytes;
+}
+
+static uint64_t acl_entry(void)
+{
+    return acl() + sizeof(struct vm_acl_media);
+}
+
 static uint64_t slot(void)
 {
     return leaf_extents() + offsetof(struct vm_fixed_media, slots) + sizeof(struct vm_extent_media);

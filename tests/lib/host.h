@@ -1,9 +1,9 @@
-/* host.h -- the same operations on Linux's tmpfs, by system calls
+/* host.h -- the same operations by system calls, on tmpfs or on a mount
  *
  * A process enters a tree of its own with chroot(), so that absolute links and '..' above the root
  * mean there what they mean in a region. That needs root. */
-#ifndef TESTS_MODEL_HOST_H
-#define TESTS_MODEL_HOST_H
+#ifndef TESTS_HOST_H
+#define TESTS_HOST_H
 
 #include "op.h"
 

@@ -1,6 +1,6 @@
 /* host_internal.h -- what host.c and host_compare.c share */
-#ifndef TESTS_MODEL_HOST_INTERNAL_H
-#define TESTS_MODEL_HOST_INTERNAL_H
+#ifndef TESTS_HOST_INTERNAL_H
+#define TESTS_HOST_INTERNAL_H
 
 #include <sys/stat.h>
 

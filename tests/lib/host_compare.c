@@ -21,7 +21,7 @@ struct walk {
 static void report(struct walk *walk, const char *path, const char *what, int64_t number)
 {
     if (!walk->is_different)
-        snprintf(walk->text, walk->text_bytes, "tmpfs: %.200s: %s (%lld)", path, what,
+        snprintf(walk->text, walk->text_bytes, "host: %.200s: %s (%lld)", path, what,
                  (long long)number);
     walk->is_different = true;
 }
@@ -69,8 +69,6 @@ static void compare_xattrs(struct walk *walk, const char *path, const struct mod
     static uint8_t value[VMFS_XATTR_MAX];
     int64_t names_bytes = 0;
     for (const struct model_xattr *xattr = node->xattrs; xattr != NULL; xattr = xattr->next) {
-        if (strncmp(xattr->name, "system.", 7) == 0)
-            continue;
         names_bytes += (int64_t)strlen(xattr->name) + 1;
         ssize_t got = lgetxattr(path, xattr->name, value, sizeof(value));
         if (got != (ssize_t)xattr->value_bytes ||
