@@ -31,6 +31,7 @@ int vm_journal_init(struct vm_ctx *ctx, struct vm_journal *journal)
 {
     const struct vm_region *region = ctx->region;
     journal->region = region;
+    journal->pins = NULL; /* of an older journal, whose owner frees them */
     journal->lane_count = region->lane_count;
     journal->lane_bytes = region->lane_bytes;
     journal->record_max = (uint32_t)vm_min(region->lane_bytes / 4, RECORD_MAX_BYTES);
