@@ -19,12 +19,13 @@ struct slab {
     struct vm_open entries[];
 };
 
+/* All zeros is an empty one. */
 struct vm_opens {
-    _Alignas(64) struct vm_open **buckets;
-    uint32_t bucket_count;  /* a power of two */
+    _Alignas(64) struct vm_open **buckets; /* null: `single` is the only one */
+    uint32_t bucket_mask;                  /* how many there are, a power of two, less one */
     _Atomic uint32_t count; /* of listed entries; changed under the stripe, read by anybody */
     uint32_t used;          /* of entries that came out of slabs */
-    struct vm_open *single; /* the one bucket of a small table */
+    struct vm_open *single;
     struct vm_open *spare;
     struct slab *slabs; /* the first one last */
 };
@@ -35,50 +36,66 @@ static struct vm_opens *opens_of(const struct vm_ctx *ctx, uint64_t id)
     return &table->opens[vm_stripe_of(ctx, id) - table->stripes];
 }
 
-/* Other bits of the hash than those that choose the stripe. */
-static struct vm_open **bucket_of(struct vm_open **buckets, uint32_t bucket_count, uint64_t id)
+static struct vm_open **buckets_of(struct vm_opens *opens)
 {
-    return &buckets[(vm_mix64(vm_id_slot(id)) >> 32) & (bucket_count - 1)];
+    return opens->buckets ? opens->buckets : &opens->single;
+}
+
+/* Other bits of the hash than those that choose the stripe. */
+static struct vm_open **bucket_of(struct vm_opens *opens, uint64_t id)
+{
+    return &buckets_of(opens)[(vm_mix64(vm_id_slot(id)) >> 32) & opens->bucket_mask];
 }
 
 struct vm_open *vm_open_find(const struct vm_ctx *ctx, uint64_t id)
 {
-    const struct vm_opens *opens = opens_of(ctx, id);
-    struct vm_open *open = *bucket_of(opens->buckets, opens->bucket_count, id);
+    struct vm_open *open = *bucket_of(opens_of(ctx, id), id);
     while (open && open->id != id)
         open = open->next;
     return open;
 }
 
+/* From here on it has memory: whoever goes through all stripes looks at it. */
+static void note_used(const struct vm_ctx *ctx, const struct vm_opens *opens)
+{
+    struct vm_itable *table = ctx->itable;
+    VM_OWN(
+        atomic_store_explicit(&table->is_used[opens - table->opens], true, memory_order_relaxed));
+}
+
 static void free_buckets(const struct vm_platform *platform, struct vm_opens *opens)
 {
-    if (opens->buckets != &opens->single)
-        platform->free(platform->arg, opens->buckets, opens->bucket_count * sizeof *opens->buckets);
+    if (opens->buckets)
+        platform->free(platform->arg, opens->buckets,
+                       ((uint64_t)opens->bucket_mask + 1) * sizeof *opens->buckets);
 }
 
 /* Without memory the table stays as it is. */
 static void resize(struct vm_ctx *ctx, struct vm_opens *opens, uint32_t bucket_count)
 {
     const struct vm_platform *platform = ctx->region->platform;
-    struct vm_open **buckets = &opens->single;
-    if (bucket_count > 1)
-        buckets = platform->alloc(platform->arg, bucket_count * sizeof *buckets);
-    if (!buckets)
-        return;
+    struct vm_open **fresh = NULL;
+    if (bucket_count > 1) {
+        fresh = platform->alloc(platform->arg, bucket_count * sizeof *fresh);
+        if (!fresh)
+            return;
+    }
     struct vm_open *all = NULL;
-    for (uint32_t index = 0; index < opens->bucket_count; index++)
-        while (opens->buckets[index]) {
-            struct vm_open *open = opens->buckets[index];
-            opens->buckets[index] = open->next;
+    struct vm_open **buckets = buckets_of(opens);
+    for (uint32_t index = 0; index <= opens->bucket_mask; index++)
+        while (buckets[index]) {
+            struct vm_open *open = buckets[index];
+            buckets[index] = open->next;
             open->next = all;
             all = open;
         }
     free_buckets(platform, opens);
-    opens->buckets = buckets;
-    opens->bucket_count = bucket_count;
+    opens->buckets = fresh;
+    opens->bucket_mask = bucket_count - 1;
+    note_used(ctx, opens);
     while (all) {
         struct vm_open *open = all;
-        struct vm_open **bucket = bucket_of(buckets, bucket_count, open->id);
+        struct vm_open **bucket = bucket_of(opens, open->id);
         all = open->next;
         open->next = *bucket;
         *bucket = open;
@@ -95,23 +112,25 @@ static uint32_t count_change(struct vm_opens *opens, uint32_t change)
 void vm_opens_insert(struct vm_ctx *ctx, struct vm_open *open)
 {
     struct vm_opens *opens = opens_of(ctx, open->id);
-    struct vm_open **bucket = bucket_of(opens->buckets, opens->bucket_count, open->id);
+    struct vm_open **bucket = bucket_of(opens, open->id);
+    uint32_t bucket_count = opens->bucket_mask + 1;
     open->next = *bucket;
     *bucket = open;
-    if (count_change(opens, 1) > opens->bucket_count * FILL_MAX)
-        resize(ctx, opens, opens->bucket_count * 2);
+    if (count_change(opens, 1) > bucket_count * FILL_MAX)
+        resize(ctx, opens, bucket_count * 2);
 }
 
 void vm_opens_remove(struct vm_ctx *ctx, struct vm_open *open)
 {
     struct vm_opens *opens = opens_of(ctx, open->id);
-    struct vm_open **at = bucket_of(opens->buckets, opens->bucket_count, open->id);
+    struct vm_open **at = bucket_of(opens, open->id);
+    uint32_t bucket_count = opens->bucket_mask + 1;
     while (*at != open)
         at = &(*at)->next;
     *at = open->next;
     uint32_t count = count_change(opens, UINT32_MAX);
-    if (opens->bucket_count > 1 && count * FILL_SPREAD < opens->bucket_count * FILL_MAX)
-        resize(ctx, opens, opens->bucket_count / 2);
+    if (bucket_count > 1 && count * FILL_SPREAD < bucket_count * FILL_MAX)
+        resize(ctx, opens, bucket_count / 2);
 }
 
 /* ---- slabs ---- */
@@ -136,6 +155,7 @@ static int add_slab(struct vm_ctx *ctx, struct vm_opens *opens)
     slab->len_bytes = len_bytes;
     slab->next = opens->slabs;
     opens->slabs = slab;
+    note_used(ctx, opens);
     cut_slab(opens, slab);
     return 0;
 }
@@ -189,11 +209,22 @@ void vm_opens_free(struct vm_ctx *ctx, struct vm_open *open)
 
 /* ---- all of them ---- */
 
-static void clear(const struct vm_platform *platform, struct vm_opens *opens)
+static bool is_used(const struct vm_itable *table, unsigned stripe)
 {
-    free_buckets(platform, opens);
-    free_slabs(platform, opens, NULL);
-    *opens = (struct vm_opens){.buckets = &opens->single, .bucket_count = 1};
+    return atomic_load_explicit(&table->is_used[stripe], memory_order_relaxed);
+}
+
+static void clear_all(struct vm_ctx *ctx, struct vm_itable *table)
+{
+    const struct vm_platform *platform = ctx->region->platform;
+    for (unsigned index = 0; index < VM_STRIPE_COUNT; index++) {
+        if (!is_used(table, index))
+            continue;
+        free_buckets(platform, &table->opens[index]);
+        free_slabs(platform, &table->opens[index], NULL);
+        table->opens[index] = (struct vm_opens){0};
+        VM_OWN(atomic_store_explicit(&table->is_used[index], false, memory_order_relaxed));
+    }
 }
 
 int vm_opens_init(struct vm_ctx *ctx, struct vm_itable *table)
@@ -201,10 +232,6 @@ int vm_opens_init(struct vm_ctx *ctx, struct vm_itable *table)
     void *memory;
     int result = vm_alloc(ctx, VM_STRIPE_COUNT * sizeof *table->opens, &memory);
     table->opens = memory;
-    for (unsigned index = 0; result == 0 && index < VM_STRIPE_COUNT; index++) {
-        table->opens[index].buckets = &table->opens[index].single;
-        table->opens[index].bucket_count = 1;
-    }
     return result;
 }
 
@@ -213,8 +240,7 @@ void vm_opens_fini(struct vm_ctx *ctx, struct vm_itable *table)
     const struct vm_platform *platform = ctx->region->platform;
     if (!table->opens)
         return;
-    for (unsigned index = 0; index < VM_STRIPE_COUNT; index++)
-        clear(platform, &table->opens[index]);
+    clear_all(ctx, table);
     platform->free(platform->arg, table->opens, VM_STRIPE_COUNT * sizeof *table->opens);
 }
 
@@ -230,9 +256,10 @@ uint64_t vm_opens_held(const struct vm_ctx *ctx)
 {
     uint64_t held = 0;
     for (unsigned index = 0; index < VM_STRIPE_COUNT; index++) {
-        const struct vm_opens *opens = &ctx->itable->opens[index];
-        for (uint32_t bucket = 0; bucket < opens->bucket_count; bucket++)
-            for (struct vm_open *open = opens->buckets[bucket]; open; open = open->next)
+        struct vm_opens *opens = &ctx->itable->opens[index];
+        for (uint32_t bucket = 0; is_used(ctx->itable, index) && bucket <= opens->bucket_mask;
+             bucket++)
+            for (struct vm_open *open = buckets_of(opens)[bucket]; open; open = open->next)
                 held += open->holds > 0;
     }
     return held;
@@ -240,8 +267,7 @@ uint64_t vm_opens_held(const struct vm_ctx *ctx)
 
 void vm_opens_let_go(struct vm_ctx *ctx)
 {
-    for (unsigned index = 0; index < VM_STRIPE_COUNT; index++)
-        clear(ctx->region->platform, &ctx->itable->opens[index]);
+    clear_all(ctx, ctx->itable);
     bool has_orphans = vm_journal_totals(ctx->journal).orphans != 0;
     VM_OWN(atomic_store(&ctx->itable->orphan_cursor, 0));
     VM_OWN(atomic_store(&ctx->itable->may_have_orphans, has_orphans));

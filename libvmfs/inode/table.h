@@ -70,7 +70,8 @@ struct vm_itable {
     struct vm_lock lock;        /* serialises supply steps of this rank */
     struct vm_lock rename_lock;
     struct vm_stripe *stripes;
-    struct vm_opens *opens; /* one for each stripe, under its lock */
+    struct vm_opens *opens;                /* one for each stripe, under its lock */
+    _Atomic bool is_used[VM_STRIPE_COUNT]; /* whether a stripe's entry of `opens` has memory */
     /* Highest record that may hold an image of file data, by a hash of its block, and of all. */
     _Atomic uint64_t logged[VM_LOGGED_SLOTS];
     _Atomic uint64_t logged_last;
