@@ -53,13 +53,21 @@ static bool is_heard(int fd)
     return poll(&poll_, 1, 0) >= 0 && !(poll_.revents & POLLHUP);
 }
 
+/* The number of a device is given to the next mount when it is free: one of ours whose daemon has gone is dead. */
+static bool is_mine_still(const struct duty *duty, int fd)
+{
+    return is_ours(duty) && (is_heard(fd) || mount_is_dead(duty->mountpoint));
+}
+
 /* Unmounting makes the kernel write what it holds back. Where the mount is in use, that is asked for
  * before it is only detached, and the daemon told not to wait for those who use it. */
 static void unmount(const struct duty *duty, int fd)
 {
-    if (!is_ours(duty) || mount_remove(duty->mountpoint, false) == 0)
+    if (!is_mine_still(duty, fd) || mount_remove(duty->mountpoint, false) == 0)
         return;
     sync_mount(duty->mountpoint);
+    if (!is_mine_still(duty, fd)) /* syncing may have taken long */
+        return;
     mount_remove(duty->mountpoint, true);
     if (is_heard(fd))
         kill(duty->daemon, HELPER_DETACHED_SIGNAL);
@@ -88,26 +96,31 @@ static bool is_listed(const char *groups, unsigned gid)
     return false;
 }
 
-/* "PID GID" is answered with a byte. */
+struct answer {
+    unsigned number; /* of the question */
+    unsigned is_in;
+};
+
+/* "NUMBER PID GID". */
 static void answer_group(int fd, const char *question)
 {
+    struct answer answer = {0, 0};
     int pid;
     unsigned gid;
     char path[32];
     char *line = NULL;
     size_t room = 0;
-    char is_in = 0;
-    if (sscanf(question, "%d %u", &pid, &gid) != 2)
+    if (sscanf(question, "%u %d %u", &answer.number, &pid, &gid) != 3)
         return;
     snprintf(path, sizeof path, "/proc/%d/status", pid);
     FILE *status = fopen(path, "re");
     while (status && getline(&line, &room, status) > 0)
         if (strncmp(line, "Groups:", 7) == 0)
-            is_in = is_listed(line + 7, gid);
+            answer.is_in = is_listed(line + 7, gid);
     free(line);
     if (status)
         fclose(status);
-    (void)send(fd, &is_in, 1, MSG_NOSIGNAL);
+    (void)send(fd, &answer, sizeof answer, MSG_NOSIGNAL);
 }
 
 static void listen_to(int fd, struct duty *duty)
@@ -129,7 +142,7 @@ static void listen_to(int fd, struct duty *duty)
         if (message[0] == WORD_GROUP)
             answer_group(fd, message + 1);
     }
-    if (duty->is_auto && is_ours(duty))
+    if (duty->is_auto && is_mine_still(duty, fd))
         mount_remove(duty->mountpoint, true);
 }
 
@@ -196,24 +209,25 @@ bool helper_unmount(void)
     return say(&word, 1);
 }
 
-static bool take_answer(void)
+/* One that comes too late is not the answer to the next question. */
+static bool take_answer(unsigned number)
 {
     struct pollfd poll_ = {.fd = helper_fd, .events = POLLIN};
-    char is_in = 0;
-    return poll(&poll_, 1, ANSWER_WAIT_MS) == 1 && recv(helper_fd, &is_in, 1, MSG_DONTWAIT) == 1 &&
-           is_in;
+    struct answer answer;
+    while (poll(&poll_, 1, ANSWER_WAIT_MS) == 1 &&
+           recv(helper_fd, &answer, sizeof answer, MSG_DONTWAIT) == (ssize_t)sizeof answer)
+        if (answer.number == number)
+            return answer.is_in;
+    return false;
 }
 
-/* An answer that came too late is not that to the next question. */
 bool helper_is_in_group(int pid, unsigned gid)
 {
+    static unsigned number; /* under the lock */
     char message[MESSAGE_BYTES];
-    char late;
-    int length = snprintf(message, sizeof message, "%c%d %u", WORD_GROUP, pid, gid);
     pthread_mutex_lock(&asking);
-    while (recv(helper_fd, &late, 1, MSG_DONTWAIT) == 1)
-        ;
-    bool is_in = say(message, (size_t)length) && take_answer();
+    int length = snprintf(message, sizeof message, "%c%u %d %u", WORD_GROUP, ++number, pid, gid);
+    bool is_in = say(message, (size_t)length) && take_answer(number);
     pthread_mutex_unlock(&asking);
     return is_in;
 }

@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -28,6 +29,12 @@
 /* Ticks without a request after which the deputy sleeps until there is one. */
 #define TICKS_QUIET 2
 #define PAGE_BYTES  4096
+
+/* syncfs() does not wait for what it makes the kernel write (Linux 6.18: the pages of FUSE are left out): that comes
+ * request by request, and there may be a moment between two. Whoever goes on using the mount is not waited for. */
+#define DRAIN_LOOK_NS 2000000
+#define DRAIN_LOOKS   10
+#define DRAIN_MAX_MS  10000
 
 /* A worker's beat: a number that each request has for itself, and these. */
 #define SERVES   1u
@@ -60,6 +67,10 @@ struct loop {
     sem_t deputy_call;
     sem_t end;
 };
+
+/* Of the loop that runs: a signal that comes just before its wait is not to be lost. */
+static _Atomic(sem_t *) end_running;
+static _Atomic bool is_finishing;
 
 static void standby_push(struct loop *loop, struct worker *worker)
 {
@@ -160,7 +171,7 @@ static void replace(struct loop *loop, struct worker *worker, uint64_t beat)
 static bool is_long(uint32_t opcode)
 {
     return opcode == FUSE_FSYNC || opcode == FUSE_FSYNCDIR || opcode == FUSE_FALLOCATE ||
-           opcode == FUSE_COPY_FILE_RANGE;
+           opcode == FUSE_COPY_FILE_RANGE || opcode == WIRE_COPY_FILE_RANGE_64;
 }
 
 static void serve(struct worker *worker)
@@ -301,6 +312,36 @@ static void workers_end(struct loop *loop, unsigned started)
     }
 }
 
+/* No request waits, is served, or has been since the last look. */
+static bool is_quiet(struct loop *loop, uint64_t *last)
+{
+    struct pollfd poll_ = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
+    bool is_waiting = poll(&poll_, 1, 0) != 0;
+    bool is_serving = false;
+    uint64_t beats = 0;
+    for (unsigned i = 0; i < loop->count; i++) {
+        uint64_t beat = atomic_load(&loop->workers[i].beat);
+        is_serving = is_serving || beat & SERVES;
+        beats += beat;
+    }
+    bool is_same = beats == *last;
+    *last = beats;
+    return is_same && !is_waiting && !is_serving;
+}
+
+static void drain(struct loop *loop)
+{
+    const struct timespec pause = {.tv_nsec = DRAIN_LOOK_NS};
+    const int64_t end_ns = stats_now_ns() + (int64_t)DRAIN_MAX_MS * 1000000;
+    uint64_t last = 0;
+    unsigned quiet = 0;
+    while (quiet < DRAIN_LOOKS && !fuse_session_exited(loop->session) && stats_now_ns() < end_ns) {
+        nanosleep(&pause, NULL);
+        quiet = is_quiet(loop, &last) ? quiet + 1 : 0;
+    }
+    fuse_session_exit(loop->session);
+}
+
 static void serve_all(struct loop *loop)
 {
     pthread_t deputy;
@@ -312,8 +353,11 @@ static void serve_all(struct loop *loop)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (started == 0)
         atomic_store(&loop->failure, -EAGAIN);
-    while (started > 0 && !fuse_session_exited(loop->session))
+    while (started > 0 && !fuse_session_exited(loop->session)) {
         sem_wait(&loop->end);
+        if (atomic_load(&is_finishing))
+            drain(loop);
+    }
     if (has_deputy) {
         pthread_cancel(deputy);
         pthread_join(deputy, NULL);
@@ -345,10 +389,33 @@ int loop_run(struct frontend *frontend, bool all_read)
         loop.workers[i] = (struct worker){.beat = 0};
     sem_init(&loop.deputy_call, 0, 0);
     sem_init(&loop.end, 0, 0);
+    atomic_store(&end_running, &loop.end);
+    if (atomic_load(&is_finishing)) /* told before */
+        sem_post(&loop.end);
     serve_all(&loop);
+    atomic_store(&end_running, NULL);
     sem_destroy(&loop.end);
     sem_destroy(&loop.deputy_call);
     pthread_mutex_destroy(&loop.lock);
     free(loop.workers);
     return atomic_load(&loop.failure);
+}
+
+static void wake_up(void)
+{
+    sem_t *end = atomic_load(&end_running);
+    if (end)
+        sem_post(end);
+}
+
+void loop_stop(struct frontend *frontend)
+{
+    fuse_session_exit(frontend->session);
+    wake_up();
+}
+
+void loop_finish(void)
+{
+    atomic_store(&is_finishing, true);
+    wake_up();
 }

@@ -16,8 +16,13 @@
 
 #include "frontend.h"
 
-/* Serves until the mount is gone or the session is told to exit, which a signal to the calling thread may
- * do. 0, or a negative errno value. */
+/* Serves until the mount is gone or it is told to stop. 0, or a negative errno value. */
 int loop_run(struct frontend *frontend, bool all_read);
+
+/* Stops it, or one that is about to run: in a signal handler, too. */
+void loop_stop(struct frontend *frontend);
+
+/* The same, when nobody has asked for anything for a moment; after DRAIN_MAX_MS (loop.c) all the same. */
+void loop_finish(void);
 
 #endif

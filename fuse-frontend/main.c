@@ -30,24 +30,23 @@ static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t is_forced;
 
 /* The first signal asks the helper to unmount, while requests are still answered. The second one, or the
- * helper once the mount is detached, ends serving at once. */
+ * helper once the mount is detached, ends serving: at once, or when what the kernel held back is written. */
 static void on_signal(int number)
 {
     int failure = errno;
     if (number == HELPER_DETACHED_SIGNAL) {
-        fuse_session_exit(frontend.session);
+        loop_finish();
     } else if (signals_seen++ > 0 || !helper_unmount()) {
         is_forced = 1;
-        fuse_session_exit(frontend.session);
+        loop_stop(&frontend);
     }
     errno = failure;
 }
 
-/* Without SA_RESTART, as the wait of libfuse for the end is to be interrupted. */
-static void signals_set(void)
+static void signals_set(void (*handler)(int))
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, HELPER_DETACHED_SIGNAL};
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = handler};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         sigaction(ends[i], &action, NULL);
@@ -132,7 +131,7 @@ static bool region_mount(void)
         mount_readahead(&mount, MAX_IO_BYTES / 1024);
         helper_mounted(mount.device);
     }
-    signals_set();
+    signals_set(on_signal);
     if (transport_attach(&frontend) && (!frontend.options.has_sandbox || sandbox_enter()))
         return true;
     log_failure(mountpoint, -errno);
@@ -147,10 +146,12 @@ static bool has_rounds(void)
     return vmfs_info(frontend.fs, &info) == 0 && strcmp(info.backend, "sync") == 0;
 }
 
-/* The session ends first: who still has files open gets an error from then on, and does not wait. */
+/* The session ends first: who still has files open gets an error from then on, and does not wait. It is nothing
+ * for a signal any more, of which the helper sends one when it has unmounted what is in use. */
 static int finish(int served)
 {
     int err = 0;
+    signals_set(SIG_IGN);
     if (frontend.fs)
         vmfs_closing(frontend.fs);
     if (frontend.session)

@@ -100,7 +100,7 @@ static bool complain(const char *mountpoint, const char *why)
 
 /* The mountpoint of a daemon that is dead says ENOTCONN, to what the kernel must ask the daemon: not to
  * stat(), which it may answer itself. */
-static bool is_dead(const char *mountpoint)
+bool mount_is_dead(const char *mountpoint)
 {
     struct statvfs statvfs_;
     return statvfs(mountpoint, &statvfs_) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
@@ -120,7 +120,7 @@ static bool stale_clear(const char *mountpoint)
 bool mountpoint_prepare(const char *mountpoint)
 {
     struct stat stat_;
-    for (int i = 0; i < STALE_MAX && is_dead(mountpoint); i++)
+    for (int i = 0; i < STALE_MAX && mount_is_dead(mountpoint); i++)
         if (!stale_clear(mountpoint))
             return false;
     if (stat(mountpoint, &stat_) != 0)

@@ -14,6 +14,9 @@ struct mount {
 /* What is mounted at the absolute path `mountpoint`, the topmost if several are. False if nothing. */
 bool mount_find(const char *mountpoint, struct mount *out);
 
+/* Is there a mount whose daemon is dead? Of one that is about to die this waits for the end. */
+bool mount_is_dead(const char *mountpoint);
+
 /* Unmounts what is there; lazily: also while it is used. 0 or an errno value. */
 int mount_remove(const char *mountpoint, bool is_lazy);
 

@@ -92,7 +92,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     int err = 0;
     if (is_of_nothing(&change) || change.mask & VMFS_ATTR_KILL_PRIV) {
         err = stat_self(req, ino, &stat);
-        change_complete(req, &stat, &change);
+        if (!err)
+            change_complete(req, &stat, &change);
     }
     if (!err)
         err = vmfs_setattr_at(fs_of(req), place_self(ino), VMFS_NOFOLLOW, &change);

@@ -14,25 +14,28 @@
 #define PIECES (MAX_IO_BYTES / IO_BLOCK + 2)
 
 /* The kernel could not read what it was given: a part of the region is lost, and the request is answered with
- * EIO. Touching it here makes the library see that, too. */
-static void touch_lost(struct vmfs_file *file, size_t size, off_t offset)
+ * EIO. Touching it here makes the library see that, too; by a handle of its own, as the caller, who has had
+ * his answer, may have closed his. */
+static void touch_lost(struct vmfs *fs, fuse_ino_t ino, size_t size, off_t offset)
 {
+    struct vmfs_file *file;
     char *buffer = malloc(size);
-    if (buffer)
+    if (buffer && vmfs_file_open_at(fs, place_self(ino), VMFS_O_RDONLY, 0, &file) == 0) {
         (void)vmfs_file_pread(file, buffer, size, (uint64_t)offset);
+        (void)vmfs_file_close(file);
+    }
     free(buffer);
 }
 
 /* From the region to the kernel in one copy. */
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-    (void)ino;
-    struct vmfs_file *file = files_get(fi->fh);
+    struct vmfs *fs = fs_of(req);
     struct vmfs_iovec pieces[PIECES];
     struct iovec iov[PIECES];
     struct vmfs_view view;
     unsigned count = PIECES;
-    int64_t got = vmfs_file_view(file, size, (uint64_t)offset, pieces, &count, &view);
+    int64_t got = vmfs_file_view(files_get(fi->fh), size, (uint64_t)offset, pieces, &count, &view);
     if (got < 0) {
         reply_result(req, got);
         return;
@@ -42,7 +45,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct f
     int sent = fuse_reply_iov(req, iov, (int)count);
     vmfs_view_end(&view);
     if (sent == -EFAULT)
-        touch_lost(file, size, offset);
+        touch_lost(fs, ino, size, offset);
 }
 
 /* What the kernel writes back out of its pages has its place, however the file it guesses was opened. */
@@ -87,6 +90,9 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct f
         fuse_reply_lseek(req, found);
 }
 
+/* What a reply can say: its count has 32 bits, while a hole of any length is copied in one call. */
+#define COPY_BYTES_MAX ((size_t)1 << 30)
+
 void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
                         struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
                         struct fuse_file_info *fi_out, size_t len, int flags)
@@ -94,8 +100,9 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
     (void)ino_in;
     (void)ino_out;
     (void)flags;
-    int64_t copied = vmfs_file_copy_range(files_get(fi_in->fh), (uint64_t)off_in,
-                                          files_get(fi_out->fh), (uint64_t)off_out, len);
+    int64_t copied =
+        vmfs_file_copy_range(files_get(fi_in->fh), (uint64_t)off_in, files_get(fi_out->fh),
+                             (uint64_t)off_out, len < COPY_BYTES_MAX ? len : COPY_BYTES_MAX);
     if (copied < 0)
         reply_result(req, copied);
     else

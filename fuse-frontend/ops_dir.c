@@ -16,7 +16,8 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 }
 
 struct listing {
-    fuse_req_t req;
+    fuse_req_t req; /* until it is answered */
+    struct vmfs *fs;
     char *buffer;
     size_t size;
     size_t used;
@@ -65,7 +66,7 @@ static void listing_undo(const struct listing *listing)
     while (at < listing->used) {
         struct fuse_direntplus *entry = (void *)(listing->buffer + at);
         if (entry->entry_out.nodeid)
-            vmfs_release(fs_of(listing->req), entry->entry_out.nodeid, 1);
+            vmfs_release(listing->fs, entry->entry_out.nodeid, 1);
         at += FUSE_DIRENTPLUS_SIZE(entry);
     }
 }
@@ -73,7 +74,7 @@ static void listing_undo(const struct listing *listing)
 /* Fills the buffer: 0, or the error of the first entry, as others come before it. */
 static int listing_fill(struct listing *listing, uint64_t dir, uint64_t cookie, bool is_plus)
 {
-    struct vmfs *fs = fs_of(listing->req);
+    struct vmfs *fs = listing->fs;
     struct vmfs_dirent entry;
     struct vmfs_stat stat;
     for (;;) {
@@ -92,7 +93,7 @@ static int listing_fill(struct listing *listing, uint64_t dir, uint64_t cookie, 
 
 static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool is_plus)
 {
-    struct listing listing = {.req = req, .buffer = malloc(size), .size = size};
+    struct listing listing = {.req = req, .fs = fs_of(req), .buffer = malloc(size), .size = size};
     int err = listing.buffer ? listing_fill(&listing, ino, (uint64_t)offset, is_plus) : -ENOMEM;
     if (err)
         reply_result(req, err);

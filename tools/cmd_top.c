@@ -307,6 +307,8 @@ static int print_next(struct tool *tool, struct vmfs_mount_stats *before, bool i
 
     if (err)
         return err;
+    if (now.uptime_ns < before->uptime_ns) /* mounted anew since */
+        *before = (struct vmfs_mount_stats){0};
     rates_of(before, &now, &rates);
     if (is_live)
         printf("\033[H\033[J");

@@ -86,6 +86,19 @@ void fuse_session_exit(struct fuse_session *se)
     atomic_store(&session.has_exited, true);
 }
 
+int fuse_session_fd(struct fuse_session *se)
+{
+    (void)se;
+    return -1; /* poll() leaves it out */
+}
+
+int64_t stats_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
 int64_t stats_idle_ns(void)
 {
     return atomic_load(&session.idle_ns);
@@ -162,10 +175,10 @@ static void ask_quick(unsigned count)
 
 static bool all_read;
 static int loop_result;
+static struct frontend frontend;
 
 static void *run_loop(void *arg)
 {
-    static struct frontend frontend;
     (void)arg;
     frontend.options.threads = THREADS;
     loop_result = loop_run(&frontend, all_read);
@@ -277,24 +290,51 @@ static void all_read_where_rounds_are_shared(void)
     end(thread);
 }
 
-static void nothing(int number)
+static void stop(int number)
 {
     (void)number;
+    loop_stop(&frontend);
 }
 
 /* Whatever the threads do, a signal to the one that waits ends them; what is being served is. */
 static void signal_ends(void)
 {
-    struct sigaction action = {.sa_handler = nothing};
+    struct sigaction action = {.sa_handler = stop};
     pthread_t thread = begin(false, 2 * THREADS);
     sigaction(SIGTERM, &action, NULL);
     ask(SLEEPS);
     expect(&session.asleep, 1, "asleep");
     expect(&session.receiving, 1, "another reads");
-    session.has_exited = true;
     pthread_kill(thread, SIGTERM);
     sleep_ms(10);
     expect(&session.asleep, 1, "asleep still");
+    sem_post(&session.wake);
+    pthread_join(thread, NULL);
+    expect(&session.served, 1, "served");
+}
+
+/* Told by who is not the one that waits, whose wait is not interrupted: as by a signal just before it. */
+static void stop_is_not_lost(void)
+{
+    pthread_t thread = begin(false, 2 * THREADS);
+    expect(&session.receiving, 1, "one reads");
+    sleep_ms(10);
+    loop_stop(&frontend);
+    pthread_join(thread, NULL);
+}
+
+/* What is being served is waited for. The last one: nothing takes this back. */
+static void finish_waits(void)
+{
+    pthread_t thread = begin(false, 2 * THREADS);
+    ask(SLEEPS);
+    expect(&session.asleep, 1, "asleep");
+    loop_finish();
+    sleep_ms(200);
+    if (session.has_exited) {
+        fprintf(stderr, "loop_test: it ended while a request was served\n");
+        exit(1);
+    }
     sem_post(&session.wake);
     pthread_join(thread, NULL);
     expect(&session.served, 1, "served");
@@ -311,6 +351,8 @@ int main(void)
     queue_makes_readers(1, 1);
     all_read_where_rounds_are_shared();
     signal_ends();
+    stop_is_not_lost();
+    finish_waits();
     puts("loop_test: readers come and go as there is work");
     return 0;
 }

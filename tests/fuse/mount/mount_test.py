@@ -430,6 +430,26 @@ def case_term_in_use(bench):
     check(len(data) == 8192 and data[4096:4101] == b"dirty", "a dirty page is lost")
 
 
+def case_term_mapped(bench):
+    """All that a mapping has dirtied is there after SIGTERM, however long it takes to write."""
+    size = 96 << 20
+    for i in range(5):
+        bench.mount(size="256M")
+        fd = os.open(bench.mountpoint / "mapped", os.O_CREAT | os.O_RDWR)
+        os.ftruncate(fd, size)
+        memory = mmap.mmap(fd, size)
+        for at in range(0, size, 4096):
+            memory[at] = 65 + i
+        os.kill(bench.daemon(), signal.SIGTERM)
+        bench.wait_end()
+        memory.close()
+        os.close(fd)
+        bench.check_clean()
+        data = subprocess.run([bench.vmfs, "cat", bench.region, "/mapped"], capture_output=True).stdout
+        lost = sum(data[at] != 65 + i for at in range(0, size, 4096))
+        check(len(data) == size and lost == 0, f"{lost} dirty pages are lost")
+
+
 def case_killed(bench):
     """The mountpoint of a dead daemon says ENOTCONN; vmfs-fuse clears it, recovers and serves."""
     for i in range(5):
@@ -456,6 +476,20 @@ def case_auto_unmount(bench):
     bench.kill()
     wait_until(lambda: not bench.is_mounted(), "it is not unmounted")
     bench.wait_end()
+
+
+def case_auto_unmount_late(bench):
+    """A helper that gets to it when the mountpoint is already served by the next leaves that alone."""
+    bench.mount("auto_unmount")
+    (helper,) = [process for process, kind in bench.processes().items() if kind == "helper"]
+    os.kill(helper, signal.SIGSTOP)
+    bench.kill()
+    wait_until(lambda: errno_of(os.statvfs, bench.mountpoint) == errno.ENOTCONN, "not ENOTCONN")
+    bench.mount()
+    os.kill(helper, signal.SIGCONT)
+    wait_until(lambda: helper not in bench.processes(), "the helper stays")
+    check(bench.is_mounted(), "it has unmounted the mount of another daemon")
+    bench.unmount()
 
 
 def case_sandbox(bench):
@@ -620,6 +654,49 @@ def case_holds(bench):
     bench.check_clean()
 
 
+def case_copy_of_holes(bench):
+    """A copy that is longer than a reply can say (32 bits; a hole takes no time) is done in several, none of them 0."""
+    bench.mount()
+    source = os.open(bench.mountpoint / "holes", os.O_CREAT | os.O_RDWR)
+    target = os.open(bench.mountpoint / "copy", os.O_CREAT | os.O_RDWR)
+    size = 5 << 30
+    os.ftruncate(source, size)
+    copied = 0
+    while copied < size:
+        got = os.copy_file_range(source, target, size - copied, copied, copied)
+        check(got > 0, f"nothing is copied at {copied}")
+        copied += got
+    os.close(source)
+    os.close(target)
+    bench.unmount()
+    bench.check_clean()
+
+
+def case_aborted_listing(bench):
+    """Replies that nobody hears any more, as the connection is aborted meanwhile, are undone: the daemon ends well."""
+    if not os.path.ismount("/sys/fs/fuse/connections"):
+        bench.run("mount", "-t", "fusectl", "none", "/sys/fs/fuse/connections")
+    bench.mount()
+    for i in range(20000):
+        os.mknod(bench.mountpoint / str(i))
+    bench.unmount()
+    for i in range(60):
+        daemon = subprocess.Popen([bench.fuse, bench.region, bench.mountpoint, "-f"], stderr=subprocess.PIPE, text=True)
+        wait_until(bench.is_mounted, "it is not mounted")
+        minor = os.minor(os.stat(bench.mountpoint).st_dev)
+        listers = [subprocess.Popen(["ls", "-l", bench.mountpoint], stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL) for _ in range(3)]
+        time.sleep(0.002 + 0.0002 * i)
+        pathlib.Path(f"/sys/fs/fuse/connections/{minor}/abort").write_text("1")
+        for lister in listers:
+            lister.wait()
+        bench.run("umount", "-l", bench.mountpoint)
+        said = daemon.communicate(timeout=20)[1]
+        check(daemon.returncode in (0, 1) and "Sanitizer" not in said, f"it ended with {daemon.returncode}: {said}")
+        bench.wait_end()
+        bench.check_clean()
+
+
 def case_birth(bench):
     """statx() tells the time of birth."""
     bench.mount()
@@ -654,7 +731,8 @@ def case_readahead(bench):
 
 AS_NOBODY = ("help", "refuses", "busy", "foreground", "defaults", "read_only", "fstab_words", "ends", "next_waits",
              "term_in_use", "killed", "auto_unmount", "sandbox")
-ROOT_ONLY = ("unchecked", "mount_command", "set_ids_of_others", "handles", "holds", "readahead")
+ROOT_ONLY = ("unchecked", "mount_command", "set_ids_of_others", "handles", "holds", "aborted_listing",
+             "readahead")
 
 
 def run_case(name, build, files, base):
