@@ -72,12 +72,11 @@ static bool has_extents(const struct rescue *rescue)
     return sound > 0;
 }
 
-/* A device, fifo or socket? Nothing else has the form of a device; and no body bears out that an empty one is a
- * file because its type now says so. */
+/* A device, fifo or socket? No body bears out that an empty one is a file because its type now says so. */
 static bool is_special(const struct vm_inode_media *m)
 {
-    return m->form == VM_BODY_DEVICE ||
-           (m->kind == VM_INODE_SPECIAL && is_zero(m->body.bytes, VM_INODE_BODY));
+    return (m->form == VM_BODY_DEVICE || m->kind == VM_INODE_SPECIAL) &&
+           is_zero(m->body.bytes, VM_INODE_BODY);
 }
 
 /* Of kind and type the one that is possible; of two that are and differ, what the body bears out. */
@@ -115,7 +114,7 @@ static bool form_find(const struct rescue *rescue)
     union vm_head head;
     if (m->kind == VM_INODE_SYMLINK)
         return rescue->is_rest_sound;
-    if (m->kind == VM_INODE_SPECIAL || m->form == VM_BODY_DEVICE)
+    if (m->kind == VM_INODE_SPECIAL || is_special(m))
         return false;
     bool is_directory = m->kind == VM_INODE_DIRECTORY;
     if (is_zero(m->body.bytes, VM_INODE_BODY))

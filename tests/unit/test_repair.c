@@ -597,6 +597,29 @@ Test(repair, F6_an_inode_that_is_cut_off_is_told)
     copy_free(&copy);
 }
 
+/* Line 0 says that a file, and the root, have the body of a device: their bodies say what they are. */
+Test(repair, F6_a_form_that_the_body_refutes)
+{
+    static const char *const paths[] = {"/plain", "/"};
+    struct vmfs_check_result result;
+    struct vmfs_stat before;
+    struct vmfs_stat after;
+    for (unsigned index = 0; index < 2; index++) {
+        struct copy copy;
+        must(vmfs_stat(world.fs, paths[index], 0, &before), "stat");
+        copy_take(&copy);
+        copy.memory[inode_of(paths[index]).offset + offsetof(struct vm_inode_media, form)] =
+            VM_BODY_DEVICE;
+        must(copy_open(&copy, VMFS_REPAIR), "open");
+        must(vmfs_repair(copy.fs, NULL, NULL, &result), "repair");
+        must(vmfs_stat(copy.fs, "/plain", 0, &after), "what is in the root");
+        must(vmfs_stat(copy.fs, paths[index], 0, &after), paths[index]);
+        cr_expect_eq(after.ino, before.ino, "%s", paths[index]);
+        cr_expect_eq(after.size, before.size, "%s", paths[index]);
+        copy_free(&copy);
+    }
+}
+
 /* ---- superblocks and watermark lines ---- */
 
 /* Both copies are hit in the copy; how repair may open it then. */
