@@ -57,8 +57,9 @@ void vm_data_note_logged(struct vm_ctx *ctx, uint64_t block)
 int vm_images_settle(struct vm_ctx *ctx, uint64_t region_offset, uint64_t len_bytes)
 {
     struct vm_journal *journal = ctx->journal;
-    uint64_t watermark = atomic_load_explicit(&journal->watermark, memory_order_acquire);
+    /* The lower one first: what is above the other is then above it, too. */
     uint64_t lower = atomic_load_explicit(&journal->watermark_lower, memory_order_acquire);
+    uint64_t watermark = atomic_load_explicit(&journal->watermark, memory_order_acquire);
     if (atomic_load_explicit(&ctx->itable->logged_last, memory_order_acquire) <= lower)
         return 0;
     uint64_t last = vm_block_of(region_offset + len_bytes - 1);

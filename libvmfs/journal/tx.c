@@ -133,9 +133,12 @@ int vm_tx_renew(struct vm_ctx *ctx)
     return reserve_log(ctx, &ctx->journal->lanes[ctx->tx->lane]);
 }
 
+/* What was stored in place stays stored (S5). */
 int vm_tx_restart(struct vm_ctx *ctx)
 {
+    bool has_images = ctx->tx->has_images;
     end_tx(ctx, false);
+    ctx->tx->has_images = has_images;
     return vm_tx_renew(ctx);
 }
 
