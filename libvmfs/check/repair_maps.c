@@ -174,9 +174,9 @@ static int each_name(void *arg, const struct vm_named_hit *hit, const uint8_t *n
     return 0;
 }
 
-/* A value in blocks of its own that checks and is nobody else's. */
-static bool value_is_kept(struct salvage *salvage, const struct vm_named_hit *hit,
-                          const uint8_t *payload)
+/* A value in blocks of its own that checks. */
+static bool value_is_sound(const struct salvage *salvage, const struct vm_named_hit *hit,
+                           const uint8_t *payload)
 {
     const struct vm_region *region = salvage->check->region;
     struct vm_xattr_media media;
@@ -190,13 +190,19 @@ static bool value_is_kept(struct salvage *salvage, const struct vm_named_hit *hi
         count != vm_div_up(len_bytes, VM_BLOCK_BYTES) ||
         !vm_range_inside(block, count, region->blocks))
         return false;
-    if (vm_get64(media.check) !=
-        vm_hash64(region->hash_seed ^ block, region->base + block * VM_BLOCK_BYTES, len_bytes))
-        return false;
-    for (uint64_t index = 0; index < count; index++)
-        if (!take_block(salvage->check, block + index))
+    return vm_get64(media.check) ==
+           vm_hash64(region->hash_seed ^ block, region->base + block * VM_BLOCK_BYTES, len_bytes);
+}
+
+/* Takes the blocks of a value that is sound, unless somebody else has one. */
+static bool value_take(struct salvage *salvage, const uint8_t *payload)
+{
+    struct vm_xattr_media media;
+    memcpy(&media, payload, sizeof media);
+    for (uint64_t index = 0; index < vm_get32(media.blocks); index++)
+        if (!take_block(salvage->check, vm_get64(media.block) + index))
             return false;
-    salvage->blocks += count;
+    salvage->blocks += vm_get32(media.blocks);
     return true;
 }
 
@@ -222,14 +228,15 @@ static int each_attribute(void *arg, const struct vm_named_hit *hit, const uint8
     bool is_inline = old->type == XATTR_INLINE && old->value <= old->payload_bytes;
     bool is_sound =
         !memchr(name, '\0', old->name_bytes) &&
-        (is_inline || (old->type == XATTR_BLOCKS && value_is_kept(salvage, hit, payload)));
-    if (!is_sound) {
+        (is_inline || (old->type == XATTR_BLOCKS && value_is_sound(salvage, hit, payload)));
+    bool is_acl_kept = !is_sound || acl_is_kept(salvage, hit, name);
+    if (!is_sound || (is_acl_kept && !is_inline && !value_take(salvage, payload))) {
         vm_mended(salvage->check, MAPS, "inode %i: an attribute of %n bytes is cut off",
                   salvage->inode.id, old->value); /* F6 */
         salvage->is_lossy = true;
         return 0;
     }
-    if (!acl_is_kept(salvage, hit, name)) {
+    if (!is_acl_kept) {
         vm_mended(
             salvage->check, MAPS,
             "inode %i: an ACL of %n bytes, malformed or not what the mode says, is taken away",

@@ -23,7 +23,7 @@
 #define CHOICES      3u
 #define CHOICES_LONG 40u
 #define NESTED_EVERY 200u
-#define SECONDS_MAX  20u
+#define SECONDS_MAX  120u
 #define PERCENT      4u
 
 static struct cuts {

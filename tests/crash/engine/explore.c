@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@
 #define REPORTS_MAX    20u
 #define SHRUNK_MAX     3u
 #define JUDGE_NOW_NS   ((int64_t)4000000000000000000)
-#define HANG_SECONDS   20u
+#define HANG_SECONDS   20  /* of this process, however many others there are; */
+#define HANG_WALL      600 /*   if it sleeps, of anybody's */
 #define EPOCH_WORDS    512u
 #define ERR_WRITE      2 /* of a page fault on x86 */
 
@@ -229,9 +231,16 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     _exit(1);
 }
 
-static const int signals[] = {SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+static const int signals[] = {SIGPROF, SIGALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 #define SIGNALS (sizeof signals / sizeof signals[0])
 static struct sigaction actions_before[SIGNALS];
+
+static void wind_watchdog(bool is_on)
+{
+    const struct itimerval time = {.it_value.tv_sec = is_on ? HANG_SECONDS : 0};
+    setitimer(ITIMER_PROF, &time, NULL);
+    alarm(is_on ? HANG_WALL : 0);
+}
 
 static void watch_signals(struct explorer *explorer)
 {
@@ -249,7 +258,7 @@ static void leave_signals(const struct explorer *explorer)
 {
     if (alarmed != explorer)
         return;
-    alarm(0);
+    wind_watchdog(false);
     for (unsigned index = 0; index < SIGNALS; index++)
         sigaction(signals[index], &actions_before[index], NULL);
     alarmed = NULL;
@@ -611,7 +620,7 @@ void explore_state(struct explorer *explorer, struct level *level, bool is_watch
 {
     const struct judge *judge = explorer->judge;
     *outcome = (struct verdict){0};
-    alarm(HANG_SECONDS);
+    wind_watchdog(true);
     bool is_nested = wants_inner(explorer, level);
     if (is_watched)
         begin_watch(level);
@@ -758,7 +767,7 @@ void explore_point(struct explorer *explorer, struct medium *live)
 {
     struct level *level = &explorer->levels[0];
     watch_signals(explorer);
-    alarm(HANG_SECONDS);
+    wind_watchdog(true);
     level->crashed = live;
     explore_level(explorer, level);
 }
