@@ -270,10 +270,12 @@ int vm_repair_run(struct vm_volume *volume, struct vm_ctx *ctx, const struct vm_
     struct vmfs_check_result result = {.problems = 0};
     bool was_speculative = ctx->err.is_speculative;
     ctx->err.is_speculative = true; /* damage is what this is about: no call is to stop at it */
+    ctx->is_above_flags = true;
     int code = volume->itable ? 0 : attach_damaged(volume, ctx, model);
     if (code == 0)
         code = rounds(volume, ctx, model, &result);
     ctx->err.is_speculative = was_speculative;
+    ctx->is_above_flags = false;
     if (code == 0)
         *out = result;
     return code;

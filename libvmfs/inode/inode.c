@@ -226,7 +226,7 @@ void vm_inode_set_flags(struct vm_inode *inode, uint32_t flags)
 
 int vm_inode_check_change(struct vm_ctx *ctx, const struct vm_inode *inode, bool is_adding)
 {
-    uint32_t flags = vm_inode_flags(inode);
+    uint32_t flags = ctx->is_above_flags ? 0 : vm_inode_flags(inode);
     if (flags & VM_INODE_FLAG_IMMUTABLE)
         return vm_raise(&ctx->err, VMFS_R_IMMUTABLE, inode->id);
     if ((flags & VM_INODE_FLAG_APPEND) && !is_adding)

@@ -42,8 +42,9 @@ struct vm_ctx {
     const struct vm_cred
         *cred; /* who must be allowed to search what a walk goes through; null: nobody asks */
     int64_t now_ns;
-    bool keeps_atime; /* reading may store access times */
-    uint64_t losses;  /* of pages, when the call began; for the guard */
+    bool keeps_atime;    /* reading may store access times */
+    bool is_above_flags; /* repair: what is immutable may be changed, too */
+    uint64_t losses;     /* of pages, when the call began; for the guard */
 };
 
 /* Copies out `len_bytes` at `offset`, both multiples of 8, as the running transaction sees them. */

@@ -620,6 +620,25 @@ Test(repair, F6_a_form_that_the_body_refutes)
     }
 }
 
+/* /lost+found is made in the root, whatever may be done to that otherwise. */
+Test(repair, an_immutable_root_takes_what_is_lost)
+{
+    const struct vmfs_attr immutable = {.mask = VMFS_ATTR_FLAGS, .flags = VMFS_INODE_IMMUTABLE};
+    struct vmfs_check_result result;
+    struct vmfs_stat stat;
+    struct copy copy;
+    must(vmfs_setattr(world.fs, "/", 0, &immutable), "setattr");
+    copy_take(&copy);
+    copy.memory[vm_get64(leaf_of("/many").head.self)] ^= 1; /* its magic */
+    must(copy_open(&copy, VMFS_REPAIR), "open");
+    must(vmfs_repair(copy.fs, NULL, NULL, &result), "repair");
+    cr_expect_eq(result.problems, 0);
+    must(vmfs_stat(copy.fs, "/lost+found", 0, &stat), "what was in the leaf");
+    must(vmfs_stat(copy.fs, "/", 0, &stat), "stat");
+    cr_expect_eq(stat.flags, VMFS_INODE_IMMUTABLE);
+    copy_free(&copy);
+}
+
 /* ---- superblocks and watermark lines ---- */
 
 /* Both copies are hit in the copy; how repair may open it then. */
