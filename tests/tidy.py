@@ -11,8 +11,6 @@ import subprocess
 import sys
 
 LINES_MAX = 1000
-# The public contract is one book.
-BOOK, BOOK_LINES_MAX = "include/vmfs.h", 1500
 FUNCTION_LINES_MAX = 80
 PARAMETERS_MAX = 6
 RANKS = ["base", "persist", "media", "journal", "space", "index", "inode", "name", "check", "api"]
@@ -93,9 +91,8 @@ def count_parameters(parameters):
 
 def check_shape(report, path, text, code):
     lines = text.count("\n")
-    lines_max = BOOK_LINES_MAX if str(path).endswith(BOOK) else LINES_MAX
-    if lines > lines_max:
-        report.add(path, 1, f"{lines} lines, at most {lines_max}")
+    if lines > LINES_MAX:
+        report.add(path, 1, f"{lines} lines, at most {LINES_MAX}")
     for name, parameters, line, length in functions(code):
         if length > FUNCTION_LINES_MAX:
             report.add(path, line, f"{name}() has {length} lines, at most {FUNCTION_LINES_MAX}")

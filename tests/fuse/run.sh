@@ -86,8 +86,6 @@ if [ $long = yes ]; then
     step python3 "$top/tests/fuse/conform_mutants.py" "$build"
     step acls --steps 500000
     step programs --source
-    step python3 "$top/tests/fuse/conform.py" --self "$build"
-    step python3 "$top/tests/fuse/conform.py" --long "$build"
 else
     step "$data_test" --mount "$vmfs_fuse" --ops 3000 -v
     step "$meta_stress" --mount "$vmfs_fuse" --ops 30000 -v
@@ -100,5 +98,4 @@ else
     step python3 "$top/tests/fuse/conform.py" --self "$build"
     step acls --steps 20000
     step programs
-    step python3 "$top/tests/fuse/conform.py" "$build"
 fi
