@@ -56,7 +56,7 @@ struct vm_check {
     bool is_quiet;                  /* problems are counted only */
     uint64_t marked;                /* inodes with VM_SLOT_MARKED */
     bool has_stray;                 /* repair: there is a chunk that the map does not name */
-    unsigned seeks; /* repair: rounds that have looked for such chunks */
+    unsigned seeks;                 /* repair: rounds that have looked for such chunks */
     uint64_t missing_blocks;        /* used but clear in their bitmap */
     uint64_t *again;                /* repair: a bit for each block that was met again, */
     uint64_t *proved;               /*   for each in which what was met proves to be it, */
