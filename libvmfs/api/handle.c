@@ -71,6 +71,7 @@ void vm_ctx_init(struct vmfs *fs, struct vm_ctx *ctx)
     ctx->now_ns = 0;
     ctx->losses = 0;
     ctx->keeps_atime = false;
+    ctx->is_above_flags = false;
 }
 
 int vm_enter(struct vmfs *fs, struct vm_ctx *ctx, bool is_change)
