@@ -770,6 +770,7 @@ void explore_point(struct explorer *explorer, struct medium *live)
     wind_watchdog(true);
     level->crashed = live;
     explore_level(explorer, level);
+    wind_watchdog(false);
 }
 
 void explore_pass(struct explorer *explorer)
