@@ -30,6 +30,9 @@ HOST_PROGRAMS = ["mke2fs", "getfattr", "setfattr", "sqlite3", "git", "fusermount
 # Programs of the build, relative to it; tests/guest/meson.build builds its own ones.
 OUR_PROGRAMS = ["tools/vmfs", "fuse-frontend/vmfs-fuse"]
 
+# What glibc loads when a thread ends, so that ldd does not name it.
+THREAD_LIBRARY = Path("/lib/x86_64-linux-gnu/libgcc_s.so.1")
+
 
 def run(*command, **options):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
@@ -168,6 +171,7 @@ class Cache:
             ours += [file for file in path.glob("*") if file.is_file() and os.access(file, os.X_OK)]
         for path in ours:
             self.add_program(root, path, root / "vmfs/bin" / path.name)
+        strip(THREAD_LIBRARY, root / "lib" / THREAD_LIBRARY.name)
         shutil.copytree(inside, root / "inside", dirs_exist_ok=True)
         (root / "init").symlink_to("/inside/init")
         return archive(root, folder / "base.cpio")
