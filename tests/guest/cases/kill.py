@@ -1,0 +1,99 @@
+"""QEMU is killed at random while four threads each change a region on a devdax device and one that is a file on
+ext4-DAX. Every operation that was acknowledged must be there, and at most one more of each thread: the host
+judges the device's region in its image, the next boot that in the file, and goes on with both. The acknowledgements
+are stored after a call has returned, in memory that is a file of the host: see guest_writer.c."""
+
+import mmap
+import random
+import struct
+import subprocess
+import time
+
+from harness.guest import Failure, Guest, Nvdimm
+
+KILLS, KILLS_LONG = 2, 20
+IMAGE_MIB = 128
+ACKS_BYTES = 1 << 20
+STEADY_SECONDS = 3.0  # from the first operation on, over many checkpoints
+START_SECONDS = 0.3   # from the writer's start on: recovery, and old rounds that are removed;
+START_SHARE = 0.3     # so many of the kills are there
+
+
+class Acks:
+    """The file behind a device to which a guest's writer stores what has returned."""
+
+    def __init__(self, path, seed):
+        self.path = path
+        self.file = path.open("w+b")
+        self.file.write(struct.pack("<Q", seed))
+        self.file.truncate(ACKS_BYTES)
+        self.file.flush()
+        self.map = mmap.mmap(self.file.fileno(), ACKS_BYTES)
+
+    def rounds(self):
+        return struct.unpack_from("<Q", self.map, 16)[0]
+
+    def options(self, name, slot):
+        return ["-object", f"memory-backend-file,id={name},share=on,mem-path={self.path},size={ACKS_BYTES}",
+                "-device", f"ivshmem-plain,memdev={name},addr={slot}"]
+
+
+class Killing:
+    def __init__(self, cell):
+        self.cell, self.random = cell, random.Random(cell.seed)
+        self.image = cell.folder / "devdax.img"
+        self.devices = [Nvdimm(self.image, IMAGE_MIB), Nvdimm(cell.folder / "fsdax.img", IMAGE_MIB, mode="fsdax")]
+        self.acks = [Acks(cell.folder / f"acks{number}", cell.seed + number) for number in (0, 1)]
+
+    def boot(self, step):
+        extra = self.acks[0].options("acks0", "0x10") + self.acks[1].options("acks1", "0x11")
+        return Guest(self.cell, "kill", [step], self.devices, smp=2, extra=extra)
+
+    def rounds(self):
+        return [acks.rounds() for acks in self.acks]
+
+    def wait_for_writers(self, guest, before, seconds=120):
+        end = time.monotonic() + seconds
+        while any(now == old for now, old in zip(self.rounds(), before)):
+            if time.monotonic() > end or guest.is_over:
+                guest.fail("the writers did not start")
+            time.sleep(0.01)
+
+    def kill_one(self, number):
+        before = self.rounds()
+        with self.boot("NEXT" if number else "FIRST") as guest:
+            if number and self.random.random() < START_SHARE:
+                moment = f"{self.random.uniform(0, START_SECONDS):.3f} s after a writer's start"
+                guest.wait_line("guest_writer: opens /dev/dax0.0")
+            else:
+                moment = f"{self.random.uniform(0, STEADY_SECONDS):.3f} s after the first operations"
+                self.wait_for_writers(guest, before)
+            time.sleep(float(moment.split()[0]))
+            if guest.is_over or any(line.startswith("GUEST-EXIT") for line in guest.lines):
+                guest.fail("the writers have ended before the kill")
+            guest.kill()
+        print(f"  kill {number}, {moment}: {self.judge()}", flush=True)
+
+    def offset(self):
+        """Where the data of the namespace begin, as its info block says."""
+        with self.image.open("rb") as file:
+            return struct.unpack_from("<Q", file.read(8192), 4096 + 56)[0]
+
+    def judge(self):
+        """What the judge says of the device's region, which nobody has touched since."""
+        self.cell.tool("fsck", self.image, "--offset", self.offset())
+        program = self.cell.build / "tests/guest/guest_judge"
+        done = subprocess.run([program, self.image, self.acks[0].path, "--offset", str(self.offset())],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"after a kill:\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+
+def run(cell):
+    killing = Killing(cell)
+    for number in range(KILLS_LONG if cell.is_long else KILLS):
+        killing.kill_one(number)
+    with killing.boot("LAST") as guest:
+        guest.succeed()
+    print(f"  at the end: {killing.judge()}", flush=True)
