@@ -6,7 +6,8 @@
  * when it begins a new one, and says so before.
  *
  * The memory is a struct kill_told that is zero but for the seed: of a process that forks the writer, of a
- * file, or of a PCI device of a guest that is a file of the host (-device ivshmem-plain). */
+ * file, or of a PCI device of a guest that is a file of the host (-device ivshmem-plain). tests/guest/cases/kill.py
+ * reads it as well. */
 #ifndef TESTS_KILL_TOLD_H
 #define TESTS_KILL_TOLD_H
 
@@ -30,9 +31,9 @@ struct kill_told {
     _Atomic uint64_t next;  /*   to the one before this */
     _Atomic uint32_t uid;   /* of the writer */
     _Atomic uint32_t gid;
+    struct kill_lane lanes[KILL_ROUNDS][KILL_THREADS]; /* a round's at its number % KILL_ROUNDS */
     _Atomic bool is_failed;
     char failure[1024];
-    struct kill_lane lanes[KILL_ROUNDS][KILL_THREADS]; /* a round's at its number % KILL_ROUNDS */
 };
 
 /* Maps the file or device at `path`; null if that fails, with errno. */

@@ -14,9 +14,11 @@ from harness.guest import Failure, Guest, Nvdimm
 KILLS, KILLS_LONG = 2, 20
 IMAGE_MIB = 128
 ACKS_BYTES = 1 << 20
-STEADY_SECONDS = 3.0  # from the first operation on, over many checkpoints
-START_SECONDS = 0.3   # from the writer's start on: recovery, and old rounds that are removed;
-START_SHARE = 0.3     # so many of the kills are there
+START_MAX_SECONDS = 120
+OPERATIONS = 6000     # so many at most come before a kill: some tens of checkpoints
+WAIT_SECONDS = 10     # unless the machine is too slow
+START_SECONDS = 0.3   # or it comes so soon after the writer's start: in recovery, or as old rounds are removed;
+START_SHARE = 0.3     # that often
 
 
 class Acks:
@@ -32,6 +34,11 @@ class Acks:
 
     def rounds(self):
         return struct.unpack_from("<Q", self.map, 16)[0]
+
+    def operations(self):
+        """Of the newest round: struct kill_told of tests/kill/told.h has three rounds of four lanes."""
+        first = (self.rounds() - 1) % 3 * 4
+        return sum(struct.unpack_from("<Q", self.map, 64 * (1 + lane))[0] for lane in range(first, first + 4))
 
     def options(self, name, slot):
         return ["-object", f"memory-backend-file,id={name},share=on,mem-path={self.path},size={ACKS_BYTES}",
@@ -52,27 +59,29 @@ class Killing:
     def rounds(self):
         return [acks.rounds() for acks in self.acks]
 
-    def wait_for_writers(self, guest, before, seconds=120):
-        end = time.monotonic() + seconds
+    def wait_for_operations(self, guest, before, count):
+        """Until both writers have begun a round, and that on the device has done so many operations."""
+        end = time.monotonic() + START_MAX_SECONDS
         while any(now == old for now, old in zip(self.rounds(), before)):
             if time.monotonic() > end or guest.is_over:
                 guest.fail("the writers did not start")
             time.sleep(0.01)
+        end = time.monotonic() + WAIT_SECONDS
+        while self.acks[0].operations() < count and time.monotonic() < end:
+            time.sleep(0.001)
 
     def kill_one(self, number):
         before = self.rounds()
         with self.boot("NEXT" if number else "FIRST") as guest:
             if number and self.random.random() < START_SHARE:
-                moment = f"{self.random.uniform(0, START_SECONDS):.3f} s after a writer's start"
                 guest.wait_line("guest_writer: opens /dev/dax0.0")
+                time.sleep(self.random.uniform(0, START_SECONDS))
             else:
-                moment = f"{self.random.uniform(0, STEADY_SECONDS):.3f} s after the first operations"
-                self.wait_for_writers(guest, before)
-            time.sleep(float(moment.split()[0]))
+                self.wait_for_operations(guest, before, self.random.randrange(OPERATIONS))
             if guest.is_over or any(line.startswith("GUEST-EXIT") for line in guest.lines):
                 guest.fail("the writers have ended before the kill")
             guest.kill()
-        print(f"  kill {number}, {moment}: {self.judge()}", flush=True)
+        print(f"  kill {number}: {self.judge()}", flush=True)
 
     def offset(self):
         """Where the data of the namespace begin, as its info block says."""
