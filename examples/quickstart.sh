@@ -5,8 +5,9 @@
 #
 # Copies the directory SOURCE (by default a made-up tree with everything a tree can have) into a
 # region of memory, compares the copy with the original, then kills a writer again and again in the
-# middle of its work, and checks that no file which it had reported as written is lost. At last it
-# mounts the region and runs git on it, where that is possible.
+# middle of its work, and checks that no file which it had reported as written is lost. Then it mounts
+# the region and runs git on it, where that is possible, and prints the settings that make a file the
+# memory storage of a guest.
 #
 # It asks nothing, works in scratch folders that it removes, and can be run any number of times.
 # The last line of a good run is: OK files=N bytes=N kills=N lost=0
@@ -366,6 +367,9 @@ step "Looking at the region after all that"
 trees_compare "$source" "$copy"
 "$vmfs" fsck "$region"
 "$vmfs" info "$region"
+
+step "Telling how a guest gets such a region as its memory"
+"$vmfs" guest /var/tmp/vmfs-guest.img
 
 echo
 echo "OK files=$files bytes=$bytes kills=$kills lost=$lost"

@@ -4,8 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Length of the UTF-8 sequence at `text`, 0 if there is none. */
-static unsigned sequence_length(const unsigned char *text)
+unsigned json_sequence_bytes(const unsigned char *text)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned length = text[0] < 0x80   ? 1
@@ -34,13 +33,15 @@ void json_string(const char *text)
 
     putchar('"');
     while (*next) {
-        unsigned length = sequence_length(next);
+        unsigned length = json_sequence_bytes(next);
         if (length == 0)
             printf("\\udc%02x", *next);
         else if (*next == '"' || *next == '\\')
             printf("\\%c", *next);
         else if (*next < ' ' || *next == 0x7f)
             printf("\\u%04x", *next);
+        else if (*next == 0xc2 && next[1] < 0xa0) /* control characters, too */
+            printf("\\u%04x", next[1]);
         else
             fwrite(next, 1, length, stdout);
         next += length ? length : 1;

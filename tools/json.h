@@ -9,6 +9,9 @@
  * surrogates U+DC80 to U+DCFF, as Python's "surrogateescape" has them: nothing is lost. */
 void json_string(const char *text);
 
+/* The length of the UTF-8 sequence at `text`, 0 if there is none. */
+unsigned json_sequence_bytes(const unsigned char *text);
+
 /* Prints `, ` before every element but the first; `first` starts as true. */
 void json_comma(bool *first);
 

@@ -29,6 +29,13 @@ enum {
     OPTION_LENGTH,
     OPTION_WAIT,
     OPTION_INTERVAL,
+    OPTION_QEMU,
+    OPTION_FIRECRACKER,
+    OPTION_LIBVIRT,
+    OPTION_NVDIMM,
+    OPTION_VIRTIO_PMEM,
+    OPTION_READONLY,
+    OPTION_MEMORY,
     OPTION_HELP,
     OPTION_COUNT,
 };
@@ -78,7 +85,7 @@ struct tool {
 
 /* Each verb, in the file cmd_NAME.c. */
 extern const struct verb verb_format, verb_info, verb_fsck, verb_ls, verb_cat, verb_stat, verb_put,
-    verb_get, verb_rm, verb_mv, verb_mkdir, verb_dump, verb_map, verb_top;
+    verb_get, verb_rm, verb_mv, verb_mkdir, verb_dump, verb_map, verb_top, verb_guest;
 
 /* Opens the region with `flags` of vmfs_open() and the common options. Reports nothing. */
 int tool_open(struct tool *tool, uint32_t flags);

@@ -8,8 +8,9 @@
 #include <string.h>
 
 static const struct verb *const verbs[] = {
-    &verb_format, &verb_info, &verb_fsck, &verb_ls,    &verb_cat,  &verb_stat, &verb_put,
-    &verb_get,    &verb_rm,   &verb_mv,   &verb_mkdir, &verb_dump, &verb_map,  &verb_top,
+    &verb_format, &verb_info, &verb_fsck, &verb_ls,  &verb_cat,
+    &verb_stat,   &verb_put,  &verb_get,  &verb_rm,  &verb_mv,
+    &verb_mkdir,  &verb_dump, &verb_map,  &verb_top, &verb_guest,
 };
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -37,6 +38,13 @@ static const struct option option_rows[] = {
     {"length", required_argument, NULL, OPTION_LENGTH},
     {"wait", required_argument, NULL, OPTION_WAIT},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"qemu", no_argument, NULL, OPTION_QEMU},
+    {"firecracker", no_argument, NULL, OPTION_FIRECRACKER},
+    {"libvirt", no_argument, NULL, OPTION_LIBVIRT},
+    {"nvdimm", no_argument, NULL, OPTION_NVDIMM},
+    {"virtio-pmem", no_argument, NULL, OPTION_VIRTIO_PMEM},
+    {"readonly", no_argument, NULL, OPTION_READONLY},
+    {"memory", required_argument, NULL, OPTION_MEMORY},
     {"help", no_argument, NULL, OPTION_HELP},
 };
 #define OPTION_ROWS (sizeof(option_rows) / sizeof(option_rows[0]))
