@@ -34,8 +34,14 @@ void region_force_pmem(char **argv)
 void region_path(char path[REGION_PATH_MAX], const char *name)
 {
     const char *dir = getenv("VMFS_TEST_DIR");
+    const char *device = getenv("VMFS_TEST_DEVICE");
     snprintf(path, REGION_PATH_MAX, "%s/vmfs-test-%d-%s", dir != NULL ? dir : "/dev/shm",
              (int)getpid(), name);
+    if (device == NULL)
+        return;
+    (void)unlink(path);
+    if (symlink(device, path) != 0)
+        perror(path);
 }
 
 static void set_log(struct vmfs_options *options, struct region_log *log)

@@ -25,7 +25,8 @@ void region_log_keep(void *arg, int level, int reason, const char *file, int lin
 /* libpmem reads PMEM_IS_PMEM_FORCE when it is loaded: sets it and starts the program again. */
 void region_force_pmem(char **argv);
 
-/* A path of this process's own, in $VMFS_TEST_DIR or /dev/shm. */
+/* A path of this process's own, in $VMFS_TEST_DIR or /dev/shm; with $VMFS_TEST_DEVICE it leads to that device, so that a
+ * test which uses one region at a time, and removes its path, runs there too. */
 void region_path(char path[REGION_PATH_MAX], const char *name);
 
 /* Formats and opens a region at `path`, over whatever is there. `log` may be null. */

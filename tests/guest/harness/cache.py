@@ -25,7 +25,7 @@ MODULES = {
 }
 
 # Programs of the host that run in the guest as they are.
-HOST_PROGRAMS = ["mke2fs", "getfattr", "setfattr", "sqlite3", "git", "fusermount3"]
+HOST_PROGRAMS = ["bash", "cp", "diff", "find", "fusermount3", "getfattr", "git", "mke2fs", "setfattr", "sqlite3", "touch", "truncate"]
 
 # Programs of the build, relative to it; tests/guest/meson.build builds its own ones.
 OUR_PROGRAMS = ["tools/vmfs", "fuse-frontend/vmfs-fuse"]
@@ -173,6 +173,7 @@ class Cache:
             self.add_program(root, path, root / "vmfs/bin" / path.name)
         strip(THREAD_LIBRARY, root / "lib" / THREAD_LIBRARY.name)
         shutil.copytree(inside, root / "inside", dirs_exist_ok=True)
+        (root / "bin/sh").symlink_to("bash")  # busybox's takes its own commands for those that are there
         (root / "init").symlink_to("/inside/init")
         return archive(root, folder / "base.cpio")
 

@@ -1,0 +1,39 @@
+# native.sh -- the API's own suite on regions in a guest
+#
+# native.sh WHERE SUITE[@power]...
+#
+# WHERE is devdax (the device /dev/dax0.0 is the region) or dax (regions are files on an ext4 with DAX on
+# /dev/pmem0). With @power a suite asks for the level `power`, which is not every region's own.
+where=$1
+shift
+unset PMEM_IS_PMEM_FORCE # what is found here counts
+
+filter=
+case $where in
+devdax)
+    export VMFS_TEST_DEVICE=/dev/dax0.0
+    # They want two regions at once, or a region's bytes as a file has them.
+    filter="--filter=!(errno_files/exdev|errno_common/euclean|attr/@(a_crash*|orphans*))"
+    ;;
+dax)
+    mke2fs -q -t ext4 -b 4096 /dev/pmem0 && mount -o dax /dev/pmem0 /mnt || exit 1
+    chmod 1777 /mnt # one test opens a region as another user
+    export VMFS_TEST_DIR=/mnt
+    ;;
+esac
+
+status=0
+for suite in "$@"; do
+    level=auto
+    [ "$suite" = "${suite%@power}" ] || level=power
+    start=$SECONDS
+    if VMFS_TEST_DURABILITY=$level "test_${suite%@power}" --jobs=1 $filter >/tmp/log 2>&1; then
+        result=PASS
+    else
+        result=FAIL
+        status=1
+        grep -a -v PASS /tmp/log | head -n 60
+    fi
+    echo "$result $suite $((SECONDS - start)) s: $(sed -n 's/.*Synthesis: //p' /tmp/log)"
+done
+exit $status
