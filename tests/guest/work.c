@@ -226,10 +226,14 @@ static void folder_fill(const struct place *place, int file, uint64_t length)
     must(fsync(file) == 0, place, "fsync");
 }
 
-static char *folder_map(int file, uint64_t length)
+/* Of a file of its own: writing into one that is mapped as well would take its pages out of the mapping. */
+static char *folder_map(const struct place *place, const char *name, uint64_t length)
 {
+    int file = folder_open(place, name, 0);
+    folder_fill(place, file, length);
     void *mapped =
         mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE | MAP_SYNC, file, 0);
+    must(close(file) == 0, place, name);
     return mapped == MAP_FAILED ? NULL : mapped;
 }
 
@@ -244,8 +248,8 @@ static void folder_begin(struct place *place)
     place->append_dsync = folder_open(place, "append-dsync", O_TRUNC | O_DSYNC);
     place->record = folder_open(place, "records", O_DSYNC);
     folder_fill(place, place->record, RECORDS_BYTES);
-    place->mapped = folder_map(place->plain, FILE_BYTES);
-    place->mapped_records = folder_map(place->record, RECORDS_BYTES);
+    place->mapped = folder_map(place, "mapped", FILE_BYTES);
+    place->mapped_records = folder_map(place, "mapped-records", RECORDS_BYTES);
 }
 
 static struct vmfs_file *region_open(const struct place *place, const char *name, uint64_t length)
