@@ -18,33 +18,60 @@ int vm_extent_disorder(struct vm_ctx *ctx, const struct vm_inode *inode)
     return vm_raise(&ctx->err, VMFS_R_EXTENT_ORDER, inode->offset);
 }
 
-static int inline_load(struct vm_ctx *ctx, const struct vm_inode *inode, struct inline_list *list)
+/* Inline slots in use, in order, or a reason. What each of them says is checked when it is used. */
+static int inline_count(struct vm_ctx *ctx, const struct vm_inode *inode)
 {
-    list->count = 0;
+    const struct vm_extent_media *slots = inode->m.body.extents;
+    uint64_t end = 0;
+    int count = 0;
     if (inode->m.form != VM_BODY_EXTENTS)
         return 0;
-    while (list->count < VM_INODE_EXTENTS) {
-        const struct vm_extent_media *media = &inode->m.body.extents[list->count];
-        if (vm_get32(media->blocks) == 0)
-            break;
-        int result = vm_extent_load(ctx, media, inode->offset, &list->items[list->count]);
-        if (result)
-            return result;
-        const struct vm_extent *item = &list->items[list->count];
-        if (list->count && item->file_block < item[-1].file_block + item[-1].blocks)
+    for (; count < (int)VM_INODE_EXTENTS && vm_get32(slots[count].blocks) != 0; count++) {
+        uint64_t first = vm_get64(slots[count].file_block);
+        if (first < end)
             return vm_extent_disorder(ctx, inode);
-        list->count++;
+        end = first + vm_get32(slots[count].blocks);
     }
-    return 0;
+    return count;
 }
 
-static void inline_store(struct vm_ctx *ctx, struct vm_inode *inode, const struct inline_list *list)
+/* The first inline slot at or behind a file block, or the count of slots. */
+static int inline_search(const struct vm_inode *inode, int count, uint64_t file_block)
 {
-    VM_ASSERT(list->count <= VM_INODE_EXTENTS);
-    memset(&inode->m.body, 0, sizeof inode->m.body);
-    inode->m.form = list->count ? VM_BODY_EXTENTS : VM_BODY_EMPTY;
-    for (unsigned index = 0; index < list->count; index++)
-        vm_extent_store(ctx->region, &list->items[index], &inode->m.body.extents[index]);
+    int at = count;
+    while (at > 0 && vm_get64(inode->m.body.extents[at - 1].file_block) >= file_block)
+        at--;
+    return at;
+}
+
+/* 1 and the extent of a slot in use, or a reason. */
+static int inline_get(struct vm_ctx *ctx, const struct vm_inode *inode, int slot,
+                      struct vm_extent *out)
+{
+    int result = vm_extent_load(ctx, &inode->m.body.extents[slot], inode->offset, out);
+    return result ? result : 1;
+}
+
+/* From now on so many slots are in use. */
+static void inline_end(struct vm_inode *inode, int count)
+{
+    struct vm_extent_media *slots = inode->m.body.extents;
+    memset(&slots[count], 0, (VM_INODE_EXTENTS - (unsigned)count) * sizeof slots[0]);
+    inode->m.form = count ? VM_BODY_EXTENTS : VM_BODY_EMPTY;
+}
+
+static int inline_load(struct vm_ctx *ctx, const struct vm_inode *inode, struct inline_list *list)
+{
+    int count = inline_count(ctx, inode);
+    if (count < 0)
+        return count;
+    list->count = (unsigned)count;
+    for (int slot = 0; slot < count; slot++) {
+        int result = inline_get(ctx, inode, slot, &list->items[slot]);
+        if (result < 0)
+            return result;
+    }
+    return 0;
 }
 
 int vm_file_inline_get(struct vm_ctx *ctx, const struct vm_inode *inode,
@@ -61,11 +88,10 @@ int vm_file_inline_get(struct vm_ctx *ctx, const struct vm_inode *inode,
 void vm_file_inline_put(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *items,
                         uint32_t count)
 {
-    struct inline_list list = {.count = count};
     VM_ASSERT(count <= VM_INODE_EXTENTS);
     for (uint32_t index = 0; index < count; index++)
-        list.items[index] = items[index];
-    inline_store(ctx, inode, &list);
+        vm_extent_store(ctx->region, &items[index], &inode->m.body.extents[index]);
+    inline_end(inode, (int)count);
 }
 
 int vm_file_floor(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t file_block,
@@ -75,16 +101,11 @@ int vm_file_floor(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t fil
         struct vm_map map = vm_inode_data_map(inode);
         return vm_extents_floor(ctx, &map, file_block, out);
     }
-    struct inline_list list;
-    int result = inline_load(ctx, inode, &list);
-    if (result)
-        return result;
-    for (unsigned index = list.count; index-- > 0;)
-        if (list.items[index].file_block <= file_block) {
-            *out = list.items[index];
-            return 1;
-        }
-    return 0;
+    int count = inline_count(ctx, inode);
+    if (count <= 0)
+        return count;
+    int behind = inline_search(inode, count, file_block + 1);
+    return behind ? inline_get(ctx, inode, behind - 1, out) : 0;
 }
 
 int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t file_block,
@@ -94,16 +115,11 @@ int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t f
         struct vm_map map = vm_inode_data_map(inode);
         return vm_extents_ceiling(ctx, &map, file_block, out);
     }
-    struct inline_list list;
-    int result = inline_load(ctx, inode, &list);
-    if (result)
-        return result;
-    for (unsigned index = 0; index < list.count; index++)
-        if (list.items[index].file_block >= file_block) {
-            *out = list.items[index];
-            return 1;
-        }
-    return 0;
+    int count = inline_count(ctx, inode);
+    if (count <= 0)
+        return count;
+    int slot = inline_search(inode, count, file_block);
+    return slot < count ? inline_get(ctx, inode, slot, out) : 0;
 }
 
 static int update_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
@@ -112,18 +128,18 @@ static int update_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struc
         struct vm_map map = vm_inode_data_map(inode);
         return vm_extents_update(ctx, &map, extent);
     }
-    struct inline_list list;
-    int result = inline_load(ctx, inode, &list);
-    if (result)
-        return result;
-    for (unsigned index = 0; index < list.count; index++)
-        if (list.items[index].file_block == extent->file_block)
-            list.items[index] = *extent;
-    inline_store(ctx, inode, &list);
+    int count = inline_count(ctx, inode);
+    if (count < 0)
+        return count;
+    int slot = inline_search(inode, count, extent->file_block);
+    VM_ASSERT(slot < count);
+    vm_extent_store(ctx->region, extent, &inode->m.body.extents[slot]);
     return 0;
 }
 
-static int insert_inline(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
+/* A tree in the place of inline slots that are all in use. */
+static int inline_to_tree(struct vm_ctx *ctx, struct vm_inode *inode,
+                          const struct vm_extent *extent)
 {
     struct inline_list list;
     int result = inline_load(ctx, inode, &list);
@@ -135,15 +151,26 @@ static int insert_inline(struct vm_ctx *ctx, struct vm_inode *inode, const struc
         at--;
     }
     list.items[at] = *extent;
-    if (list.count <= VM_INODE_EXTENTS) {
-        inline_store(ctx, inode, &list);
-        return 0;
-    }
     struct vm_map map = vm_inode_data_map(inode);
     result = vm_extents_build(ctx, &map, list.items, list.count);
     if (result == 0)
         vm_inode_put_data_map(inode, &map);
     return result;
+}
+
+static int insert_inline(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
+{
+    struct vm_extent_media *slots = inode->m.body.extents;
+    int count = inline_count(ctx, inode);
+    if (count < 0)
+        return count;
+    if (count == (int)VM_INODE_EXTENTS)
+        return inline_to_tree(ctx, inode, extent);
+    int slot = inline_search(inode, count, extent->file_block);
+    memmove(&slots[slot + 1], &slots[slot], (size_t)(count - slot) * sizeof slots[0]);
+    vm_extent_store(ctx->region, extent, &slots[slot]);
+    inline_end(inode, count + 1);
+    return 0;
 }
 
 static int insert_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
@@ -163,18 +190,14 @@ static int remove_extent(struct vm_ctx *ctx, struct vm_inode *inode, const struc
         struct vm_map map = vm_inode_data_map(inode);
         return vm_extents_remove(ctx, &map, extent->file_block);
     }
-    struct inline_list list;
-    int result = inline_load(ctx, inode, &list);
-    if (result)
-        return result;
-    unsigned at = 0;
-    while (at < list.count && list.items[at].file_block != extent->file_block)
-        at++;
-    VM_ASSERT(at < list.count);
-    list.count--;
-    for (; at < list.count; at++)
-        list.items[at] = list.items[at + 1];
-    inline_store(ctx, inode, &list);
+    struct vm_extent_media *slots = inode->m.body.extents;
+    int count = inline_count(ctx, inode);
+    if (count < 0)
+        return count;
+    int slot = inline_search(inode, count, extent->file_block);
+    VM_ASSERT(slot < count);
+    memmove(&slots[slot], &slots[slot + 1], (size_t)(count - slot - 1) * sizeof slots[0]);
+    inline_end(inode, count - 1);
     return 0;
 }
 
