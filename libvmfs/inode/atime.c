@@ -44,7 +44,7 @@ static void note(struct vm_ctx *ctx, uint64_t slot)
 static void touch_locked(struct vm_ctx *ctx, uint64_t id, int64_t now_ns)
 {
     struct vm_inode inode;
-    if (vm_inode_load(ctx, id, &inode) || !is_due(&inode, now_ns))
+    if (vm_inode_load_head(ctx, id, &inode) || !is_due(&inode, now_ns))
         return;
     struct vm_le64 word = vm_put64((uint64_t)now_ns);
     uint64_t offset = inode.offset + offsetof(struct vm_inode_media, atime_ns);
@@ -76,7 +76,7 @@ struct look {
 static int64_t look_body(struct vm_ctx *ctx, void *arg)
 {
     struct look *look = arg;
-    return vm_inode_load(ctx, look->id, &look->inode);
+    return vm_inode_load_head(ctx, look->id, &look->inode);
 }
 
 void vm_atime_touch_id(struct vm_ctx *ctx, uint64_t id)

@@ -49,22 +49,41 @@ static bool kind_is_known(const struct vm_inode_media *media)
     }
 }
 
-static bool is_all_zero(const struct vm_inode_media *media)
+/* As slots are that no inode has ever been in. */
+static bool is_all_zero(const struct vm_inode_media *media, size_t len_bytes)
 {
     const uint8_t *bytes = (const uint8_t *)media;
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, sizeof *media - 1) == 0;
+    return vm_get32(media->hash0) == 0 && memcmp(bytes, bytes + 1, len_bytes - 1) == 0;
+}
+
+static bool head_is_sound(const struct vm_region *region, uint64_t slot,
+                          const struct vm_inode_media *media)
+{
+    return vm_get32(media->hash0) == hash_head(region, slot, media) && kind_is_known(media) &&
+           vm_get64(media->size) <= VMFS_FILE_MAX;
+}
+
+static int inode_damaged(struct vm_ctx *ctx, uint64_t offset)
+{
+    return vm_raise(&ctx->err, VMFS_R_INODE_DAMAGED, offset);
 }
 
 int vm_inode_check(struct vm_ctx *ctx, uint64_t slot, uint64_t offset,
                    const struct vm_inode_media *media)
 {
     const struct vm_region *region = ctx->region;
-    bool is_sound = vm_get32(media->hash0) == hash_head(region, slot, media) &&
-                    vm_get32(media->hash1) == hash_rest(region, slot, media) &&
-                    kind_is_known(media) && vm_get64(media->size) <= VMFS_FILE_MAX;
-    if (!is_sound && !is_all_zero(media))
-        return vm_raise(&ctx->err, VMFS_R_INODE_DAMAGED, offset);
-    return 0;
+    bool is_sound = is_all_zero(media, sizeof *media) ||
+                    (head_is_sound(region, slot, media) &&
+                     vm_get32(media->hash1) == hash_rest(region, slot, media));
+    return is_sound ? 0 : inode_damaged(ctx, offset);
+}
+
+static int head_check(struct vm_ctx *ctx, uint64_t slot, uint64_t offset,
+                      const struct vm_inode_media *media)
+{
+    bool is_sound =
+        is_all_zero(media, VM_INODE_HEAD_BYTES) || head_is_sound(ctx->region, slot, media);
+    return is_sound ? 0 : inode_damaged(ctx, offset);
 }
 
 static bool is_orphan(const struct vm_inode *inode)
@@ -78,27 +97,45 @@ int vm_inode_stale(struct vm_ctx *ctx, uint64_t id)
     return vm_raise(&ctx->err, VMFS_R_INODE_STALE, id);
 }
 
-int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
+/* Loads so many bytes of a slot: 1, 0 if there is no such slot, or a reason. */
+static int load_bytes(struct vm_ctx *ctx, uint64_t id, size_t len_bytes, struct vm_inode *out)
 {
-    uint64_t offset;
-    int result = vm_table_locate(ctx, vm_id_slot(id), &offset);
-    if (result < 0)
+    int result = vm_table_locate(ctx, vm_id_slot(id), &out->offset);
+    if (result > 0)
+        result = vm_read(ctx, out->offset, &out->m, len_bytes);
+    else
         return result;
-    if (result > 0) {
-        result = vm_read(ctx, offset, &out->m, sizeof out->m);
-        if (result == 0)
-            result = vm_inode_check(ctx, vm_id_slot(id), offset, &out->m);
-        if (result)
-            return result;
-    }
-    bool is_alive = offset && out->m.kind != VM_INODE_FREE &&
+    return result ? result : 1;
+}
+
+/* What was loaded and checked, if it is the living inode that the id means. */
+static int take_living(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
+{
+    bool is_alive = out->m.kind != VM_INODE_FREE &&
                     (vm_get32(out->m.generation) & GENERATION_MASK) == vm_id_generation(id);
     if (!is_alive)
         return vm_inode_stale(ctx, id);
     out->id = id;
-    out->offset = offset;
     out->was_orphan = is_orphan(out);
     return 0;
+}
+
+int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
+{
+    int result = load_bytes(ctx, id, sizeof out->m, out);
+    if (result <= 0)
+        return result ? result : vm_inode_stale(ctx, id);
+    result = vm_inode_check(ctx, vm_id_slot(id), out->offset, &out->m);
+    return result ? result : take_living(ctx, id, out);
+}
+
+int vm_inode_load_head(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
+{
+    int result = load_bytes(ctx, id, VM_INODE_HEAD_BYTES, out);
+    if (result <= 0)
+        return result ? result : vm_inode_stale(ctx, id);
+    result = head_check(ctx, vm_id_slot(id), out->offset, &out->m);
+    return result ? result : take_living(ctx, id, out);
 }
 
 /* Most changes touch line 0 only: then the other lines need no new hash and no staging. */

@@ -46,6 +46,10 @@ static inline uint32_t vm_id_generation(uint64_t id)
 /* Loads and checks a living inode. */
 int vm_inode_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
 
+/* The same for who looks at nothing but line 0: kind, mode, owner, links, size, flags and times. The rest of
+ * *out is not filled. */
+int vm_inode_load_head(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out);
+
 /* Raised where an id names no inode that anybody may use. */
 int vm_inode_stale(struct vm_ctx *ctx, uint64_t id);
 

@@ -3,21 +3,32 @@
 
 #include "base/check.h"
 
+/* O3 */
+static int check_alive(struct vm_ctx *ctx, const struct vm_inode *inode)
+{
+    if (vm_inode_nlink(inode) > 0)
+        return 0;
+    const struct vm_open *open = vm_open_find(ctx, inode->id);
+    return open && !open->is_hidden ? 0 : vm_inode_stale(ctx, inode->id);
+}
+
 int vm_open_load(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
 {
     int result = vm_inode_load(ctx, id, out);
-    if (result)
-        return result;
-    const struct vm_open *open = vm_open_find(ctx, id);
-    bool is_alive = vm_inode_nlink(out) > 0 || (open && !open->is_hidden);
-    return is_alive ? 0 : vm_inode_stale(ctx, id); /* O3 */
+    return result ? result : check_alive(ctx, out);
+}
+
+static int open_load_head(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
+{
+    int result = vm_inode_load_head(ctx, id, out);
+    return result ? result : check_alive(ctx, out);
 }
 
 int vm_open_check(struct vm_ctx *ctx, uint64_t id)
 {
     struct vm_inode inode;
     vm_lock_inodes(ctx, &id, 1);
-    int result = vm_open_load(ctx, id, &inode);
+    int result = open_load_head(ctx, id, &inode);
     vm_unlock_inodes(ctx);
     return result;
 }
@@ -60,7 +71,7 @@ int vm_open_acquire(struct vm_ctx *ctx, uint64_t id, uint32_t how)
     struct vm_inode inode;
     struct vm_open *open;
     vm_lock_inodes(ctx, &id, 1);
-    int result = vm_open_load(ctx, id, &inode);
+    int result = open_load_head(ctx, id, &inode);
     if (result == 0)
         result = check_openable(ctx, &inode, how);
     if (result == 0)
@@ -97,7 +108,7 @@ static int end_entry(struct vm_ctx *ctx, struct vm_open *open, bool *is_dead_out
     vm_opens_remove(ctx, open);
     if (!open->is_hidden)
         vm_opens_free(ctx, open);
-    int result = vm_inode_load(ctx, id, &inode);
+    int result = vm_inode_load_head(ctx, id, &inode);
     *is_dead_out = result == 0 && vm_inode_nlink(&inode) == 0;
     return result == -VMFS_R_INODE_STALE ? 0 : result; /* another process freed it (VMFS_PEEK) */
 }
