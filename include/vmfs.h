@@ -227,9 +227,12 @@ struct vmfs_options {
  *   -EOPNOTSUPP       VMFS_GUARD on what is not a regular file
  *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists
  *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN, or more
- *                     than the device has
+ *                     than the device has; on a DAX device, size, offset or length not a multiple of its
+ *                     alignment, which the log names
  *   -EIO              VMFS_GUARD, and the file was cut off meanwhile
  *   -EACCES, -ENOENT, -EROFS, -ENOMEM, ... as the system returned them for the file
+ * With VMFS_RDONLY a DAX device is mapped shared and only for reading; where a crash has left something in the
+ * journal, copies in memory take the place of the parts that it changes, each of the device's alignment (mostly 2 MiB).
  * Durable at return: the format, at VMFS_DURABILITY_POWER also the name of a created file, and whatever
  * recovery completed. Any thread. */
 int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs **out);

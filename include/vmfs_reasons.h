@@ -104,6 +104,8 @@
     x(BACKING_LOST,        EIO,        113, "a part of the region was lost by its backing")        \
     x(GUARD_PLACE,         EOPNOTSUPP, 114, "only a region in a regular file can be guarded")      \
     x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")                            \
+    x(DEVICE_ALIGN,        EINVAL,     180, "not a multiple of the device's alignment")             \
+    x(VIEW_MEMORY,         ENOMEM,     181, "no memory for a private view of the device")           \
     x(REPAIR_FIRST,        EUCLEAN,    120, "opened for repair, which has not been done yet")      \
     x(ACCESS_DENIED,       EACCES,     130, "neither mode nor ACL lets the caller do this")          \
     x(READ_ONLY_FILE,      EROFS,      138, "the handle is read-only, and so is what lies in it")     \

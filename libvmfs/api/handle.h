@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/device.h"
 #include "media/ctx.h"
 #include "name/volume.h"
 #include "persist/persist_sync.h"
@@ -63,7 +64,10 @@ struct vmfs {
     int msync_errno;           /*   what the first that failed said */
     struct vm_sync *sync;      /* of the sync backend; null: another one */
     struct vm_sync sync_state;
-    bool is_in_memory;      /* a file of tmpfs and the like, which no msync makes durable */
+    enum vm_device_kind kind; /* of the file */
+    uint64_t
+        view_unit_bytes; /* 0, or of a read-only view that no private mapping gives: in units, vm_map_own() */
+    uint8_t *view_owned;    /*   one for each unit: it is a private copy */
     bool is_staged;         /* vm_stage_attach(): the system is left alone */
     struct vm_guard *guard; /* null: SIGBUS is the caller's matter */
 };

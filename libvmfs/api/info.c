@@ -12,18 +12,60 @@ const char *vmfs_version(void)
     return VERSION_EXPAND(VMFS_VERSION_MAJOR, VMFS_VERSION_MINOR, VMFS_VERSION_PATCH);
 }
 
+/* What a return means, by what is behind the region; each fits into vmfs_info.meaning. First at level power where
+ * stores reach the medium by themselves, then where an msync does it, then at level process. */
+static const char *const texts_power[VM_DEVICE_KINDS] = {
+    [VM_DEVICE_MEMORY] =
+        "power: what has returned survives loss of power, as far as the memory does",
+    [VM_DEVICE_FILE] = "power: what has returned survives loss of power, as far as the memory does",
+    [VM_DEVICE_TMPFS] =
+        "power: what has returned survives loss of power, as far as the memory does",
+    [VM_DEVICE_DAX_FILE] = "power: what has returned survives loss of power, as far as the memory "
+                           "under the DAX mount does",
+    [VM_DEVICE_DAX] = "power: what has returned survives loss of power, as far as the memory of "
+                      "the DAX device does",
+    [VM_DEVICE_BLOCK] =
+        "power: what has returned survives loss of power, as far as the memory does",
+    [VM_DEVICE_PMEM_BLOCK] =
+        "power: what has returned survives loss of power, as far as the memory does",
+};
+
+static const char *const texts_sync[VM_DEVICE_KINDS] = {
+    [VM_DEVICE_FILE] = "power: what has returned survives loss of power: an msync to the device at "
+                       "each fence",
+    [VM_DEVICE_TMPFS] =
+        "power: msync at each fence, but the file is in memory (tmpfs) and goes with it",
+    [VM_DEVICE_DAX_FILE] = "power: what has returned survives loss of power: an msync at each "
+                           "fence, for which the host flushes",
+    [VM_DEVICE_BLOCK] = "power: what has returned survives loss of power: an msync to the device "
+                        "at each fence",
+    [VM_DEVICE_PMEM_BLOCK] = "power: survives loss of power: an msync at each fence; in devdax "
+                             "mode, or as a file on fsdax, it needs none",
+};
+
+static const char *const texts_process[VM_DEVICE_KINDS] = {
+    [VM_DEVICE_MEMORY] = "process: what has returned survives the process, as far as the memory "
+                         "does; sync calls add nothing",
+    [VM_DEVICE_FILE] = "process: what has returned survives the process; sync calls reach the "
+                       "medium",
+    [VM_DEVICE_TMPFS] = "process: what has returned survives the process; the file is in memory "
+                        "(tmpfs) and goes with it",
+    [VM_DEVICE_DAX_FILE] = "process: survives process and guest, the file itself once its "
+                           "filesystem has committed it; sync calls: power",
+    [VM_DEVICE_DAX] = "process: what has returned survives process and guest; 'power' costs no "
+                      "system call here",
+    [VM_DEVICE_BLOCK] = "process: what has returned survives the process; sync calls reach the "
+                        "device",
+    [VM_DEVICE_PMEM_BLOCK] = "process: survives the process; sync calls reach the device; in "
+                             "devdax mode, or on fsdax, it is power",
+};
+
 const char *vm_durability_text(const struct vmfs *fs)
 {
-    bool is_power = fs->durability == VMFS_DURABILITY_POWER;
+    if (fs->durability != VMFS_DURABILITY_POWER)
+        return texts_process[fs->kind];
     bool is_sync = strcmp(fs->backend, vm_persist_sync()->name) == 0;
-    if (is_power && is_sync && fs->is_in_memory)
-        return "power: msync at each fence, but the file is in memory (tmpfs) and goes with it";
-    if (is_power && is_sync)
-        return "power: what has returned survives loss of power: an msync to the device at each "
-               "fence";
-    if (is_power)
-        return "power: what has returned survives loss of power, as far as the memory does";
-    return "process: what has returned survives the process; sync calls reach the medium";
+    return is_sync ? texts_sync[fs->kind] : texts_power[fs->kind];
 }
 
 static void fill_info(struct vmfs *fs, const struct vm_ctx *ctx, struct vmfs_info *info)

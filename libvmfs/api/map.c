@@ -8,17 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libpmem.h>
-#include <linux/fs.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "api/guard.h"
@@ -33,6 +28,9 @@ struct mapping {
     const char *path;
     const struct vmfs_options *options;
     struct stat st;
+    struct vm_device device;
+    bool
+        has_map_sync; /* a store is durable without the kernel, also the filesystem's own metadata */
     struct vm_backing found;
     uint64_t file_bytes;
     struct vm_owner_wait wait;
@@ -94,7 +92,7 @@ static int64_t open_file(struct mapping *mapping)
         fs->fd = open(mapping->path, flags);
     if (fs->fd < 0)
         return system_error(mapping->err, "the region cannot be opened, errno ");
-    if (fstat(fs->fd, &mapping->st) != 0)
+    if (fstat(fs->fd, &mapping->st) != 0 || vm_device_look(fs->fd, &mapping->device) != 0)
         return system_error(mapping->err, "the region cannot be examined, errno ");
     /* A device's pages are larger than those that the guard puts in their place. */
     if (wants(mapping, VMFS_GUARD) && !S_ISREG(mapping->st.st_mode))
@@ -119,31 +117,6 @@ static int64_t lock_range(struct mapping *mapping)
             return vm_owner_busy(mapping->err, mapping->wait.pid);
     }
     return 0;
-}
-
-/* A DAX device's size is what sysfs says. */
-static uint64_t dax_bytes(dev_t device)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/sys/dev/char/%u:%u/size", major(device), minor(device));
-    FILE *file = fopen(path, "re");
-    unsigned long long bytes = 0;
-    if (file) {
-        if (fscanf(file, "%llu", &bytes) != 1)
-            bytes = 0;
-        fclose(file);
-    }
-    return bytes;
-}
-
-static uint64_t file_bytes(const struct mapping *mapping)
-{
-    uint64_t bytes = 0;
-    if (S_ISCHR(mapping->st.st_mode))
-        return dax_bytes(mapping->st.st_rdev);
-    if (!S_ISBLK(mapping->st.st_mode))
-        return (uint64_t)mapping->st.st_size;
-    return ioctl(mapping->fs->fd, BLKGETSIZE64, &bytes) == 0 ? bytes : 0;
 }
 
 static bool sizes_file(const struct mapping *mapping)
@@ -204,12 +177,27 @@ static int64_t check_sizes(struct mapping *mapping)
     return 0;
 }
 
+/* A DAX device shows nothing that is not made of its units. */
+static int64_t check_alignment(struct mapping *mapping)
+{
+    const struct vmfs_options *options = mapping->options;
+    uint64_t size = wants(mapping, VMFS_CREATE) ? options->region_bytes : 0;
+    uint64_t align = mapping->device.align_bytes;
+    if ((options->offset_bytes | options->length_bytes | size) & (align - 1))
+        return vm_errno(vm_raise_text(
+            mapping->err, VMFS_R_DEVICE_ALIGN,
+            "on this DAX device offset, length and size must be multiples of ", align));
+    return 0;
+}
+
 static int64_t find_bytes(struct mapping *mapping)
 {
     const struct vmfs_options *options = mapping->options;
     struct vmfs *fs = mapping->fs;
-    mapping->file_bytes = file_bytes(mapping);
-    int64_t result = grow_for_format(mapping);
+    mapping->file_bytes = mapping->device.bytes;
+    int64_t result = check_alignment(mapping);
+    if (result == 0)
+        result = grow_for_format(mapping);
     if (result)
         return result;
     uint64_t left = mapping->file_bytes > options->offset_bytes
@@ -222,7 +210,7 @@ static int64_t find_bytes(struct mapping *mapping)
             return bad_size(mapping->err, left);
     }
     fs->map_bytes = left < limit ? left : limit;
-    fs->map_bytes -= fs->map_bytes % VM_BLOCK_BYTES;
+    fs->map_bytes -= fs->map_bytes % mapping->device.align_bytes;
     fs->file_offset = options->offset_bytes;
     if (wants(mapping, VMFS_CREATE) && fs->map_bytes < VMFS_REGION_MIN)
         return bad_size(mapping->err, fs->map_bytes);
@@ -234,42 +222,55 @@ static int64_t find_bytes(struct mapping *mapping)
 static void *map_at(const struct mapping *mapping, void *address, int flags)
 {
     struct vmfs *fs = mapping->fs;
+    bool is_seen_only = fs->is_peek || fs->view_unit_bytes;
     fs->map_flags = flags;
-    fs->map_protection = fs->is_peek ? PROT_READ : PROT_READ | PROT_WRITE;
+    fs->map_protection = is_seen_only ? PROT_READ : PROT_READ | PROT_WRITE;
     return mmap(address, fs->map_bytes, fs->map_protection, flags | MAP_FIXED, fs->fd,
                 (off_t)fs->file_offset);
 }
 
 /* A reader maps privately and cannot see from that what a writer would get. */
-static bool is_dax_file(const struct mapping *mapping)
+static bool takes_map_sync(const struct mapping *mapping)
 {
-    void *probe = mmap(NULL, VM_BLOCK_BYTES, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC,
+    void *probe = mmap(NULL, mapping->device.align_bytes, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC,
                        mapping->fs->fd, (off_t)mapping->fs->file_offset);
     if (probe == MAP_FAILED)
         return false;
-    munmap(probe, VM_BLOCK_BYTES);
+    munmap(probe, mapping->device.align_bytes);
     return true;
 }
 
-/* Aligned like the file, so that the kernel can use huge pages; MAP_SYNC where the file has DAX. */
-static int64_t map_file(struct mapping *mapping, bool *is_dax)
+/* MAP_SYNC where the file has DAX. Readers who apply what is in the journal do it on private pages; a DAX
+ * device has none, so there it is shared and read-only until vm_map_own(). */
+static void *map_best(struct mapping *mapping, uint8_t *start)
 {
     struct vmfs *fs = mapping->fs;
-    uint64_t span = fs->map_bytes + HUGE_BYTES;
+    bool is_device = mapping->device.kind == VM_DEVICE_DAX;
+    bool is_private = fs->is_read_only && !fs->is_peek && !is_device;
+    void *map = MAP_FAILED;
+    if (fs->is_read_only && !fs->is_peek && is_device)
+        fs->view_unit_bytes = mapping->device.align_bytes;
+    if (!fs->is_read_only)
+        map = map_at(mapping, start, MAP_SHARED_VALIDATE | MAP_SYNC);
+    mapping->has_map_sync = map != MAP_FAILED || (fs->is_read_only && takes_map_sync(mapping));
+    if (map == MAP_FAILED)
+        map = map_at(mapping, start, is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
+    return map;
+}
+
+/* Aligned like the file, so that the kernel can use huge pages. */
+static int64_t map_file(struct mapping *mapping)
+{
+    struct vmfs *fs = mapping->fs;
+    uint64_t align =
+        mapping->device.align_bytes > HUGE_BYTES ? mapping->device.align_bytes : HUGE_BYTES;
+    uint64_t span = fs->map_bytes + align;
     uint8_t *reserved =
         mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (reserved == MAP_FAILED)
         return system_error(mapping->err, "no address space for the region, errno ");
-    uint64_t skip =
-        (HUGE_BYTES - ((uintptr_t)reserved - fs->file_offset) % HUGE_BYTES) % HUGE_BYTES;
-    uint8_t *start = reserved + skip;
-    void *map = MAP_FAILED;
-    bool is_private = fs->is_read_only && !fs->is_peek;
-    if (!fs->is_read_only)
-        map = map_at(mapping, start, MAP_SHARED_VALIDATE | MAP_SYNC);
-    *is_dax = map != MAP_FAILED || (fs->is_read_only && is_dax_file(mapping));
-    if (map == MAP_FAILED)
-        map = map_at(mapping, start, is_private ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
+    uint64_t skip = (align - ((uintptr_t)reserved - fs->file_offset) % align) % align;
+    void *map = map_best(mapping, reserved + skip);
     if (map == MAP_FAILED) {
         int64_t result = system_error(mapping->err, "the region cannot be mapped, errno ");
         munmap(reserved, span);
@@ -277,7 +278,7 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
     }
     if (skip)
         munmap(reserved, skip);
-    uint64_t end = (skip + fs->map_bytes + VM_BLOCK_BYTES - 1) / VM_BLOCK_BYTES * VM_BLOCK_BYTES;
+    uint64_t end = skip + fs->map_bytes;
     if (end < span)
         munmap(reserved + end, span - end);
     fs->map = map;
@@ -285,22 +286,15 @@ static int64_t map_file(struct mapping *mapping, bool *is_dax)
     return 0;
 }
 
-static bool is_memory_file(int fd)
-{
-    struct statfs at;
-    return fstatfs(fd, &at) == 0 &&
-           (at.f_type == TMPFS_MAGIC || at.f_type == RAMFS_MAGIC || at.f_type == HUGETLBFS_MAGIC);
-}
-
-static int64_t choose_durability(struct mapping *mapping, bool is_dax)
+static int64_t choose_durability(struct mapping *mapping)
 {
     struct vmfs *fs = mapping->fs;
-    bool is_device = S_ISCHR(mapping->st.st_mode);
-    bool is_pmem = is_dax || is_device || pmem_is_pmem(fs->map, fs->map_bytes);
+    bool is_device = mapping->device.kind == VM_DEVICE_DAX;
+    bool is_pmem = mapping->has_map_sync || is_device || pmem_is_pmem(fs->map, fs->map_bytes);
     uint32_t level = mapping->options->durability;
     if (level == VMFS_DURABILITY_AUTO)
         level = is_pmem ? VMFS_DURABILITY_POWER : VMFS_DURABILITY_PROCESS;
-    fs->is_in_memory = !is_pmem && is_memory_file(fs->fd);
+    fs->kind = mapping->device.kind;
     return vm_choose_backend(fs, mapping->err, level, is_pmem, !is_device);
 }
 
@@ -338,7 +332,6 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
 
 static int64_t map_steps(struct mapping *mapping)
 {
-    bool is_dax = false;
     int64_t result = check_sizes(mapping);
     if (result == 0)
         result = open_file(mapping);
@@ -347,11 +340,11 @@ static int64_t map_steps(struct mapping *mapping)
     if (result == 0)
         result = find_bytes(mapping);
     if (result == 0)
-        result = map_file(mapping, &is_dax);
+        result = map_file(mapping);
     if (result == 0 && wants(mapping, VMFS_GUARD))
         result = vm_errno(vm_guard_start(mapping->fs, mapping->err));
     if (result == 0)
-        result = choose_durability(mapping, is_dax);
+        result = choose_durability(mapping);
     if (result == 0)
         result = empty_for_format(mapping);
     return result;
@@ -376,6 +369,42 @@ int64_t vm_map_open(struct vmfs *fs, struct vm_err *err, const char *path,
     return result;
 }
 
+static uint64_t view_units(const struct vmfs *fs)
+{
+    return fs->map_bytes / fs->view_unit_bytes;
+}
+
+/* The copy takes the unit's place at once, so that nobody sees a hole. */
+static bool own_unit(struct vmfs *fs, uint64_t unit)
+{
+    uint64_t len_bytes = fs->view_unit_bytes;
+    uint8_t *place = fs->map + unit * len_bytes;
+    uint8_t *copy = mmap(NULL, len_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (copy == MAP_FAILED)
+        return false;
+    memcpy(copy, place, len_bytes);
+    if (mremap(copy, len_bytes, len_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) {
+        munmap(copy, len_bytes);
+        return false;
+    }
+    fs->view_owned[unit] = true;
+    return true;
+}
+
+bool vm_map_own(struct vmfs *fs, uint64_t offset, uint64_t len_bytes)
+{
+    bool is_owned = true;
+    if (!fs->view_owned)
+        fs->view_owned = fs->platform.alloc(fs->platform.arg, view_units(fs));
+    if (!fs->view_owned)
+        return false;
+    uint64_t end = offset + len_bytes;
+    for (uint64_t unit = offset / fs->view_unit_bytes; unit * fs->view_unit_bytes < end; unit++)
+        is_owned = is_owned && (fs->view_owned[unit] || own_unit(fs, unit));
+    return is_owned;
+}
+
 /* After a failed msync the page cache holds what the medium does not have, and calls it clean: without this
  * the next open would find and build on it (Y5). */
 static void drop_unwritten(const struct vmfs *fs)
@@ -391,6 +420,8 @@ void vm_map_close(struct vmfs *fs)
         return;
     if (fs->map)
         munmap(fs->map, fs->map_bytes);
+    if (fs->view_owned)
+        fs->platform.free(fs->platform.arg, fs->view_owned, view_units(fs));
     if (fs->sync && !is_forked) {
         if (vm_sync_counts(fs->sync).has_failed)
             drop_unwritten(fs);

@@ -23,6 +23,10 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
 /* Unmaps, unlocks and closes; in a forked child the lock is left to the parent. */
 void vm_map_close(struct vmfs *fs);
 
+/* On a view of a DAX device: puts private copies in the place of the units that [offset, offset + len) lies in,
+ * so that it can be stored to and the device is not. False for want of memory. */
+bool vm_map_own(struct vmfs *fs, uint64_t offset, uint64_t len_bytes);
+
 /* At level POWER the name of a region that was created is as durable as what is in it. */
 int64_t vm_map_keep_name(const struct vmfs *fs, struct vm_err *err, const char *path);
 

@@ -44,7 +44,7 @@ static short lock_of(int fd, uint64_t offset, uint64_t length)
 
 static void line_read(int fd, uint64_t offset, struct vm_owner_media *out)
 {
-    if (pread(fd, out, sizeof *out, (off_t)(offset + OWNER_OFFSET)) != (ssize_t)sizeof *out)
+    if (!vm_device_read(fd, offset + OWNER_OFFSET, out, sizeof *out))
         memset(out, 0, sizeof *out);
 }
 

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/map.h"
+
 /* From this size on memory is mapped, so that what is never touched costs nothing. */
 #define MAPPED_BYTES_MIN 16384u
 #define GUARD_BYTES      4096u
@@ -88,8 +90,10 @@ static uintptr_t linux_hint(void *arg)
  * kept: growing a file that somebody has cut off would put zeros in the place of what was lost. */
 static int linux_back(void *arg, uint64_t offset, uint64_t len_bytes)
 {
-    const struct vmfs *fs = arg;
-    if (fs->fd < 0 || fs->is_read_only)
+    struct vmfs *fs = arg;
+    if (fs->view_unit_bytes)
+        return vm_map_own(fs, offset, len_bytes) ? 0 : VM_BACK_MEMORY;
+    if (fs->fd < 0 || fs->is_read_only || fs->kind == VM_DEVICE_DAX)
         return 0;
     int state;
     int failed;

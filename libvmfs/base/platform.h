@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of back(): no memory for a private copy. */
+#define VM_BACK_MEMORY 2
+
 struct vm_platform {
     void *arg;
     /* Zeroed memory aligned to 64 bytes, or null. Only at attach and when handles are opened. */
@@ -22,7 +25,7 @@ struct vm_platform {
     uint64_t (*random)(void *arg); /* unpredictable */
     uintptr_t (*hint)(void *arg);  /* not 0, differs between threads running at once */
     /* Gives the region's bytes [offset, offset + len) memory of their own, so that storing there
-     * cannot fault. 0, or not 0 where the backing is full. */
+     * cannot fault. 0, VM_BACK_MEMORY, or another number where the backing is full. */
     int (*back)(void *arg, uint64_t offset, uint64_t len_bytes);
 };
 

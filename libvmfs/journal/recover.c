@@ -21,8 +21,15 @@ struct found {
     uint64_t offset;
 };
 
+enum replay {
+    REPLAY_REFUSED,
+    REPLAY_VIEW,
+    REPLAY_ERA, /* and a new era begins */
+};
+
 struct recovery {
     struct vm_ctx *ctx;
+    enum replay replay;
     const struct vm_salvage *salvage; /* null: damage ends it */
     struct vm_watermark line;
     uint64_t highest_watermark; /* named by any record of this era */
@@ -267,7 +274,7 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
     VM_OWN(atomic_store(&journal->watermark_lower, line->watermark));
 }
 
-static int recover(struct recovery *recovery, struct vm_journal *journal, bool may_replay)
+static int recover(struct recovery *recovery, struct vm_journal *journal)
 {
     struct vm_ctx *ctx = recovery->ctx;
     unsigned copy = 0;
@@ -280,7 +287,7 @@ static int recover(struct recovery *recovery, struct vm_journal *journal, bool m
     for (uint32_t lane = 0; lane < region->lane_count; lane++)
         scan_lane(recovery, region->lane_offset + (uint64_t)lane * region->lane_bytes,
                   region->lane_bytes);
-    if (recovery->found_count && !may_replay)
+    if (recovery->found_count && recovery->replay == REPLAY_REFUSED)
         return vm_raise(&ctx->err, VMFS_R_NEEDS_REPLAY, recovery->found_count);
     sort_found(recovery->found, recovery->found_count);
     if (recovery->salvage) {
@@ -289,24 +296,24 @@ static int recover(struct recovery *recovery, struct vm_journal *journal, bool m
         tell_torn(recovery);
     }
     result = check_found(recovery);
-    if (result == 0 && may_replay) {
-        memset(journal->flushed, 0xff, sizeof journal->flushed);
+    memset(journal->flushed, 0xff, sizeof journal->flushed);
+    if (result == 0)
         result = apply_found(recovery);
-        if (result == 0)
-            result = begin_era(recovery, copy);
-    }
+    if (result == 0 && recovery->replay == REPLAY_ERA)
+        result = begin_era(recovery, copy);
     if (result == 0)
         adopt(journal, recovery, copy);
     return result;
 }
 
-static int recover_with(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay,
+static int recover_with(struct vm_ctx *ctx, struct vm_journal *journal, enum replay replay,
                         const struct vm_salvage *salvage)
 {
     const struct vm_region *region = ctx->region;
     const struct vm_platform *platform = region->platform;
     struct recovery recovery = {
         .ctx = ctx,
+        .replay = replay,
         .salvage = salvage,
         .found_max = (uint64_t)region->lane_count * region->lane_bytes / 64,
     };
@@ -316,18 +323,23 @@ static int recover_with(struct vm_ctx *ctx, struct vm_journal *journal, bool may
     if (result)
         return result;
     recovery.found = memory;
-    result = recover(&recovery, journal, may_replay);
+    result = recover(&recovery, journal);
     platform->free(platform->arg, recovery.found, len_bytes);
     return result;
 }
 
 int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay)
 {
-    return recover_with(ctx, journal, may_replay, NULL);
+    return recover_with(ctx, journal, may_replay ? REPLAY_ERA : REPLAY_REFUSED, NULL);
+}
+
+int vm_journal_view(struct vm_ctx *ctx, struct vm_journal *journal)
+{
+    return recover_with(ctx, journal, REPLAY_VIEW, NULL);
 }
 
 int vm_journal_salvage(struct vm_ctx *ctx, struct vm_journal *journal,
                        const struct vm_salvage *salvage)
 {
-    return recover_with(ctx, journal, true, salvage);
+    return recover_with(ctx, journal, REPLAY_ERA, salvage);
 }

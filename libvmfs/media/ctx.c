@@ -70,7 +70,10 @@ int vm_alloc(struct vm_ctx *ctx, size_t len_bytes, void **memory)
 int vm_back(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes)
 {
     const struct vm_platform *platform = ctx->region->platform;
-    if (platform->back(platform->arg, offset, len_bytes))
+    int refused = platform->back(platform->arg, offset, len_bytes);
+    if (refused == VM_BACK_MEMORY)
+        return vm_raise(&ctx->err, VMFS_R_VIEW_MEMORY, offset);
+    if (refused)
         return vm_raise(&ctx->err, VMFS_R_BACKING, offset);
     return 0;
 }

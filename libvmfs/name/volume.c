@@ -90,7 +90,9 @@ static int init_parts(struct vm_volume *volume, struct vm_ctx *ctx, bool may_rep
 {
     int result = vm_journal_init(ctx, &volume->journal);
     if (result == 0)
-        result = vm_journal_recover(ctx, &volume->journal, may_replay);
+        result = may_replay && volume->choice.is_read_only
+                     ? vm_journal_view(ctx, &volume->journal)
+                     : vm_journal_recover(ctx, &volume->journal, may_replay);
     if (result == 0)
         result = vm_space_init(ctx, &volume->space);
     if (result == 0)
