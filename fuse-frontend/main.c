@@ -64,9 +64,30 @@ static uint32_t open_flags(const struct options *options)
            (is_made || (is_there && S_ISREG(stat_.st_mode)) ? VMFS_GUARD : 0);
 }
 
+#define PLACES_MAX 8
+
+/* What -o offset=auto means here. A region that is about to be made begins at 0. */
+static bool offset_find(struct options *options)
+{
+    struct vmfs_region_place places[PLACES_MAX];
+    int count = vmfs_region_find(options->region, places, PLACES_MAX);
+    if (count == 0 || count == 1)
+        options->offset_bytes = places[0].offset_bytes;
+    if (count == 0 || count == 1 || count == -ENOENT)
+        return true;
+    if (count < 0)
+        log_failure(options->region, count);
+    for (int i = 0; i < count && i < PLACES_MAX; i++)
+        fprintf(stderr, "vmfs-fuse: %s: one of %d regions is at -o offset=%llu\n", options->region,
+                count, (unsigned long long)places[i].offset_bytes);
+    return false;
+}
+
 static bool region_open(void)
 {
-    const struct options *options = &frontend.options;
+    struct options *options = &frontend.options;
+    if (options->is_offset_auto && !offset_find(options))
+        return false;
     struct vmfs_options opening = VMFS_OPTIONS_INIT;
     opening.flags = open_flags(options);
     opening.durability = options->durability;

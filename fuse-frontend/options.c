@@ -33,7 +33,8 @@ static const char help[] =
     "  -o durability=WHAT what a finished change survives: 'power', 'process' (the death of\n"
     "                     vmfs-fuse; fsync and sync reach the medium), or 'auto', the default:\n"
     "                     power where the region is persistent memory, else process\n"
-    "  -o offset=BYTES    where the region starts inside REGION\n"
+    "  -o offset=BYTES    where the region starts inside REGION; 'auto' finds it, also behind\n"
+    "                     what a guest's Linux keeps at the head of its NVDIMM\n"
     "  -o length=BYTES    how much of REGION it may use\n"
     "  -o wait=SECONDS    how long to wait for another mount of it that is about to end;\n"
     "                     default 10\n"
@@ -72,6 +73,7 @@ enum word_kind {
     WORD_KERNEL,  /* said to mount(2) */
     WORD_FLAG,    /* sets the bool at `at` to `value` */
     WORD_BYTES,   /* sets the uint64_t at `at` */
+    WORD_OFFSET,  /* the same, or "auto" */
     WORD_LEVEL,   /* durability */
     WORD_THREADS, /* a number of them */
     WORD_WAIT,    /* seconds */
@@ -117,7 +119,7 @@ static const struct word words[] = {
     FLAG("unchecked", is_unchecked, true),
     FLAG("default_permissions", is_unchecked, false), /* the default */
     BYTES("size=", create_bytes),
-    BYTES("offset=", offset_bytes),
+    KIND("offset=", WORD_OFFSET),
     BYTES("length=", length_bytes),
     KIND("durability=", WORD_LEVEL),
     KIND("threads=", WORD_THREADS),
@@ -230,6 +232,13 @@ static bool threads_set(struct options *options, const char *text, const char *v
     return true;
 }
 
+static bool offset_set(struct options *options, const char *text, const char *value)
+{
+    options->is_offset_auto = strcmp(value, "auto") == 0;
+    return options->is_offset_auto || number_parse(value, &options->offset_bytes) ||
+           complain(text, "a number of bytes, or auto, is needed");
+}
+
 /* Zero seconds: not at all, for which the library has a value of its own. */
 static bool wait_set(struct options *options, const char *text, const char *value)
 {
@@ -255,6 +264,8 @@ static bool word_apply(struct options *options, const struct word *word, const c
     case WORD_BYTES:
         return number_parse(value, (uint64_t *)(void *)at) ||
                complain(text, "a number of bytes is needed");
+    case WORD_OFFSET:
+        return offset_set(options, text, value);
     case WORD_LEVEL:
         return level_parse(value, &options->durability) ||
                complain(text, "it is auto, power or process");

@@ -31,6 +31,7 @@ struct options {
     uint32_t wait_ms;      /* for vmfs_options */
     uint64_t create_bytes; /* 0: the region must exist */
     uint64_t offset_bytes;
+    bool is_offset_auto; /* offset_bytes is found when the region is opened */
     uint64_t length_bytes;
 };
 

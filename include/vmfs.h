@@ -246,6 +246,27 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
                 struct vmfs **out);
 
+/* One place in a file where a region begins. */
+struct vmfs_region_place {
+    uint64_t offset_bytes; /* as in vmfs_options */
+    uint64_t
+        length_bytes; /* of the region; of what is behind it, where it is damaged or there is none */
+};
+
+/* Looks for the regions in the file or device at `path`: the host's file behind a guest's NVDIMM begins with what
+ * the guest's Linux keeps there and shows to nobody in it (an info block in mode fsdax or devdax, struct pages), an
+ * image with whatever else. Returns how many there are and stores the first `count` of them, by offset. 1 is the
+ * one to open; more are for the user to choose from. 0: none, and the first place is where the data begin, behind
+ * an info block if there is one: where a guest would look, and so where to format.
+ * What is damaged so far that its size is unknown, or cut off, counts; what lies inside of another region does not,
+ * as that is a file in it. A region in a file of another filesystem's image is found, but whether it lies there in
+ * one piece nobody can tell. Nothing is locked, stored or trusted. Reads the superblocks of each region and one
+ * word of each block with data outside of them; what cannot be read is passed over.
+ *   -EINVAL       `count` is 0
+ *   -ENOENT, ...  as the system returned them for the file
+ * Any thread. */
+int vmfs_region_find(const char *path, struct vmfs_region_place *places, uint32_t count);
+
 /* Checkpoints the journal, marks the region free, and frees the handle. Exclusive. With files or
  * directories still open it returns -EBUSY and does nothing; what is held is let go. In a forked child it frees the handle
  * without touching the region. Returns the error of the last checkpoint, or -EIO if an msync

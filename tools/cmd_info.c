@@ -38,6 +38,7 @@ static void info_print(const struct tool *tool, const struct vmfs_info *info,
     uint64_t blocks_used = space->blocks_total - space->blocks_free;
 
     printf("region: %s\n", tool->region);
+    printf("offset: %" PRIu64 "\n", tool->options.offset_bytes);
     printf("size: %" PRIu64 "\n", info->region_bytes);
     uuid_print(info->uuid);
     printf("format: %" PRIu32 "\n", info->format_version);
@@ -76,9 +77,9 @@ const struct verb verb_info = {
     .name = "info",
     .synopsis = "[--peek] REGION",
     .summary = "tell what a region is and how full it is",
-    .help =
-        "Prints size, format, durability, owner, journal and space of REGION, one labelled line\n"
-        "each. Stores nothing: a journal that is not replayed yet is replayed privately.\n",
+    .help = "Prints offset, size, format, durability, owner, journal and space of REGION, one\n"
+            "labelled line each. Stores nothing: a journal that is not replayed yet is replayed\n"
+            "privately.\n",
     .options = (const int[]){OPTION_PEEK, 0},
     .operands_min = 1,
     .operands_max = 1,

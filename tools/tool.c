@@ -24,10 +24,52 @@ static void log_keep(void *arg, int level, int reason, const char *file, int lin
         snprintf(tool->log_text, sizeof(tool->log_text), "%s", text);
 }
 
+#define PLACES_MAX 8
+
+/* What is said of too many places; the list ends where it does not fit any more. */
+static void places_describe(struct tool *tool, const struct vmfs_region_place *places, int count)
+{
+    char *text = tool->log_text;
+    size_t room = sizeof(tool->log_text);
+    int used = snprintf(text, room, "%d regions, choose one with --offset:", count);
+    int i;
+
+    for (i = 0; i < count && i < PLACES_MAX && used >= 0 && (size_t)used < room; i++)
+        used += snprintf(text + used, room - (size_t)used, " %" PRIu64, places[i].offset_bytes);
+}
+
+/* --offset auto: where the one region is, or would be formatted. */
+static int offset_find(struct tool *tool, uint32_t flags)
+{
+    struct vmfs_region_place places[PLACES_MAX];
+    int count = vmfs_region_find(tool->region, places, PLACES_MAX);
+
+    if (count == -ENOENT && (flags & VMFS_CREATE))
+        return 0;
+    if (count < 0)
+        return count;
+    if (count > 1) {
+        places_describe(tool, places, count);
+        return -EINVAL;
+    }
+    tool->options.offset_bytes = places[0].offset_bytes;
+    if ((flags & VMFS_CREATE) && !tool->options.length_bytes && !tool->options.region_bytes)
+        tool->options.length_bytes = places[0].length_bytes;
+    if (tool->is_set['v']) {
+        char text[64];
+        snprintf(text, sizeof(text), "the region begins at offset %" PRIu64,
+                 places[0].offset_bytes);
+        tool_note(tool, tool->region, text);
+    }
+    return 0;
+}
+
 int tool_open(struct tool *tool, uint32_t flags)
 {
-    int err;
+    int err = tool->is_offset_auto ? offset_find(tool, flags) : 0;
 
+    if (err)
+        return err;
     tool->options.flags = flags;
     tool->options.log = log_keep;
     tool->options.log_arg = tool;

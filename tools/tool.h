@@ -77,6 +77,7 @@ struct tool {
     bool is_set[OPTION_COUNT];
     const char *values[OPTION_COUNT];
     struct vmfs_options options;
+    bool is_offset_auto; /* options.offset_bytes is found when the region is opened */
     struct vmfs *fs;
     struct progress progress;
     char log_text[256]; /* what the library said about the last error, or empty */

@@ -61,7 +61,8 @@ static const char help_common[] =
     "                      'process' (death of the process), or 'auto', the default:\n"
     "                      power where the region is persistent memory, else process;\n"
     "                      power on another file or device is an msync for each change\n"
-    "  --offset BYTES      where the region starts inside the file REGION\n"
+    "  --offset BYTES      where the region starts inside the file REGION; 'auto' finds it, also\n"
+    "                      behind what a guest's Linux keeps at the head of its NVDIMM\n"
     "  --length BYTES      how much of the file it may use; default up to the end\n"
     "  --wait SECONDS      how long to wait for a process that has the region and is about to\n"
     "                      end, as a mount after 'fusermount3 -u'; default 10; 0: not at all\n"
@@ -211,7 +212,9 @@ static int options_apply(struct tool *tool)
                 durability);
         return -1;
     }
-    if (bytes_option(tool, OPTION_OFFSET, &tool->options.offset_bytes) ||
+    tool->is_offset_auto =
+        tool->is_set[OPTION_OFFSET] && strcmp(tool->values[OPTION_OFFSET], "auto") == 0;
+    if ((!tool->is_offset_auto && bytes_option(tool, OPTION_OFFSET, &tool->options.offset_bytes)) ||
         bytes_option(tool, OPTION_LENGTH, &tool->options.length_bytes) ||
         bytes_option(tool, OPTION_SIZE, &tool->options.region_bytes) || wait_option(tool))
         return -1;

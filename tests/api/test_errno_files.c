@@ -320,6 +320,15 @@ Test(errno_files, opening)
     unlink(path);
 }
 
+Test(errno_files, finding)
+{
+    struct vmfs_region_place place;
+    CASE(vmfs_region_find, ENOENT, vmfs_region_find("/nowhere/at/all", &place, 1));
+    CASE(vmfs_region_find, EINVAL, vmfs_region_find(fixture.path, &place, 0));
+    CASE(vmfs_region_find, EINVAL, vmfs_region_find(NULL, &place, 1));
+    CASE(vmfs_region_find, EINVAL, vmfs_region_find(fixture.path, NULL, 1));
+}
+
 /* A region whose superblocks are changed, with a check that is right again, is newer or damaged. */
 Test(errno_files, opening_what_is_damaged)
 {

@@ -210,6 +210,51 @@ class Tools(unittest.TestCase):
         self.assertEqual(lost[0].split()[1], str(BLOCK))
         self.assertIn(f"offset\": {lost[0].split()[0]}", vmfs("fsck", "--json", self.region, status=4))
 
+    def namespace(self, start):
+        """A host's file of a guest's NVDIMM: Linux's info block at its head, data from `start` on."""
+        path = pathlib.Path(self.folder.name) / "namespace"
+        info = bytearray(BLOCK)
+        info[:16] = b"NVDIMM_DAX_INFO\0"
+        struct.pack_into("<HQ", info, 54, 4, start)
+        low = high = 0
+        for (word,) in struct.iter_unpack("<I", info):
+            low = (low + word) & 0xffffffff
+            high = (high + low) & 0xffffffff
+        struct.pack_into("<II", info, 4088, low, high)
+        with open(path, "wb") as file:
+            file.truncate(start + (16 << 20))
+            file.seek(BLOCK)
+            file.write(info)
+        return path
+
+    def test_offset_is_found(self):
+        auto = ("--offset", "auto")
+        path = self.namespace(2 << 20)
+        result = subprocess.run([VMFS, "info", *auto, path], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("not a vmfs region", result.stderr)
+        self.assertIn(f" {16 << 20} bytes", vmfs("format", *auto, "--force", path))
+        self.assertIn(f"\noffset: {2 << 20}\nsize: {16 << 20}\n", vmfs("info", *auto, path))
+        vmfs("put", "-r", *auto, path, pathlib.Path(self.folder.name) / "source", "/top")
+        vmfs("mkdir", *auto, path, "/new")
+        self.assertEqual(vmfs("ls", *auto, path, "/").split(), ["new", "top"])
+        self.assertEqual(vmfs("ls", "--offset", "2M", path, "/").split(), ["new", "top"])
+        vmfs("get", "-r", *auto, path, "/top", pathlib.Path(self.folder.name) / "back")
+        self.assertEqual((pathlib.Path(self.folder.name) / "back" / "file").read_bytes(), self.content)
+        vmfs("rm", "-r", *auto, path, "/top")
+        vmfs("fsck", "--repair", *auto, path)
+        self.assertIn("offset: 0\n", vmfs("info", *auto, self.region))
+        fresh = pathlib.Path(self.folder.name) / "fresh"
+        vmfs("format", *auto, fresh, "--size", "4M")
+        self.assertEqual(fresh.stat().st_size, 4 << 20)
+
+    def test_offset_is_ambiguous(self):
+        for offset in ("0", "4M"):
+            vmfs("format", "--force", "--size", "4M", "--offset", offset, "--length", "4M", self.region)
+        result = subprocess.run([VMFS, "ls", "--offset", "auto", self.region], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"2 regions, choose one with --offset: 0 {4 << 20}", result.stderr)
+
     def test_help(self):
         for verb in re.findall(r"(?m)^  (\w+) ", vmfs("--help").split("Verbs:")[1].split("'vmfs")[0]):
             text = vmfs("help", verb)

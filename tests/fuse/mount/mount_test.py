@@ -187,6 +187,8 @@ def case_refuses(bench):
         (2, "no such option", [region, where, "-o", "frobnicate"]),
         (2, "bytes", [region, where, "-o", "size=12Q"]),
         (2, "bytes", [region, where, "-o", "size=-1"]),
+        (2, "or auto", [region, where, "-o", "offset=autos"]),
+        (1, "not a vmfs region", [plain, where, "-o", "offset=auto"]),
         (2, "bytes", [region, where, "-o", "size=99999999999T"]),
         (2, "auto, power or process", [region, where, "-o", "durability=lots"]),
         (2, "1 to 64", [region, where, "-o", "threads=0"]),
@@ -216,6 +218,17 @@ def case_busy(bench):
     result = bench.run(bench.fuse, bench.region, second, "-o", "wait=0")
     check(result.returncode == 1 and str(bench.daemon()) in result.stderr, f"busy: {result.stderr}")
     bench.unmount()
+
+
+def case_offset_auto(bench):
+    with open(bench.region, "wb") as file:
+        file.truncate(66 << 20)
+    bench.run(bench.vmfs, "format", "--force", "--size", "64M", "--offset", "2M", "--length", "64M", bench.region)
+    result = bench.run(bench.fuse, bench.region, bench.mountpoint, "-o", "offset=auto")
+    check(result.returncode == 0 and bench.is_mounted(), f"offset=auto: {result.stderr}")
+    (bench.mountpoint / "x").write_text("y")
+    bench.unmount()
+    check(bench.run(bench.vmfs, "cat", "--offset", "2M", bench.region, "/x").stdout == "y", "it is somewhere else")
 
 
 def case_foreground(bench):
