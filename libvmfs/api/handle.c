@@ -6,6 +6,7 @@
 #include "api/guard.h"
 #include "inode/reap.h"
 #include "name/path.h"
+#include "space/space.h"
 
 bool vm_is_forked(const struct vmfs *fs)
 {
@@ -175,7 +176,7 @@ static int64_t run_change(struct vm_ctx *ctx, vm_call_fn body, void *arg)
     int64_t result = run(ctx, body, arg);
     if (!atomic_load_explicit(&ctx->itable->may_have_orphans, memory_order_relaxed))
         return result;
-    if (result != -VMFS_R_NO_SPACE) {
+    if (!vm_space_is_out(result)) {
         (void)vm_reap_orphans(ctx); /* one step; a failure meets the next caller */
         return result;
     }

@@ -259,7 +259,7 @@ static int change_part(struct alloc *alloc, part_fn change, part_fn otherwise)
         return found;
     bool was_alone = alloc->staged == 0;
     result = change(alloc, &extent, &part);
-    if (result == -VMFS_R_NO_SPACE && (!was_alone || otherwise)) {
+    if (vm_space_is_out(result) && (!was_alone || otherwise)) {
         result = drop_step(alloc);
         alloc->is_single = true;
         if (result || !was_alone)

@@ -301,7 +301,7 @@ static int write_reserved(struct vm_write *write, const struct vm_span *span, ui
 {
     bool was_alone = write->runs == 0;
     int result = vm_write_blocks(write, span, stop);
-    if (result != -VMFS_R_NO_SPACE || !write->can_repeat)
+    if (!vm_space_is_out(result) || !write->can_repeat)
         return result;
     result = drop_step(write);
     write->pieces = write->hole_pieces;
@@ -342,7 +342,7 @@ static int64_t write_cut_short(struct vm_write *write, int reason)
 {
     if (write->open)
         write->open->zero_end = 0;
-    if (reason != -VMFS_R_NO_SPACE && reason != -VMFS_R_BACKING)
+    if (!vm_space_is_out(reason))
         return reason;
     if (!write->is_step_whole) {
         int result = drop_step(write);

@@ -266,7 +266,8 @@ static uint64_t group_candidates(const struct vm_space *space, uint64_t group, b
 uint64_t vm_group_claim(struct vm_ctx *ctx, uint64_t group, struct vm_chunk_want want,
                         uint64_t *free_out)
 {
-    uint64_t candidates = group_candidates(ctx->space, group, want.is_last_resort);
+    uint64_t candidates =
+        group_candidates(ctx->space, group, want.is_last_resort) & ~want.passed_over;
     while (candidates) {
         unsigned index = (unsigned)__builtin_ctzll(candidates);
         candidates &= candidates - 1;

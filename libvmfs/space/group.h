@@ -67,7 +67,8 @@ void vm_chunks_unclaim(struct vm_ctx *ctx, uint64_t block, uint64_t count);
 struct vm_chunk_want {
     uint32_t free_min;
     uint32_t run_min;
-    bool is_last_resort; /* looks into chunks that seemed full, too */
+    bool is_last_resort;  /* looks into chunks that seemed full, too */
+    uint64_t passed_over; /* chunks of the group, by bit, that have been found unfit */
 };
 
 /* Claims a chunk of a group, if one has what is wanted: its number or VM_CHUNK_NONE; copies its free

@@ -101,16 +101,32 @@ static int pool_adopt(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t chunk,
     return 1;
 }
 
+/* As vm_pool_search(), in one group. */
+static int search_group(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t group,
+                        struct vm_chunk_want want)
+{
+    uint64_t free_bits[VM_CHUNK_WORDS_FREE];
+    uint64_t chunk;
+    int result = 0;
+    while (vm_pool_is_left(result) &&
+           (chunk = vm_group_claim(ctx, group, want, free_bits)) != VM_CHUNK_NONE) {
+        result = pool_adopt(ctx, pool, chunk, free_bits);
+        want.passed_over |= (uint64_t)1 << chunk % VM_GROUP_CHUNKS;
+    }
+    return result;
+}
+
 int vm_pool_search(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chunk_want want)
 {
     uint64_t ready = atomic_load_explicit(&ctx->space->ready_seen, memory_order_acquire);
+    int last = 0;
     for (uint64_t probe = 0; probe < ready; probe++) {
-        uint64_t free_bits[VM_CHUNK_WORDS_FREE];
-        uint64_t chunk = vm_group_claim(ctx, (pool->cursor + probe) % ready, want, free_bits);
-        if (chunk != VM_CHUNK_NONE)
-            return pool_adopt(ctx, pool, chunk, free_bits);
+        int result = search_group(ctx, pool, (pool->cursor + probe) % ready, want);
+        if (!vm_pool_is_left(result))
+            return result;
+        last = result ? result : last;
     }
-    return 0;
+    return last;
 }
 
 /* The chunk with the longest run, at best an empty one; or the fullest of the broken ones that have
@@ -165,18 +181,16 @@ static int refill_next(struct vm_ctx *ctx, struct vm_pool *pool, uint64_t goal)
 
 int vm_pool_refill(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request)
 {
-    int result = 0;
-    if (request->is_long) {
-        result = refill_next(ctx, pool, request->goal);
-        if (result == 0)
-            result = refill_empty(ctx, pool);
-        if (result == 0)
-            result = search_best(ctx, pool, VM_TASTE_LONGEST, LONG_MIN);
-    } else {
-        result = search_best(ctx, pool, VM_TASTE_FULLEST, request->least);
-        if (result == 0)
-            result = refill_empty(ctx, pool);
-    }
+    int result = request->is_long ? refill_next(ctx, pool, request->goal)
+                                  : search_best(ctx, pool, VM_TASTE_FULLEST, request->least);
+    if (!vm_pool_is_left(result))
+        return result;
+    int empty_result = refill_empty(ctx, pool);
+    result = empty_result;
+    if (vm_pool_is_left(result) && request->is_long)
+        result = search_best(ctx, pool, VM_TASTE_LONGEST, LONG_MIN);
     const struct vm_chunk_want any = {.free_min = request->least, .run_min = request->least};
-    return result ? result : vm_pool_search(ctx, pool, any);
+    if (vm_pool_is_left(result))
+        result = vm_pool_search(ctx, pool, any);
+    return result ? result : empty_result;
 }

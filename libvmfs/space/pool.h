@@ -38,6 +38,13 @@ bool vm_pool_is_low(const struct vm_pool *pool, unsigned count);
 
 void vm_pool_drop(struct vm_ctx *ctx, struct vm_pool *pool);
 
+/* Is there more to look for? So it is where nothing was found, and where the backing of what was found cannot
+ * grow: another chunk may have its own already. */
+static inline bool vm_pool_is_left(int result)
+{
+    return result == 0 || result == -VMFS_R_BACKING;
+}
+
 /* Claims the first chunk from the pool's cursor on that has what is wanted: 1, 0 or a reason. */
 int vm_pool_search(struct vm_ctx *ctx, struct vm_pool *pool, struct vm_chunk_want want);
 

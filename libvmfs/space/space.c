@@ -2,7 +2,8 @@
  *
  * Each lane has pools of its own (pool.h), so that nothing is shared while they have blocks. A pool that is
  * empty claims another chunk; when no chunk can be claimed, blocks come out of other pools; when those are
- * empty too, a checkpoint releases what is cooling. */
+ * empty too, a checkpoint releases what is cooling. A chunk that the backing has no memory for is passed over: those
+ * that have theirs are used up first. */
 #include "space/space.h"
 
 #include "base/check.h"
@@ -108,42 +109,44 @@ static bool wait_for_others(struct vm_ctx *ctx)
     return has_waited;
 }
 
-/* 1, 0 or a reason. */
+/* 1, or what is left: `result`, which the search so far has ended with, or another reason. */
 static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
-                     struct vm_run *out)
+                     struct vm_run *out, int result)
 {
     const struct vm_chunk_want any = {
         .free_min = request->least, .run_min = request->least, .is_last_resort = true};
     bool is_worth_it = true;
     for (int attempt = 0; is_worth_it && attempt < SCARCE_ATTEMPTS_MAX; attempt++) {
         bool has_waited = attempt > 0 && wait_for_others(ctx);
-        int result = vm_checkpoint_all(ctx); /* releases what is cooling */
-        if (result)
-            return result;
+        int failed = vm_checkpoint_all(ctx); /* releases what is cooling */
+        if (failed)
+            return failed;
         drop_all_chunks(ctx);
         VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
-        result = vm_pool_search(ctx, pool, any);
-        bool is_taken = result > 0 && vm_pool_take(ctx, pool, request, out);
+        int found = vm_pool_search(ctx, pool, any);
+        bool is_taken = found > 0 && vm_pool_take(ctx, pool, request, out);
         vm_lock_release(&pool->lock, ctx->region->platform);
-        if (result < 0 || is_taken)
-            return result;
+        if (is_taken || (found < 0 && !vm_pool_is_left(found)))
+            return found;
         if (steal(ctx, request, out))
             return 1;
-        bool is_missed = request->least == 1 && has_missed(ctx);
+        result = found < 0 ? found : result;
+        /* What is not backed is free, and not missed. */
+        bool is_missed = result == 0 && request->least == 1 && has_missed(ctx);
         is_worth_it = has_waited || is_missed || others_have_blocks(ctx);
     }
-    return 0;
+    return result;
 }
 
 static int take_scarce(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
-                       struct vm_run *out)
+                       struct vm_run *out, int result)
 {
     if (steal(ctx, request, out))
         return 0;
     struct vm_space *space = ctx->space;
     VM_OWN(atomic_store_explicit(&ctx->tx->is_waiting, true, memory_order_release));
     VM_SHARED(&ctx->io, vm_lock_take(&space->scarce_lock, ctx->region->platform));
-    int result = take_last(ctx, pool, request, out);
+    result = take_last(ctx, pool, request, out, result);
     vm_lock_release(&space->scarce_lock, ctx->region->platform);
     VM_OWN(atomic_store_explicit(&ctx->tx->is_waiting, false, memory_order_release));
     if (result)
@@ -173,9 +176,9 @@ static int take_some(struct vm_ctx *ctx, unsigned kind, const struct vm_request 
     vm_lock_release(&pool->lock, ctx->region->platform);
     if (result > 0)
         pool->goes_on = out->block + out->count;
-    if (result == 0)
-        result = take_scarce(ctx, pool, request, out);  /* S4: without the pool's lock */
-    return result < 0 ? result : vm_journal_check(ctx); /* H16 */
+    if (vm_pool_is_left(result))
+        result = take_scarce(ctx, pool, request, out, result); /* S4: without the pool's lock */
+    return result < 0 ? result : vm_journal_check(ctx);        /* H16 */
 }
 
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out)
@@ -259,7 +262,7 @@ int vm_space_take_run(struct vm_ctx *ctx, uint64_t goal, uint64_t at_block, uint
     VM_ASSERT(want > 0);
     if (want >= VM_CHUNK_BLOCKS) {
         int result = take_large(ctx, goal, want, out);
-        if (result)
+        if (!vm_pool_is_left(result))
             return result < 0 ? result : 0;
     }
     const struct vm_request request = {.goal = goal,

@@ -30,8 +30,8 @@ struct vm_run {
 };
 
 /* Takes one block for a node or other metadata; its offset. The running transaction owns it: it is
- * staged as used, and goes back if the transaction is not committed. NO_SPACE only after a checkpoint
- * has released what was cooling. */
+ * staged as used, and goes back if the transaction is not committed. NO_SPACE, or BACKING if there are
+ * blocks for which the backing has no memory, only after a checkpoint has released what was cooling. */
 int vm_space_take_node(struct vm_ctx *ctx, uint64_t *offset_out);
 
 /* Takes 1 to `want` contiguous blocks for data, from `goal` on if that is free (0: no goal). They begin at
@@ -51,6 +51,12 @@ void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count);
 static inline bool vm_space_owns(uint64_t base_epoch, uint64_t birth)
 {
     return birth > base_epoch;
+}
+
+/* Is that why a step failed? */
+static inline bool vm_space_is_out(int64_t result)
+{
+    return result == -VMFS_R_NO_SPACE || result == -VMFS_R_BACKING;
 }
 
 /* Is so much free that taking some ahead of need takes nothing from those who need it now? */

@@ -3,9 +3,12 @@
  * On a full region each call either works or returns -ENOSPC and has changed nothing; what frees
  * space always works, and after it everything else does again. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "fixture.h"
 #include "seed.h"
@@ -410,4 +413,87 @@ Test(full, zeroing_is_never_half_done)
 {
     for (uint64_t spare = 0; spare < 6; spare++)
         zero_with_spare(spare);
+}
+
+/* The file behind the region, where it may not have all the memory that it asks for, 2 MiB at a time. */
+#define BACKED_BYTES (2 * REGION_MIB)
+#define THIN_CHUNKS  16
+static bool is_thin;
+static unsigned chunks_left;
+static bool is_backed[THIN_CHUNKS];
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    uint64_t chunk = (uint64_t)offset / BACKED_BYTES;
+    if (is_thin && !is_backed[chunk]) {
+        if (chunks_left == 0) {
+            errno = ENOSPC;
+            return -1;
+        }
+        chunks_left--;
+        is_backed[chunk] = true;
+    }
+    return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+enum { THIN_FILES = 4000, THIN_BYTES = 10000 };
+
+static bool is_thin_there[THIN_FILES];
+
+/* Makes files from the number at `arg` on that are not there, until one does not go in. */
+static void *fill_thin(void *arg)
+{
+    char path[32];
+    int err = 0;
+    for (unsigned i = *(const unsigned *)arg; i < THIN_FILES && err == 0; i++) {
+        if (is_thin_there[i])
+            continue;
+        snprintf(path, sizeof(path), "/thin%u", i);
+        err = region_put_file(fs, path, THIN_BYTES, i);
+        is_thin_there[i] = err == 0;
+        if (err != 0)
+            vmfs_unlink(fs, path); /* what went in of it */
+    }
+    return NULL;
+}
+
+static unsigned count_thin(void)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < THIN_FILES; i++)
+        count += is_thin_there[i] ? 1 : 0;
+    return count;
+}
+
+/* What is freed can be used again although the backing has no more: by any thread, whichever had it. */
+Test(full, a_backing_that_cannot_grow)
+{
+    unsigned starts[] = {1000, 2000, 3000};
+    char path[32];
+    chunks_left = 8;
+    is_thin = true;
+    fixture_open(&fixture, "thin", THIN_CHUNKS * BACKED_BYTES);
+    fs = fixture.fs;
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_t thread;
+        expect_ok(pthread_create(&thread, NULL, fill_thin, &starts[i]));
+        expect_ok(pthread_join(thread, NULL));
+    }
+    fill_thin(&(unsigned){0});
+    unsigned made = count_thin();
+    for (unsigned i = 0; i < THIN_FILES; i += 2) {
+        snprintf(path, sizeof(path), "/thin%u", i);
+        expect_code(vmfs_unlink(fs, path), is_thin_there[i] ? 0 : -ENOENT);
+        is_thin_there[i] = false;
+    }
+    fill_thin(&(unsigned){0});
+    cr_assert(made > 1000 && count_thin() + 10 > made, "%u files of %u are there again",
+              count_thin(), made);
+    chunks_left = 3;
+    fill_thin(&(unsigned){0});
+    cr_assert(count_thin() > made + 300, "%u files went in when there was more",
+              count_thin() - made);
+    expect_ok(region_check(fs));
+    is_thin = false;
+    fixture_close(&fixture);
 }
