@@ -1,38 +1,19 @@
 /* guest_judge.c -- whether a region holds all that a killed guest_writer has acknowledged
  *
- * guest_judge REGION ACKS [--offset BYTES]
+ * guest_judge REGION ACKS
  *
- * REGION is opened for reading only, and may lie at an offset in the file, as that of a guest does in the
+ * REGION is opened for reading only, and may begin anywhere in the file, as that of a guest does in its
  * image. Exit status 0 if it is whole, and the last line says how much was looked at. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "judge.h"
 #include "region.h"
 
-static uint64_t parse_offset(const char *text)
-{
-    char *end;
-    errno = 0;
-    uint64_t offset = strtoull(text, &end, 0);
-    if (errno == 0 && *end == '\0' && end != text)
-        return offset;
-    fprintf(stderr, "guest_judge: --offset: '%s' is not a number\n", text);
-    exit(2);
-}
-
-static struct vmfs *open_region(const char *path, uint64_t offset)
+static struct vmfs *open_region(const char *path)
 {
     static struct region_log log;
-    struct vmfs_options options = VMFS_OPTIONS_INIT;
-    options.flags = VMFS_RDONLY;
-    options.offset_bytes = offset;
-    options.log = region_log_keep;
-    options.log_arg = &log;
     struct vmfs *fs;
-    int err = vmfs_open(path, &options, &fs);
+    int err = region_open_inside(path, &log, &fs);
     if (err == 0)
         return fs;
     printf("guest_judge: open of %s returned %d: %s\n", path, err, log.text);
@@ -52,9 +33,8 @@ static bool judge_region(struct kill_judge *judge, struct vmfs *fs)
 
 int main(int argc, char **argv)
 {
-    bool has_offset = argc == 5 && strcmp(argv[3], "--offset") == 0;
-    if (argc != 3 && !has_offset) {
-        fprintf(stderr, "usage: guest_judge REGION ACKS [--offset BYTES]\n");
+    if (argc != 3) {
+        fprintf(stderr, "usage: guest_judge REGION ACKS\n");
         return 2;
     }
     struct kill_judge judge = {.told = kill_told_map(argv[2])};
@@ -62,7 +42,7 @@ int main(int argc, char **argv)
         perror(argv[2]);
         return 1;
     }
-    struct vmfs *fs = open_region(argv[1], has_offset ? parse_offset(argv[4]) : 0);
+    struct vmfs *fs = open_region(argv[1]);
     if (fs == NULL)
         return 1;
     bool is_good = judge_region(&judge, fs);

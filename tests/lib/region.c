@@ -1,6 +1,7 @@
 /* region.c -- what many tests do with a region */
 #include "region.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,19 @@ int region_open(const char *path, uint32_t flags, struct region_log *log, struct
     struct vmfs_options options = VMFS_OPTIONS_INIT;
     options.flags = flags;
     set_durability(&options);
+    set_log(&options, log);
+    return vmfs_open(path, &options, out);
+}
+
+int region_open_inside(const char *path, struct region_log *log, struct vmfs **out)
+{
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    struct vmfs_region_place place;
+    int count = vmfs_region_find(path, &place, 1);
+    if (count != 1)
+        return count < 0 ? count : -ENOENT;
+    options.flags = VMFS_RDONLY;
+    options.offset_bytes = place.offset_bytes;
     set_log(&options, log);
     return vmfs_open(path, &options, out);
 }

@@ -35,6 +35,9 @@ int region_format(const char *path, uint64_t bytes, struct region_log *log, stru
 /* Opens an existing region. `log` may be null. */
 int region_open(const char *path, uint32_t flags, struct region_log *log, struct vmfs **out);
 
+/* Opens the one region in a file for reading, wherever in it that begins, as in the image of a guest's memory. */
+int region_open_inside(const char *path, struct region_log *log, struct vmfs **out);
+
 /* Removes a directory and all below it. 0, or the first error. */
 int region_remove_tree(struct vmfs *fs, const char *path);
 
