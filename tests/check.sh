@@ -199,6 +199,11 @@ suite_bench_smoke() {
     run_suites gcc bench-smoke
 }
 
+# Instructions of a call in a guest, which are exact.
+suite_guest_bench() {
+    tests/guest/bench.sh --quick --build "$build/gcc"
+}
+
 suite_tidy() {
     run_suites gcc tidy
 }
@@ -261,7 +266,7 @@ cleanup() {
 }
 trap cleanup EXIT
 for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model protocol stress \
-    kill fuse crash mutants examples bench-smoke quickstart asan fuzz tsan; do
+    kill fuse crash mutants examples bench-smoke guest-bench quickstart asan fuzz tsan; do
     run "$suite"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

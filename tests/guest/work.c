@@ -53,7 +53,9 @@ struct place {
     struct vmfs_file *file, *grown, *records;
 };
 
+/* What the call to be timed writes, and the name that it creates. */
 static char block[BLOCK_BYTES];
+static char small_name[NAME_BYTES_MAX];
 
 static void must(bool is_good, const struct place *place, const char *what)
 {
@@ -122,17 +124,10 @@ static bool folder_append_fdatasync(struct place *place, unsigned call)
            fdatasync(place->append) == 0;
 }
 
-/* The names are as short here as in a region. */
-static void small_name(unsigned call, char *name)
-{
-    snprintf(name, NAME_BYTES_MAX, "small-%06u", call);
-}
-
 static bool folder_create_fsync(struct place *place, unsigned call)
 {
-    char name[NAME_BYTES_MAX];
-    small_name(call, name);
-    int file = openat(place->folder, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    (void)call;
+    int file = openat(place->folder, small_name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     return file >= 0 && write(file, block, SMALL_BYTES) == SMALL_BYTES && fsync(file) == 0 &&
            close(file) == 0;
 }
@@ -163,10 +158,9 @@ static bool region_append(struct place *place, unsigned call)
 
 static bool region_create_fsync(struct place *place, unsigned call)
 {
-    char name[NAME_BYTES_MAX];
+    (void)call;
     struct vmfs_file *file;
-    small_name(call, name);
-    return vmfs_file_open(place->fs, name, VMFS_O_CREAT | VMFS_O_EXCL | VMFS_O_WRONLY, 0600,
+    return vmfs_file_open(place->fs, small_name, VMFS_O_CREAT | VMFS_O_EXCL | VMFS_O_WRONLY, 0600,
                           &file) == 0 &&
            vmfs_file_write(file, block, SMALL_BYTES) == SMALL_BYTES && vmfs_file_sync(file) == 0 &&
            vmfs_file_close(file) == 0;
@@ -334,6 +328,7 @@ static void measure(struct run *run, unsigned place, unsigned work, unsigned rou
         return;
     for (unsigned call = round * run->calls; call < (round + 1) * run->calls; call++) {
         memcpy(block, &call, sizeof call);
+        snprintf(small_name, sizeof small_name, "small-%06u", call);
         uint64_t start = now_ns();
         bool is_good = function(&run->places[place], call);
         samples[call] = now_ns() - start;
