@@ -230,6 +230,7 @@ struct vmfs_options {
  *                     than the device has; on a DAX device, size, offset or length not a multiple of its
  *                     alignment, which the log names
  *   -EIO              VMFS_GUARD, and the file was cut off meanwhile
+ *   -EROFS            without VMFS_RDONLY, and the device takes no stores: it would lose them without a word
  *   -EACCES, -ENOENT, -EROFS, -ENOMEM, ... as the system returned them for the file
  * With VMFS_RDONLY a DAX device is mapped shared and only for reading; where a crash has left something in the
  * journal, copies in memory take the place of the parts that it changes, each of the device's alignment (mostly 2 MiB).

@@ -106,6 +106,7 @@
     x(GUARD_MEMORY,        ENOMEM,     115, "no memory for the guard")                            \
     x(DEVICE_ALIGN,        EINVAL,     180, "not a multiple of the device's alignment")             \
     x(VIEW_MEMORY,         ENOMEM,     181, "no memory for a private view of the device")           \
+    x(DEVICE_READ_ONLY,    EROFS,      182, "the device takes no stores")                           \
     x(REPAIR_FIRST,        EUCLEAN,    120, "opened for repair, which has not been done yet")      \
     x(ACCESS_DENIED,       EACCES,     130, "neither mode nor ACL lets the caller do this")          \
     x(READ_ONLY_FILE,      EROFS,      138, "the handle is read-only, and so is what lies in it")     \

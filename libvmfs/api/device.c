@@ -52,6 +52,7 @@ static void look_character(dev_t device, struct vm_device *out)
     out->kind = VM_DEVICE_DAX;
     out->bytes = sysfs_number(device, "size");
     out->align_bytes = is_power ? align : ALIGN_BYTES;
+    out->is_read_only = sysfs_number(device, "../../read_only"); /* of the memory that it is on */
 }
 
 static void look_block(int fd, dev_t device, struct vm_device *out)
@@ -60,6 +61,8 @@ static void look_block(int fd, dev_t device, struct vm_device *out)
     out->kind = is_pmem ? VM_DEVICE_PMEM_BLOCK : VM_DEVICE_BLOCK;
     if (ioctl(fd, BLKGETSIZE64, &out->bytes) != 0)
         out->bytes = 0;
+    int is_read_only = 0;
+    out->is_read_only = ioctl(fd, BLKROGET, &is_read_only) == 0 && is_read_only;
 }
 
 static bool is_memory_file(int fd)

@@ -21,6 +21,7 @@ struct vm_device {
     enum vm_device_kind kind;
     uint64_t bytes;
     uint64_t align_bytes; /* of offset, length and address of each of its mappings */
+    bool is_read_only;    /* stores to it are refused, or lost */
 };
 
 /* Looks at an open file. What is none of these is a file of 0 bytes. 0, or -1 with errno. */

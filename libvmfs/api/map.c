@@ -94,6 +94,8 @@ static int64_t open_file(struct mapping *mapping)
         return system_error(mapping->err, "the region cannot be opened, errno ");
     if (fstat(fs->fd, &mapping->st) != 0 || vm_device_look(fs->fd, &mapping->device) != 0)
         return system_error(mapping->err, "the region cannot be examined, errno ");
+    if (mapping->device.is_read_only && !fs->is_read_only)
+        return vm_errno(vm_raise(mapping->err, VMFS_R_DEVICE_READ_ONLY, 0));
     /* A device's pages are larger than those that the guard puts in their place. */
     if (wants(mapping, VMFS_GUARD) && !S_ISREG(mapping->st.st_mode))
         return vm_errno(vm_raise(mapping->err, VMFS_R_GUARD_PLACE, 0));
