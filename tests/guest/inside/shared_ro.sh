@@ -1,10 +1,22 @@
 # shared_ro.sh prepare | read -- one image in two guests at once, which can only read it
 #
-# `prepare` has all done by init, which makes the namespace. `read` prints a checksum of each file, twice: as `vmfs get`
-# copies it and as the mount shows it; and before the second, once the host has said so, that is while both mount.
+# `prepare` makes a region with the tree of the host, and changes it until QEMU is killed. `read` prints a checksum of
+# each file of the tree, as `vmfs get` copies it and, once the host has said so, as the mount shows it.
 
 device=/dev/dax0.0
-[ "$1" = prepare ] && exit 0
+acks=/dev/shm/acks
+
+prepare() {
+    vmfs format --force $device && vmfs put -r $device /tree /tree && head -c 4096 /dev/zero >$acks || exit 1
+    guest_writer $device $acks &
+    until [ "$(od -An -tu8 -j16 -N8 $acks)" -gt 0 ]; do usleep 10000; done
+    sleep 1
+    echo "running"
+    wait $!
+    exit 1 # it runs until it is killed
+}
+
+[ "$1" = prepare ] && prepare
 
 checksums() {
     echo "checksums of $2"
