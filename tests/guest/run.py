@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
 """Tests in guests under QEMU.
 
-run.sh --list                                             the names, one a line
-run.sh [--long] [--build DIR] [--seed S] [NAME...]        runs them, all of them without a name
+run.sh --list                                                   the names, one a line
+run.sh [--long] [--build DIR] [--seed S] [--jobs N] [NAME...]   runs them, all of them without a name
 
 Exit status: 0 all are passed, 1 one has failed, 77 one could not be run, with the reason on the last line.
 A failure names the seed with which it can be tried again."""
 
 import argparse
+import contextlib
 import importlib
+import io
+import multiprocessing
+import os
 import random
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -32,24 +37,38 @@ def arguments():
     parser.add_argument("--long", action="store_true", help="more kills, and whole suites in place of a selection")
     parser.add_argument("--build", default=HERE.parent.parent / "build", help="the build folder (build)")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="what is random follows from it")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count(), 2), help="so many at a time (2)")
     parser.add_argument("names", nargs="*", metavar="NAME")
     return parser.parse_args()
 
 
 def run_case(cell, name):
-    """0, or the exit status that the case asks for, with its reason printed."""
-    cell.begin()
+    """The case's exit status, and all that is to be printed of it."""
+    said = io.StringIO()
     start = time.monotonic()
-    try:
-        importlib.import_module("cases." + name.replace("-", "_")).run(cell)
-    except Skip as reason:
-        print(f"SKIP: {name}: {reason}", flush=True)
-        return 77
-    except Failure as reason:
-        print(f"FAIL {name} (--seed {cell.seed})\n{reason}", flush=True)
-        return 1
-    print(f"PASS {name} {time.monotonic() - start:.0f}", flush=True)
-    return 0
+    with contextlib.redirect_stdout(said):
+        cell.begin(name)
+        try:
+            importlib.import_module("cases." + name.replace("-", "_")).run(cell)
+        except Skip as reason:
+            print(f"SKIP: {name}: {reason}")
+            return 77, said.getvalue()
+        except Failure as reason:
+            print(f"FAIL {name} (--seed {cell.seed})\n{reason}")
+            return 1, said.getvalue()
+        finally:
+            cell.end()
+        print(f"PASS {name} {time.monotonic() - start:.0f} s")
+    return 0, said.getvalue()
+
+
+def run_cases(cell, names, jobs):
+    """A process for each, so many at a time; guests have a CPU or two each."""
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
+        for future in as_completed([pool.submit(run_case, cell, name) for name in names]):
+            status, said = future.result()
+            print(said, end="", flush=True)
+            yield status
 
 
 def main():
@@ -68,7 +87,7 @@ def main():
             print(f"SKIP: /dev/shm has less than {ROOM_MIB} MiB free")
             return 77
         cell = Cell(options.build, scratch, options.long, options.seed)
-        results = [run_case(cell, name) for name in options.names or NAMES]
+        results = list(run_cases(cell, options.names or NAMES, options.jobs))
     except Skip as reason:
         print(f"SKIP: {reason}")
         return 77

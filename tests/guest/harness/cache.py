@@ -25,10 +25,12 @@ MODULES = {
 }
 
 # Programs of the host that run in the guest as they are.
-HOST_PROGRAMS = ["bash", "cp", "diff", "find", "fusermount3", "getfattr", "git", "mke2fs", "setfattr", "sqlite3", "touch", "truncate"]
+HOST_PROGRAMS = ["bash", "chattr", "cp", "diff", "find", "fusermount3", "getfacl", "getfattr", "git", "git-upload-pack", "lsattr",
+                 "mke2fs", "setfacl", "setfattr", "sha256sum", "sqlite3", "touch", "truncate"]
 
 # Programs of the build, relative to it; tests/guest/meson.build builds its own ones.
 OUR_PROGRAMS = ["tools/vmfs", "fuse-frontend/vmfs-fuse"]
+OUR_TESTS = ["api", "fuse", "fuse/conform", "guest"]
 
 # What glibc loads when a thread ends, so that ldd does not name it.
 THREAD_LIBRARY = Path("/lib/x86_64-linux-gnu/libgcc_s.so.1")
@@ -167,7 +169,8 @@ class Cache:
                 self.add_program(root, Path(path), root / "bin" / name)
         self.add_program(root, self.find("bin/ndctl"), root / "bin/ndctl")
         ours = [self.build / name for name in OUR_PROGRAMS]
-        for path in (self.build / "tests/guest", self.build / "tests/api"):
+        for name in OUR_TESTS:
+            path = self.build / "tests" / name
             ours += [file for file in path.glob("*") if file.is_file() and os.access(file, os.X_OK)]
         for path in ours:
             self.add_program(root, path, root / "vmfs/bin" / path.name)

@@ -77,15 +77,18 @@ class Cell:
 
     def __init__(self, build, scratch, is_long, seed):
         self.build, self.scratch, self.is_long, self.seed = Path(build).resolve(), Path(scratch), is_long, seed
-        self.random = random.Random(seed)
         self.cache = Cache(self.build)
         self.base = self.cache.initramfs(self.scratch / "initramfs", HERE / "inside")
-        self.folder = self.scratch / "case"
+        self.folder = self.random = None
 
-    def begin(self):
-        """An empty folder for the next case."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def begin(self, name):
+        """A folder for the case, and random numbers that follow from the seed whatever runs beside it."""
+        self.random = random.Random(f"{self.seed} {name}")
+        self.folder = self.scratch / name
         self.folder.mkdir()
+
+    def end(self):
+        shutil.rmtree(self.folder)
 
     def tool(self, *arguments):
         """What the host's vmfs says."""
