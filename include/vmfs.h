@@ -153,7 +153,7 @@ enum vmfs_durability {
 
 /* Flags of vmfs_open() and vmfs_attach(). */
 #define VMFS_RDONLY 0x1 /* store nothing; an unreplayed journal is replayed privately */
-#define VMFS_CREATE 0x2 /* format; by path: create the file, which must not exist (-EEXIST) */
+#define VMFS_CREATE 0x2 /* format; by path: create the file, or take a device on which nothing is */
 #define VMFS_FORCE  0x4 /* with VMFS_CREATE: format over whatever is there */
 #define VMFS_ZEROED 0x8 /* VMFS_CREATE on vmfs_attach(): the memory is known to read as zero */
 /* With VMFS_RDONLY on vmfs_open(): looks at a region although somebody else may have it open for
@@ -225,7 +225,8 @@ struct vmfs_options {
  *   -EPROTONOSUPPORT  made by a newer version with features unknown here
  *   -EUCLEAN          truncated, or damaged beyond opening
  *   -EOPNOTSUPP       VMFS_GUARD on what is not a regular file
- *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists
+ *   -EEXIST           VMFS_CREATE without VMFS_FORCE, and the file exists, or is a device whose first MiB is not
+ *                     all zeros
  *   -EINVAL           size or offset not a multiple of VMFS_BLOCK_SIZE, or below VMFS_REGION_MIN, or more
  *                     than the device has; on a DAX device, size, offset or length not a multiple of its
  *                     alignment, which the log names

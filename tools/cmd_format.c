@@ -29,9 +29,9 @@ const struct verb verb_format = {
     .name = "format",
     .synopsis = "REGION --size BYTES [--force]",
     .summary = "make a new, empty filesystem",
-    .help = "Creates the file REGION and formats it.\n\n"
-            "  --size BYTES        its size, at least 1M; may be left out with --force where the\n"
-            "                      file or device exists\n"
+    .help = "Creates the file REGION and formats it, or a device with nothing on it.\n\n"
+            "  --size BYTES        its size, at least 1M; may be left out for a device, or with\n"
+            "                      --force where the file exists\n"
             "  -f, --force         format over whatever is in REGION; all of it is lost\n",
     .options = (const int[]){'f', OPTION_SIZE, 0},
     .operands_min = 1,

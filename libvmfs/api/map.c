@@ -18,8 +18,10 @@
 
 #include "api/guard.h"
 #include "api/owner.h"
+#include "base/util.h"
 
-#define HUGE_BYTES ((uint64_t)2 << 20)
+#define HUGE_BYTES       ((uint64_t)2 << 20)
+#define SIGNATURES_BYTES ((uint64_t)1 << 20)
 
 /* One region file on its way to be mapped. */
 struct mapping {
@@ -46,6 +48,11 @@ static int64_t system_error(struct vm_err *err, const char *text)
 static int64_t bad_size(struct vm_err *err, uint64_t len_bytes)
 {
     return vm_errno(vm_raise(err, VMFS_R_REGION_SIZE, len_bytes));
+}
+
+static int64_t exists_already(const struct mapping *mapping)
+{
+    return vm_errno(vm_raise(mapping->err, VMFS_R_REGION_EXISTS, 0));
 }
 
 static bool wants(const struct mapping *mapping, uint32_t flag)
@@ -76,6 +83,13 @@ static int64_t claim_device(struct mapping *mapping, int flags)
     return 0;
 }
 
+/* A device is always there already. Whether something is on it, its first bytes will tell (check_unused()). */
+static bool is_device(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
 static int64_t open_file(struct mapping *mapping)
 {
     struct vmfs *fs = mapping->fs;
@@ -85,8 +99,9 @@ static int64_t open_file(struct mapping *mapping)
         fs->fd = open(mapping->path, flags | O_CREAT | O_EXCL, (mode_t)mode);
         if (fs->fd >= 0)
             mapping->found.created = mapping->path;
-        if (fs->fd < 0 && errno == EEXIST && !wants(mapping, VMFS_FORCE))
-            return vm_errno(vm_raise(mapping->err, VMFS_R_REGION_EXISTS, 0));
+        if (fs->fd < 0 && errno == EEXIST && !wants(mapping, VMFS_FORCE) &&
+            !is_device(mapping->path))
+            return exists_already(mapping);
     }
     if (fs->fd < 0)
         fs->fd = open(mapping->path, flags);
@@ -332,6 +347,19 @@ int64_t vm_choose_backend(struct vmfs *fs, struct vm_err *err, uint32_t level, b
     return 0;
 }
 
+/* Partition tables and superblocks of whatever kind lie in the first MiB. */
+static int64_t check_unused(struct mapping *mapping)
+{
+    const struct vmfs *fs = mapping->fs;
+    if (!wants(mapping, VMFS_CREATE) || wants(mapping, VMFS_FORCE) || mapping->found.created)
+        return 0;
+    uint64_t len_bytes = vm_min(fs->map_bytes, SIGNATURES_BYTES);
+    bool is_zero = fs->map[0] == 0 && memcmp(fs->map, fs->map + 1, len_bytes - 1) == 0;
+    if (!S_ISREG(mapping->st.st_mode) && is_zero)
+        return 0;
+    return exists_already(mapping);
+}
+
 static int64_t map_steps(struct mapping *mapping)
 {
     int64_t result = check_sizes(mapping);
@@ -343,6 +371,8 @@ static int64_t map_steps(struct mapping *mapping)
         result = find_bytes(mapping);
     if (result == 0)
         result = map_file(mapping);
+    if (result == 0)
+        result = check_unused(mapping);
     if (result == 0 && wants(mapping, VMFS_GUARD))
         result = vm_errno(vm_guard_start(mapping->fs, mapping->err));
     if (result == 0)

@@ -518,6 +518,23 @@ static int attach_loop(int fd, char path[32])
     return -1;
 }
 
+/* What is all zeros at its head is taken as it is; anything else only by force. */
+static void take_device(const char *path, struct vmfs_options *options)
+{
+    struct vmfs *fs;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    const off_t places[] = {1080, (off_t)REGION_MIB - 1};
+    for (int i = 0; i < 2; i++) {
+        cr_assert(pwrite(fd, "\x53", 1, places[i]) == 1);
+        expect_code(vmfs_open(path, options, &fs), -EEXIST);
+        cr_assert(pwrite(fd, "", 1, places[i]) == 1);
+    }
+    close(fd);
+    expect_ok(vmfs_open(path, options, &fs));
+    expect_ok(vmfs_close(fs));
+    expect_code(vmfs_open(path, options, &fs), -EEXIST);
+}
+
 static void use_device(const char *path)
 {
     struct vmfs *fs;
@@ -525,7 +542,7 @@ static void use_device(const char *path)
     struct vmfs_options options = VMFS_OPTIONS_INIT;
     options.flags = VMFS_CREATE;
     options.durability = VMFS_DURABILITY_POWER;
-    expect_code(vmfs_open(path, &options, &fs), -EEXIST);
+    take_device(path, &options);
     options.flags |= VMFS_FORCE;
     options.region_bytes = DEVICE_BYTES + VMFS_BLOCK_SIZE;
     expect_code(vmfs_open(path, &options, &fs), -EINVAL);
