@@ -60,6 +60,6 @@ vmfs-fuse $region /srv -o allow_other
 tree_list /srv/tree | diff /tmp/tree -
 attributes_list /srv/tree | diff /tmp/attributes -
 fusermount3 -u /srv
-step vmfs --wait 10 fsck $region
+step vmfs fsck --wait 10 $region
 vmfs get -r $region /tree /tmp/got
 tree_list /tmp/got | diff /tmp/tree -
