@@ -26,6 +26,7 @@ static struct {
     unsigned copies;    /* private ones that were put in the place of a unit */
     unsigned forbidden; /* calls that a device must never see */
     bool has_no_memory;
+    bool is_read_only;
 } at;
 
 static bool is_device(int fd)
@@ -41,7 +42,10 @@ int __wrap_vm_device_look(int fd, struct vm_device *out)
 {
     int failed = __real_vm_device_look(fd, out);
     if (!failed && is_device(fd))
-        *out = (struct vm_device){VM_DEVICE_DAX, DEVICE_BYTES, ALIGN_BYTES};
+        *out = (struct vm_device){.kind = VM_DEVICE_DAX,
+                                  .bytes = DEVICE_BYTES,
+                                  .is_read_only = at.is_read_only,
+                                  .align_bytes = ALIGN_BYTES};
     return failed;
 }
 
@@ -305,6 +309,21 @@ Test(device, no_memory_for_a_view)
     expect_code(open_device((struct vmfs_options){.flags = VMFS_RDONLY}, &fs), -ENOMEM);
     cr_assert_eq(at.log.reason, VMFS_R_VIEW_MEMORY);
     expect_bytes(bytes);
+}
+
+/* The kernel opens and maps such a device for writing, and the stores are lost. */
+Test(device, one_that_takes_no_stores)
+{
+    struct vmfs *fs = format();
+    fill(fs);
+    close_and_crash(fs);
+    at.is_read_only = true;
+    expect_code(open_device((struct vmfs_options){0}, &fs), -EROFS);
+    expect_code(open_device((struct vmfs_options){.flags = VMFS_CREATE | VMFS_FORCE}, &fs), -EROFS);
+    cr_assert_eq(at.log.reason, VMFS_R_DEVICE_READ_ONLY);
+    expect_ok(open_device((struct vmfs_options){.flags = VMFS_RDONLY}, &fs));
+    cr_assert_eq(region_check(fs), 0);
+    expect_ok(vmfs_close(fs));
 }
 
 Test(device, looking_on_and_sharing)
