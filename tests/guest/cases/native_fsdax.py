@@ -5,4 +5,4 @@ from harness.guest import Nvdimm
 
 
 def run(cell):
-    native.run(cell, "dax", Nvdimm(cell.folder / "nv.img", 1024, mode="fsdax"))
+    native.run(cell, "fsdax", Nvdimm(cell.folder / "nv.img", 1024, mode="fsdax"))

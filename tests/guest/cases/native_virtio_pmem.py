@@ -5,4 +5,4 @@ from harness.guest import VirtioPmem
 
 
 def run(cell):
-    native.run(cell, "dax", VirtioPmem(cell.folder / "vp.img", 1024), more=["basic@power"])
+    native.run(cell, "virtio-pmem", VirtioPmem(cell.folder / "vp.img", 1024), more=["basic@power"])

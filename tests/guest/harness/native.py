@@ -9,8 +9,8 @@ WHOLE = ["acl", "ahead", "attr", "basic", "data", "dirs", "entry", "errno_common
 OF_FILES = ["badinput", "guard", "owner", "power"]
 
 
-def run(cell, where, device, more=()):
-    """All suites, or a selection, on one region after the other. `more` are suites of this place alone."""
-    suites = WHOLE + (OF_FILES if where == "dax" else []) if cell.is_long else QUICK
-    with Guest(cell, "native", args=[where, *suites, *more], devices=[device]) as guest:
-        print(guest.succeed(3600 if cell.is_long else 600))
+def run(cell, place, device, more=()):
+    """All suites, or a selection, on one region after the other, then open.sh. `more` are suites of this place alone."""
+    suites = WHOLE + (OF_FILES if place != "devdax" else []) if cell.is_long else QUICK
+    with Guest(cell, "native", args=[place, *suites, *more], devices=[device]) as guest:
+        print(guest.succeed(3600 if cell.is_long else 900))

@@ -1,21 +1,21 @@
-# native.sh -- the API's own suite on regions in a guest
+# native.sh -- the API's own suite on regions in a guest, then what the command makes of the place (open.sh)
 #
-# native.sh WHERE SUITE[@power]...
+# native.sh PLACE SUITE[@power]...
 #
-# WHERE is devdax (the device /dev/dax0.0 is the region) or dax (regions are files on an ext4 with DAX on
-# /dev/pmem0). With @power a suite asks for the level `power`, which is not every region's own.
-where=$1
+# PLACE is devdax (the device /dev/dax0.0 is the region), fsdax or virtio-pmem (regions are files on an ext4 with DAX
+# on /dev/pmem0). With @power a suite asks for the level `power`, which is not every region's own.
+place=$1
 shift
 unset PMEM_IS_PMEM_FORCE # what is found here counts
 
 filter=
-case $where in
+case $place in
 devdax)
     export VMFS_TEST_DEVICE=/dev/dax0.0
     # They want two regions at once, or a region's bytes as a file has them.
     filter="--filter=!(errno_files/exdev|errno_common/euclean|attr/@(a_crash*|orphans*))"
     ;;
-dax)
+fsdax | virtio-pmem)
     mke2fs -q -t ext4 -b 4096 /dev/pmem0 && mount -o dax /dev/pmem0 /mnt || exit 1
     chmod 1777 /mnt # one test opens a region as another user
     export VMFS_TEST_DIR=/mnt
@@ -36,4 +36,7 @@ for suite in "$@"; do
     fi
     echo "$result $suite $((SECONDS - start)) s: $(sed -n 's/.*Synthesis: //p' /tmp/log)"
 done
+unset VMFS_TEST_DIR VMFS_TEST_DEVICE
+umount /mnt 2>/dev/null
+sh /inside/open.sh "$place" || status=1
 exit $status
