@@ -35,7 +35,6 @@ tree_make() {
 attributes_add() {
     setfattr -n user.colour -v blue "$1/deep/first"
     setfattr -n user.bytes -v 0x00ff7f00 "$1/many"
-    setfattr -n trusted.hidden -v yes "$1/large"
     setfattr -n user.long -v "$(printf 'v%.0s' {1..3000})" "$1/nothing"
 }
 
@@ -49,5 +48,5 @@ tree_list() (
 
 attributes_list() (
     cd "$1" || exit 1
-    find . ! -type l -print0 | sort -z | xargs -0 getfattr -h -d -m 'user|trusted' -e hex
+    find . ! -type l -print0 | sort -z | xargs -0 getfattr -h -d -m user -e hex
 )
