@@ -65,9 +65,10 @@ struct vmfs {
     struct vm_sync *sync;      /* of the sync backend; null: another one */
     struct vm_sync sync_state;
     enum vm_device_kind kind; /* of the file */
-    uint64_t
-        view_unit_bytes; /* 0, or of a read-only view that no private mapping gives: in units, vm_map_own() */
-    uint8_t *view_owned;    /*   one for each unit: it is a private copy */
+    /* A read-only view of what cannot be mapped privately: in units, of which recovery has some as copies of its own
+     * (vm_map_own()). 0: another mapping. */
+    uint64_t view_unit_bytes;
+    uint8_t *view_owned;    /* one for each unit */
     bool is_staged;         /* vm_stage_attach(): the system is left alone */
     struct vm_guard *guard; /* null: SIGBUS is the caller's matter */
 };
