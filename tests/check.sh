@@ -84,7 +84,7 @@ run_suites() {
 }
 
 suite_packages() {
-    bash examples/install-packages.sh run test programs
+    bash examples/install-packages.sh run test programs guest
 }
 
 suite_build_gcc() {
@@ -199,6 +199,11 @@ suite_bench_smoke() {
     run_suites gcc bench-smoke
 }
 
+# What is inside the guests is downloaded, as packages are: none of it is installed here.
+suite_guest() {
+    if [ "$long" = yes ]; then tests/guest/run.sh --build "$build/gcc" --long; else tests/guest/run.sh --build "$build/gcc"; fi
+}
+
 # Instructions of a call in a guest, which are exact.
 suite_guest_bench() {
     tests/guest/bench.sh --quick --build "$build/gcc"
@@ -266,7 +271,7 @@ cleanup() {
 }
 trap cleanup EXIT
 for suite in packages build-gcc build-clang tidy freestanding spec golden units api scale model protocol stress \
-    kill fuse crash mutants examples bench-smoke guest-bench quickstart asan fuzz tsan; do
+    kill fuse crash mutants examples bench-smoke guest guest-bench quickstart asan fuzz tsan; do
     run "$suite"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
