@@ -24,10 +24,10 @@ static bool judge_region(struct kill_judge *judge, struct vmfs *fs)
 {
     struct vmfs_info info = {.struct_bytes = sizeof(info)};
     bool is_good = vmfs_info(fs, &info) == 0 && kill_judge(judge, fs);
-    printf("guest_judge: %s, rounds %llu to %llu, %llu operations, %llu records unretired\n",
-           is_good ? "intact" : "LOST", (unsigned long long)atomic_load(&judge->told->first),
-           (unsigned long long)atomic_load(&judge->told->next), (unsigned long long)judge->acked,
-           (unsigned long long)info.journal_records);
+    uint64_t rounds = atomic_load(&judge->told->next) - atomic_load(&judge->told->first);
+    printf("guest_judge: %s, %llu rounds, %llu operations, %llu records unretired\n",
+           is_good ? "intact" : "LOST", (unsigned long long)rounds,
+           (unsigned long long)judge->acked, (unsigned long long)info.journal_records);
     return vmfs_close(fs) == 0 && is_good;
 }
 
