@@ -35,10 +35,17 @@ class Acks:
     def rounds(self):
         return struct.unpack_from("<Q", self.map, 16)[0]
 
-    def operations(self):
-        """Of the newest round: struct kill_told of tests/kill/told.h has three rounds of four lanes."""
+    def lanes(self):
+        """Where the counts of the newest round are: struct kill_told of tests/kill/told.h has three rounds of four."""
         first = (self.rounds() - 1) % 3 * 4
-        return sum(struct.unpack_from("<Q", self.map, 64 * (1 + lane))[0] for lane in range(first, first + 4))
+        return [64 * (1 + lane) for lane in range(first, first + 4)]
+
+    def operations(self):
+        return sum(struct.unpack_from("<Q", self.map, lane)[0] for lane in self.lanes())
+
+    def add_operations(self, count):
+        for lane in self.lanes():
+            struct.pack_into("<Q", self.map, lane, struct.unpack_from("<Q", self.map, lane)[0] + count)
 
     def options(self, name, slot):
         return ["-object", f"memory-backend-file,id={name},share=on,mem-path={self.path},size={ACKS_BYTES}",
@@ -83,11 +90,14 @@ class Killing:
             guest.kill()
         print(f"  kill {number}: {self.judge()}", flush=True)
 
+    def run_judge(self):
+        program = self.cell.build / "tests/guest/guest_judge"
+        return subprocess.run([program, self.image, self.acks[0].path], capture_output=True, text=True)
+
     def judge(self):
         """What the judge says of the device's region, which nobody has touched since."""
         self.cell.tool("fsck", self.image, "--offset", "auto")
-        program = self.cell.build / "tests/guest/guest_judge"
-        done = subprocess.run([program, self.image, self.acks[0].path], capture_output=True, text=True)
+        done = self.run_judge()
         if done.returncode != 0:
             raise Failure(f"after a kill:\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
@@ -100,3 +110,6 @@ def run(cell):
     with killing.boot("LAST") as guest:
         guest.succeed()
     print(f"  at the end: {killing.judge()}", flush=True)
+    killing.acks[0].add_operations(20)
+    if killing.run_judge().returncode == 0:
+        raise Failure("the judge takes operations for done that were only counted")
