@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "journal/record.h"
@@ -358,6 +359,46 @@ static void expect_mode_of_plain(struct copy *copy)
     must(vmfs_stat(copy->fs, "/plain", 0, &stat), "stat");
     cr_expect_eq(stat.mode & 07777, 0640, "mode %o", stat.mode);
     copy_free(copy);
+}
+
+/* What a handle says that only looks at a file with these bytes. */
+static uint64_t problems_seen(struct copy *copy)
+{
+    struct vmfs_options options = VMFS_OPTIONS_INIT;
+    struct vmfs_check_result result = {.problems = 1};
+    char path[] = "/dev/shm/vmfs-repair-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    cr_assert_eq(write(fd, copy->memory, copy->bytes), (ssize_t)copy->bytes);
+    options.flags = VMFS_RDONLY;
+    must(vmfs_open(path, &options, &copy->fs), "open");
+    unlink(path);
+    close(fd);
+    (void)vmfs_check(copy->fs, NULL, NULL, &result);
+    copy_free(copy);
+    return result.problems;
+}
+
+/* Who looks only does not begin an era: the journal is that of the dead. One of them had taken a number, and one
+ * had stored half of its record, which is damage only where that thread went on. */
+Test(repair, what_the_dead_had_begun_is_no_damage)
+{
+    uintptr_t (*hint)(void *arg) = world.fs->platform.hint;
+    for (unsigned number = 0; number < 4; number++) {
+        struct copy copy;
+        two_lanes();
+        chmod_as(world.fs, 71, "/plain", 0600);
+        copy_take(&copy);
+        uint64_t last = atomic_load(&world.fs->volume.journal.sequence);
+        if (number == 1)
+            first_record(&copy, last - 1)->nonce = vm_put64(0);
+        if (number == 2)
+            first_record(&copy, last - 1)->check = vm_put64(1);
+        if (number == 3)
+            first_record(&copy, last - 2)->check = vm_put64(1);
+        cr_expect_eq(problems_seen(&copy) > 0, number == 3, "%u", number);
+        world.fs->platform.hint = hint;
+    }
 }
 
 /* S5: the records of the newest era are applied, though no line tells which it is. */
