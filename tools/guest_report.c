@@ -163,7 +163,7 @@ static void steps_devdax(bool is_fresh)
 {
     if (is_fresh)
         steps_namespace("devdax");
-    printf("vmfs format --force /dev/dax0.0\n");
+    printf("vmfs format /dev/dax0.0\n");
 }
 
 static void steps_ext4(const struct guest_report *report)
@@ -251,11 +251,7 @@ static void steps_host(const struct guest_report *report)
         printf(" /mnt && vmfs ls /mnt/region\n");
         return;
     }
-    printf("vmfs ls %s", image->holds == HOLDS_REGION ? "" : "--offset ");
-    if (image->namespace_bytes)
-        printf("%" PRIu64 " ", image->data_offset);
-    else if (image->holds != HOLDS_REGION)
-        printf("auto ");
+    printf("vmfs ls %s", image->holds == HOLDS_REGION ? "" : "--offset auto ");
     quote_shell(stdout, image->path);
     printf("\n");
 }
