@@ -6,7 +6,6 @@
 struct io_call {
     struct vmfs_file *file;
     struct vm_data_range range;
-    uint64_t end;
     int64_t offset;
     int whence;
     struct vm_inode inode;
@@ -86,9 +85,15 @@ int64_t vmfs_file_read(struct vmfs_file *file, void *buffer, size_t length)
 
 /* ---- writing ---- */
 
+struct write_call {
+    struct vmfs_file *file;
+    struct vm_data_range range;
+    uint64_t end;
+};
+
 static int64_t write_call(struct vm_ctx *ctx, void *arg)
 {
-    struct io_call *call = arg;
+    struct write_call *call = arg;
     if (!vm_may_write(call->file->flags))
         return vm_bad_handle(ctx, call->file);
     if (call->range.len_bytes == 0)
@@ -109,7 +114,7 @@ static int64_t write_at(struct vmfs_file *file, const struct vmfs_iovec *iov, un
     int64_t length = pieces_length(iov, count);
     if (!file || length < 0)
         return vm_bad_argument();
-    struct io_call call = {
+    struct write_call call = {
         .file = file,
         .range = {.pieces = iov,
                   .len_bytes = (uint64_t)length,

@@ -209,17 +209,22 @@ bool vm_extent_continues(const struct vm_extent *before, const struct vm_extent 
            (uint64_t)before->blocks + extent->blocks <= VM_EXTENT_BLOCKS_MAX;
 }
 
+int vm_file_add_behind(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *before,
+                       const struct vm_extent *extent)
+{
+    vm_inode_add_blocks(inode, extent->blocks);
+    if (before->blocks == 0 || !vm_extent_continues(before, extent))
+        return insert_extent(ctx, inode, extent);
+    struct vm_extent joined = *before;
+    joined.blocks += extent->blocks;
+    return update_extent(ctx, inode, &joined);
+}
+
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent)
 {
-    struct vm_extent before;
+    struct vm_extent before = {0};
     int found = vm_file_floor(ctx, inode, extent->file_block, &before);
-    if (found < 0)
-        return found;
-    vm_inode_add_blocks(inode, extent->blocks);
-    if (found == 0 || !vm_extent_continues(&before, extent))
-        return insert_extent(ctx, inode, extent);
-    before.blocks += extent->blocks;
-    return update_extent(ctx, inode, &before);
+    return found < 0 ? found : vm_file_add_behind(ctx, inode, &before, extent);
 }
 
 /* Frees empty leaves at the end of the map: 1 if the record has no room for more. */

@@ -13,6 +13,9 @@ int vm_file_ceiling(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t f
 /* Adds blocks that were a hole, to the extent before them where they continue it. Changes the inode in
  * memory; the caller stores it. */
 int vm_file_add(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *extent);
+/* The same for who knows the last extent before it; without blocks if there is none. */
+int vm_file_add_behind(struct vm_ctx *ctx, struct vm_inode *inode, const struct vm_extent *before,
+                       const struct vm_extent *extent);
 
 /* Does an extent go on where another ends, in the file and in the region? */
 bool vm_extent_continues(const struct vm_extent *before, const struct vm_extent *extent);

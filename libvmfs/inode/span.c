@@ -9,7 +9,8 @@
 int vm_span_at(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t offset,
                struct vm_span *out)
 {
-    struct vm_extent extent;
+    struct vm_extent extent = {0};
+    struct vm_extent after;
     uint64_t block = vm_block_of(offset);
     int found = vm_file_floor(ctx, inode, block, &extent);
     if (found < 0)
@@ -22,11 +23,12 @@ int vm_span_at(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t offset
                                 (extent.file_block + extent.blocks) * VM_BLOCK_BYTES, extent};
         return 0;
     }
-    found = vm_file_ceiling(ctx, inode, block, &extent);
+    found = vm_file_ceiling(ctx, inode, block, &after);
     if (found < 0)
         return found;
     *out = (struct vm_span){.kind = VM_SPAN_HOLE,
-                            .end = found ? extent.file_block * VM_BLOCK_BYTES : UINT64_MAX};
+                            .end = found ? after.file_block * VM_BLOCK_BYTES : UINT64_MAX,
+                            .extent = extent};
     return out->end > offset ? 0 : vm_extent_disorder(ctx, inode);
 }
 

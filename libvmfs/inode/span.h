@@ -13,9 +13,10 @@ enum vm_span_kind {
 /* The bytes from a file offset up to where this holds. */
 struct vm_span {
     enum vm_span_kind kind;
-    uint64_t region_offset;  /* of the first byte, unless it is a hole */
-    uint64_t end;            /* file offset behind the last byte */
-    struct vm_extent extent; /* that has them, unless it is a hole */
+    uint64_t region_offset; /* of the first byte, unless it is a hole */
+    uint64_t end;           /* file offset behind the last byte */
+    struct vm_extent
+        extent; /* that has them; of a hole the one before it, without blocks if there is none */
 };
 
 int vm_span_at(struct vm_ctx *ctx, const struct vm_inode *inode, uint64_t offset,

@@ -180,13 +180,15 @@ uint64_t vm_write_goal(struct vm_write *write)
     return before.block + (block - before.file_block);
 }
 
-static int write_hole(struct vm_write *write, uint64_t limit)
+/* `before` as in the span of the hole. */
+static int write_hole(struct vm_write *write, const struct vm_extent *before, uint64_t limit)
 {
     struct vm_ctx *ctx = write->ctx;
     uint64_t first = vm_block_of(write->at);
     uint64_t want = vm_min(vm_div_up(limit, VM_BLOCK_BYTES) - first, VM_GROUP_BLOCKS);
     struct vm_run run;
-    int result = vm_space_take_run(ctx, vm_write_goal(write), first, want, &run);
+    uint64_t goal = before->blocks ? before->block + (first - before->file_block) : 0;
+    int result = vm_space_take_run(ctx, goal, first, want, &run);
     if (result)
         return result;
     write->is_step_whole = false;
@@ -196,7 +198,7 @@ static int write_hole(struct vm_write *write, uint64_t limit)
                                .block = run.block,
                                .blocks = (uint32_t)run.count,
                                .birth = ctx->region->epoch};
-    result = vm_file_add(ctx, &write->inode, &extent);
+    result = vm_file_add_behind(ctx, &write->inode, before, &extent);
     if (result)
         return result;
     write->at = stop;
@@ -232,8 +234,8 @@ int vm_write_blocks(struct vm_write *write, const struct vm_span *span, uint64_t
         write->hole_pieces = write->pieces;
         write->hole_used = write->used;
     }
-    int result =
-        span->kind == VM_SPAN_HOLE ? write_hole(write, stop) : write_unwritten(write, span, stop);
+    int result = span->kind == VM_SPAN_HOLE ? write_hole(write, &span->extent, stop)
+                                            : write_unwritten(write, span, stop);
     if (result)
         return result;
     write->is_step_whole = true;

@@ -34,10 +34,9 @@ static unsigned run_length_at(const uint64_t *words, unsigned first, unsigned wa
     return count;
 }
 
-static struct vm_bits_run pool_find(struct vm_ctx *ctx, const struct vm_pool *pool,
-                                    const struct vm_request *request)
+static struct vm_bits_run pool_find(const struct vm_pool *pool, const struct vm_request *request,
+                                    uint64_t chunk_block)
 {
-    uint64_t chunk_block = vm_chunk_first_block(ctx->region, pool->chunk);
     struct vm_bits_run run = {0, 0};
     if (request->goal >= chunk_block && request->goal < chunk_block + VM_CHUNK_BLOCKS) {
         run.first = (unsigned)(request->goal - chunk_block);
@@ -56,10 +55,11 @@ bool vm_pool_take(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_requ
 {
     if (pool->chunk == VM_CHUNK_NONE)
         return false;
-    struct vm_bits_run run = pool_find(ctx, pool, request);
+    uint64_t chunk_block = vm_chunk_first_block(ctx->region, pool->chunk);
+    struct vm_bits_run run = pool_find(pool, request, chunk_block);
     if (run.count < request->least)
         return false;
-    uint64_t block = vm_chunk_first_block(ctx->region, pool->chunk) + run.first;
+    uint64_t block = chunk_block + run.first;
     *out = (struct vm_run){block, run.count, pool->is_zeroed};
     vm_bits_change(pool->free, run.first, run.count, false);
     vm_note_run(ctx, block, run.count, (uint32_t)(pool - ctx->space->pools));
