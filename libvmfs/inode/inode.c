@@ -138,26 +138,35 @@ int vm_inode_load_head(struct vm_ctx *ctx, uint64_t id, struct vm_inode *out)
     return result ? result : take_living(ctx, id, out);
 }
 
-/* Most changes touch line 0 only: then the other lines need no new hash and no staging. */
-static bool rest_is_home(struct vm_ctx *ctx, const struct vm_inode *inode)
+#define LINE_COUNT (VM_INODE_BYTES / 64u)
+
+/* A bit for each line behind the first that is not, or will not be, what its home is. */
+static unsigned rest_changed(struct vm_ctx *ctx, const struct vm_inode *inode)
 {
-    for (uint64_t line = 64; line < VM_INODE_BYTES; line += 64)
-        if (vm_overlay_find(ctx->overlay, inode->offset + line))
-            return false;
-    const uint8_t *home = ctx->region->base + inode->offset + VM_INODE_HEAD_BYTES;
-    return memcmp(&inode->m.hash1, home, VM_INODE_BYTES - VM_INODE_HEAD_BYTES) == 0;
+    unsigned changed = 0;
+    for (unsigned line = 1; line < LINE_COUNT; line++) {
+        uint64_t offset = inode->offset + line * 64;
+        const uint8_t *bytes = (const uint8_t *)&inode->m + line * 64;
+        bool is_home = memcmp(bytes, ctx->region->base + offset, 64) == 0 &&
+                       !vm_overlay_find(ctx->overlay, offset);
+        changed |= (unsigned)!is_home << line;
+    }
+    return changed;
 }
 
+/* Most changes touch line 0 only: then the others need no new hash. */
 static void stage_sealed(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     uint64_t slot = vm_id_slot(inode->id);
     inode->m.hash0 = vm_put32(hash_head(ctx->region, slot, &inode->m)); /* H18 */
-    if (rest_is_home(ctx, inode)) {
-        vm_tx_write(ctx, inode->offset, &inode->m, VM_INODE_HEAD_BYTES);
+    vm_tx_write(ctx, inode->offset, &inode->m, VM_INODE_HEAD_BYTES);
+    unsigned changed = rest_changed(ctx, inode);
+    if (!changed)
         return;
-    }
     inode->m.hash1 = vm_put32(hash_rest(ctx->region, slot, &inode->m)); /* H18 */
-    vm_tx_write(ctx, inode->offset, &inode->m, sizeof inode->m);
+    for (unsigned line = 1; line < LINE_COUNT; line++)
+        if (line == 1 || (changed >> line & 1))
+            vm_tx_write(ctx, inode->offset + line * 64, (const uint8_t *)&inode->m + line * 64, 64);
 }
 
 int vm_inode_store(struct vm_ctx *ctx, struct vm_inode *inode)

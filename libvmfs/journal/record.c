@@ -56,7 +56,9 @@ void vm_record_run(struct vm_record_writer *writer, uint64_t offset, const void 
         writer->run_bytes = 0;
         writer->used += 8;
     }
-    memcpy(writer->bytes + writer->used, words, len_bytes);
+    uint8_t *to = writer->bytes + writer->used;
+    for (uint32_t done = 0; done < len_bytes; done += 8)
+        memcpy(to + done, (const uint8_t *)words + done, 8);
     writer->used += len_bytes;
     writer->run_bytes += len_bytes;
 }
@@ -137,11 +139,10 @@ static uint64_t take_u64(struct vm_record_reader *reader)
     return vm_get64(stored);
 }
 
-static uint32_t entry_tail_bytes(unsigned kind, uint32_t len_bytes)
+/* Of an entry that is not bytes. */
+static uint32_t entry_tail_bytes(unsigned kind)
 {
     switch (kind) {
-    case VM_ENTRY_BYTES:
-        return (uint32_t)vm_align_up(len_bytes, 8);
     case VM_ENTRY_MASK:
         return 16;
     case VM_ENTRY_SET:
@@ -154,24 +155,16 @@ static uint32_t entry_tail_bytes(unsigned kind, uint32_t len_bytes)
     }
 }
 
-static inline int next_entry(struct vm_err *err, struct vm_record_reader *reader,
+static int bad_shape(struct vm_err *err, const struct vm_record_reader *reader)
+{
+    return vm_raise(err, VMFS_R_RECORD_SHAPE, reader->at);
+}
+
+static inline int next_words(struct vm_err *err, struct vm_record_reader *reader,
                              struct vm_entry *entry)
 {
-    if (reader->at == reader->len_bytes)
-        return 0;
-    uint64_t word = take_u64(reader);
-    *entry = (struct vm_entry){.kind = (unsigned)(word >> 60),
-                               .place = word & PLACE_MASK,
-                               .len_bytes = word >> 48 & 0xfff};
-    uint32_t tail = entry_tail_bytes(entry->kind, (uint32_t)entry->len_bytes);
-    bool is_length_sound = (entry->kind == VM_ENTRY_BYTES) == (entry->len_bytes != 0);
-    if (tail > reader->len_bytes - reader->at || !is_length_sound)
-        return vm_raise(err, VMFS_R_RECORD_SHAPE, reader->at);
-    if (entry->kind == VM_ENTRY_BYTES) {
-        entry->bytes = reader->bytes + reader->at;
-        reader->at += tail;
-        return 1;
-    }
+    if (entry_tail_bytes(entry->kind) > reader->len_bytes - reader->at || entry->len_bytes)
+        return bad_shape(err, reader);
     entry->first = take_u64(reader);
     if (entry->kind == VM_ENTRY_MASK)
         entry->second = take_u64(reader);
@@ -179,6 +172,25 @@ static inline int next_entry(struct vm_err *err, struct vm_record_reader *reader
         entry->len_bytes = entry->first & UINT32_MAX;
         entry->first = entry->first >> 32 & 0xff;
     }
+    return 1;
+}
+
+static inline int next_entry(struct vm_err *err, struct vm_record_reader *reader,
+                             struct vm_entry *entry)
+{
+    if (reader->at == reader->len_bytes)
+        return 0;
+    uint64_t word = take_u64(reader);
+    entry->kind = (unsigned)(word >> 60);
+    entry->place = word & PLACE_MASK;
+    entry->len_bytes = word >> 48 & 0xfff;
+    if (entry->kind != VM_ENTRY_BYTES)
+        return next_words(err, reader, entry);
+    uint32_t tail = (uint32_t)vm_align_up(entry->len_bytes, 8);
+    if (tail > reader->len_bytes - reader->at || tail == 0)
+        return bad_shape(err, reader);
+    entry->bytes = reader->bytes + reader->at;
+    reader->at += tail;
     return 1;
 }
 
@@ -204,7 +216,7 @@ static bool target_is_allowed(const struct vm_region *region, const struct vm_en
 int vm_record_validate(struct vm_err *err, const struct vm_region *region, const void *record)
 {
     struct vm_record_reader reader = vm_record_open(record);
-    struct vm_entry entry;
+    struct vm_entry entry = {0};
     int more;
     while ((more = vm_record_next(err, &reader, &entry)) > 0)
         if (!target_is_allowed(region, &entry))
@@ -265,7 +277,7 @@ static void apply_entry(struct vm_ctx *ctx, const struct vm_entry *entry)
 void vm_record_apply(struct vm_ctx *ctx, const void *record)
 {
     struct vm_record_reader reader = vm_record_open(record);
-    struct vm_entry entry;
+    struct vm_entry entry = {0};
     int more;
     while ((more = next_entry(&ctx->err, &reader, &entry)) > 0)
         apply_entry(ctx, &entry);

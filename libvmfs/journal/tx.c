@@ -18,6 +18,8 @@ static void tx_reset(struct vm_tx *tx)
     tx->has_payload = false;
     tx->has_in_place = false;
     tx->has_images = false;
+    tx->has_frees = false;
+    tx->has_fills = false;
     /* Released behind the homes: who finds no note any more finds the bits instead (S3, T3). */
     if (atomic_load_explicit(&tx->run_count, memory_order_relaxed))
         VM_OWN(atomic_store_explicit(&tx->run_count, 0, memory_order_release));
@@ -66,7 +68,7 @@ static int begin_on(struct vm_ctx *ctx, struct vm_lane *lane)
         vm_lock_release(&lane->lock, ctx->region->platform);
         return result;
     }
-    tx_reset(&lane->tx);
+    VM_ASSERT(lane->tx.overlay.count == 0 && lane->tx.entry_count == 0); /* as end_tx() left it */
     lane->tx.lane = (uint32_t)(lane - ctx->journal->lanes);
     ctx->tx = &lane->tx;
     ctx->overlay = &lane->tx.overlay;
@@ -76,6 +78,15 @@ static int begin_on(struct vm_ctx *ctx, struct vm_lane *lane)
 int vm_tx_begin(struct vm_ctx *ctx)
 {
     return begin_on(ctx, claim_lane(ctx));
+}
+
+/* Is there nothing left of it, as after a commit? */
+static bool is_ended(const struct vm_tx *tx)
+{
+    return tx->overlay.count == 0 && tx->entry_count == 0 && !tx->has_payload &&
+           !tx->has_in_place && !tx->has_images &&
+           atomic_load_explicit(&tx->run_count, memory_order_relaxed) == 0 &&
+           atomic_load_explicit(&tx->inode_slot, memory_order_relaxed) == 0;
 }
 
 static void end_tx(struct vm_ctx *ctx, bool is_committed)
@@ -121,7 +132,8 @@ static void work_ahead(struct vm_ctx *ctx, const struct vm_lane *lane)
 void vm_tx_end(struct vm_ctx *ctx)
 {
     struct vm_lane *lane = &ctx->journal->lanes[ctx->tx->lane];
-    end_tx(ctx, false);
+    if (!is_ended(ctx->tx))
+        end_tx(ctx, false);
     work_ahead(ctx, lane);
     ctx->tx = NULL;
     ctx->overlay = NULL;
@@ -165,6 +177,30 @@ void vm_supply_end(struct vm_ctx *ctx, struct vm_ctx *sub)
     ctx->err = sub->err;
 }
 
+/* Bytes of one line, `at` bytes behind its start. */
+struct part {
+    const uint8_t *bytes;
+    uint64_t at;
+    uint64_t len_bytes;
+};
+
+static void stage_part(struct vm_ctx *ctx, uint64_t line, struct part part, bool is_fresh)
+{
+    struct vm_overlay_line *staged = vm_overlay_find(ctx->overlay, line);
+    if (!staged) {
+        staged = vm_overlay_add(ctx->overlay, line);
+        staged->is_fresh = is_fresh;
+        if (is_fresh)
+            memset(staged->bytes, 0, 64);
+        else if (part.len_bytes < 64)
+            memcpy(staged->bytes, ctx->region->base + line, 64);
+    }
+    if (part.len_bytes == 64)
+        memcpy(staged->bytes, part.bytes, 64);
+    else
+        memcpy(staged->bytes + part.at, part.bytes, part.len_bytes);
+}
+
 static void stage(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes,
                   bool is_fresh)
 {
@@ -172,11 +208,10 @@ static void stage(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64
     const uint8_t *from = bytes;
     uint64_t end = offset + len_bytes;
     for (uint64_t line = vm_align_down(offset, 64); line < end; line += 64) {
-        const uint8_t *home = is_fresh ? NULL : ctx->region->base + line;
-        struct vm_overlay_line *staged = vm_overlay_stage(ctx->overlay, line, home);
         uint64_t start = vm_max(line, offset);
         uint64_t stop = vm_min(line + 64, end);
-        memcpy(staged->bytes + (start - line), from + (start - offset), stop - start);
+        stage_part(ctx, line, (struct part){from + (start - offset), start - line, stop - start},
+                   is_fresh);
     }
 }
 
@@ -211,12 +246,14 @@ void vm_tx_blocks(struct vm_ctx *ctx, uint64_t block, uint64_t count, bool is_se
     add_entry(ctx, (struct vm_tx_entry){.kind = is_set ? VM_ENTRY_SET : VM_ENTRY_CLEAR,
                                         .place = block,
                                         .first = count});
+    ctx->tx->has_frees = ctx->tx->has_frees || !is_set;
     ctx->tx->blocks_delta += is_set ? -(int32_t)count : (int32_t)count;
 }
 
 void vm_tx_fill(struct vm_ctx *ctx, uint64_t offset, uint64_t len_bytes, uint8_t byte)
 {
     VM_ASSERT(vm_range_inside(offset, len_bytes, ctx->region->bytes) && len_bytes > 0);
+    ctx->tx->has_fills = true;
     add_entry(ctx,
               (struct vm_tx_entry){
                   .kind = VM_ENTRY_FILL, .place = offset, .len_bytes = len_bytes, .first = byte});
@@ -315,19 +352,11 @@ static void encode_entries(const struct vm_tx *tx, struct vm_record_writer *writ
 static void tell_freeing(struct vm_ctx *ctx)
 {
     const struct vm_tx *tx = ctx->tx;
-    if (!ctx->journal->hooks.freeing)
+    if (!ctx->journal->hooks.freeing || !tx->has_frees)
         return;
     for (uint32_t index = 0; index < tx->entry_count; index++)
         if (tx->entries[index].kind == VM_ENTRY_CLEAR)
             ctx->journal->hooks.freeing(ctx, tx->entries[index].place, tx->entries[index].first);
-}
-
-static bool has_frees(const struct vm_tx *tx)
-{
-    for (uint32_t index = 0; index < tx->entry_count; index++)
-        if (tx->entries[index].kind == VM_ENTRY_CLEAR)
-            return true;
-    return false;
 }
 
 static void store_homes(struct vm_ctx *ctx, const void *record)
@@ -374,7 +403,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     tell_freeing(ctx);
     store_homes(ctx, writer->bytes);
     uint32_t head = atomic_load_explicit(&lane->ring_head, memory_order_relaxed);
-    lane->ring[head & (lane->ring_size - 1)] = (struct vm_ring_entry){sequence, at, has_frees(tx)};
+    lane->ring[head & (lane->ring_size - 1)] = (struct vm_ring_entry){sequence, at, tx->has_frees};
     lane->write_at = at + (uint32_t)vm_align_up(writer->used, 64);
     VM_OWN(atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release));
     add_totals(lane, tx);
@@ -393,7 +422,8 @@ int vm_tx_commit(struct vm_ctx *ctx)
         return result;
     uint32_t at = vm_lane_place(lane, journal->lane_bytes, journal->record_max);
     vm_record_start(&writer, lane->mirror + at, journal->record_max);
-    encode_entries(tx, &writer, true);
+    if (tx->has_fills)
+        encode_entries(tx, &writer, true);
     encode_lines(ctx, &writer);
     encode_entries(tx, &writer, false);
     if (tx->has_payload && writer.entries)

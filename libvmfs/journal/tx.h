@@ -62,7 +62,9 @@ struct vm_tx {
     int32_t orphans_delta;
     bool has_payload;  /* unfenced bytes that the record will point to (H9) */
     bool has_in_place; /* unfenced bytes that nothing points to anew */
-    bool has_images;   /* some of them, in records that not both watermark lines have passed (S5) */
+    bool has_frees;    /* an entry that clears bits */
+    bool has_fills;
+    bool has_images; /* some of them, in records that not both watermark lines have passed (S5) */
     uint32_t lane;
     /* Slot + 1 of the inode that it took; the inode rank's business (T3 in inode/table.h). */
     _Atomic uint64_t inode_slot;

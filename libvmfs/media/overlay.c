@@ -1,10 +1,7 @@
 /* overlay.c -- a small hash table of staged lines */
 #include "media/overlay.h"
 
-#include <string.h>
-
 #include "base/check.h"
-#include "base/util.h"
 
 static uint64_t line_hash(uint64_t offset)
 {
@@ -25,38 +22,25 @@ struct vm_overlay_line *vm_overlay_find(struct vm_overlay *overlay, uint64_t off
     return NULL;
 }
 
-struct vm_overlay_line *vm_overlay_stage(struct vm_overlay *overlay, uint64_t offset,
-                                         const uint8_t *home)
+struct vm_overlay_line *vm_overlay_add(struct vm_overlay *overlay, uint64_t offset)
 {
-    struct vm_overlay_line *line = vm_overlay_find(overlay, offset);
-    if (line)
-        return line;
     VM_ASSERT(overlay->count < VM_OVERLAY_LINES);
     uint64_t hash = line_hash(offset);
     uint64_t slot = hash % VM_OVERLAY_SLOTS;
     while (overlay->slots[slot])
         slot = (slot + 1) % VM_OVERLAY_SLOTS;
-    line = &overlay->lines[overlay->count++];
+    struct vm_overlay_line *line = &overlay->lines[overlay->count++];
     overlay->slots[slot] = (uint8_t)overlay->count;
     overlay->filter |= (uint64_t)1 << (hash % 64);
     line->offset = offset;
-    line->is_fresh = !home;
-    if (home)
-        memcpy(line->bytes, home, sizeof line->bytes);
-    else
-        memset(line->bytes, 0, sizeof line->bytes);
+    line->slot = (uint16_t)slot;
     return line;
 }
 
 void vm_overlay_reset(struct vm_overlay *overlay)
 {
-    for (uint32_t index = 0; index < overlay->count; index++) {
-        uint64_t slot = line_hash(overlay->lines[index].offset) % VM_OVERLAY_SLOTS;
-        while (overlay->slots[slot]) {
-            overlay->slots[slot] = 0;
-            slot = (slot + 1) % VM_OVERLAY_SLOTS;
-        }
-    }
+    for (uint32_t index = 0; index < overlay->count; index++)
+        overlay->slots[overlay->lines[index].slot] = 0;
     overlay->count = 0;
     overlay->filter = 0;
 }

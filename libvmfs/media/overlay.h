@@ -13,8 +13,9 @@
 
 struct vm_overlay_line {
     uint64_t offset;
-    bool is_fresh; /* of a block taken just now: what is there already counts for nothing */
     uint8_t bytes[64];
+    uint16_t slot; /* of `slots` */
+    bool is_fresh; /* of a block taken just now: what is there already counts for nothing */
 };
 
 struct vm_overlay {
@@ -27,9 +28,8 @@ struct vm_overlay {
 /* The staged line at `offset` (a multiple of 64), or null. */
 struct vm_overlay_line *vm_overlay_find(struct vm_overlay *overlay, uint64_t offset);
 
-/* The same, staged now from `home` if it was not; zeros and fresh if home is null. */
-struct vm_overlay_line *vm_overlay_stage(struct vm_overlay *overlay, uint64_t offset,
-                                         const uint8_t *home);
+/* A line that is not staged yet, for the caller to fill. */
+struct vm_overlay_line *vm_overlay_add(struct vm_overlay *overlay, uint64_t offset);
 
 void vm_overlay_reset(struct vm_overlay *overlay);
 
