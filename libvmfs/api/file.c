@@ -47,11 +47,12 @@ static int check_no_slash(struct vm_ctx *ctx, const struct vmfs_at *at)
 }
 
 /* Makes what a walk has not found. */
-static int create_at(struct vm_ctx *ctx, struct open_call *call, const struct vm_place *place)
+static int create_at(struct vm_ctx *ctx, struct open_call *call, struct vm_place *place)
 {
     if (place->is_directory_wanted) /* by a symbolic link */
         return cannot_be_file(ctx, place->parent);
-    const struct vm_new new = {.mode = VMFS_S_IFREG | call->mode, .handles = 1};
+    const struct vm_new new = {
+        .mode = VMFS_S_IFREG | call->mode, .handles = 1, .miss = &place->miss};
     int result = vm_name_create(ctx, place->parent, place->name, &new, &call->opening.id);
     call->opening.is_acquired = result == 0;
     if (result == -VMFS_R_EXISTS && !(call->flags & VMFS_O_EXCL))

@@ -9,8 +9,9 @@
  *     by one staged word: the parent's child pointer or the map's root.
  * I3  The interval [low, high) in a node's head equals what its parent says; a node's level is its
  *     parent's minus one, so a descent ends after VM_NODE_LEVEL_MAX steps whatever the bytes say.
- * I7  A change that follows a find in the same transaction, under the same lock, goes on from the head that
- *     the find checked, if the head's count and hash are what they were; else it looks again.
+ * I7  A change that follows a find in the same transaction, under the same lock, or one whose stripe still has the
+ *     version that the find saw, goes on from the head that the find checked, if the head's count and hash are what
+ *     they were; else it looks again.
  */
 #ifndef VM_INDEX_INDEX_H
 #define VM_INDEX_INDEX_H
@@ -54,8 +55,8 @@ struct vm_named_hit {
     uint64_t leaf;
     uint32_t cell;
     uint32_t cells;
-    /* In a transaction: the leaf's head as it was checked on the way down, and the word that tells whether
-     * it still is the same (I7); 0 none. */
+    /* After a miss, and in a transaction: the leaf's head as it was checked on the way down, and the word that
+     * tells whether it still is the same (I7); 0 none. */
     uint64_t head_word;
     uint64_t head[VM_NAMED_HEAD_BYTES / 8];
 };

@@ -50,11 +50,9 @@ static uint64_t head_word(struct vm_ctx *ctx, uint64_t leaf)
     return vm_load64(ctx, leaf + offsetof(struct vm_node_media, count));
 }
 
-/* I7. Only for who may change the map: others hold no lock, and copying costs. */
+/* I7 */
 static void head_remember(struct vm_ctx *ctx, const union vm_head *leaf, struct vm_named_hit *hit)
 {
-    if (!ctx->tx)
-        return;
     hit->leaf = vm_head_self(leaf);
     hit->head_word = head_word(ctx, hit->leaf);
     memcpy(hit->head, leaf, sizeof hit->head);
@@ -82,7 +80,8 @@ int vm_named_find_key(struct vm_ctx *ctx, const struct vm_map *map, uint64_t key
     int result = vm_path_find(ctx, map, key, VM_NODE_NAMED, &path);
     if (result == 0)
         result = leaf_search(ctx, vm_path_leaf(&path), key, name, hit);
-    if (result >= 0)
+    /* For who may change the map: in a transaction, or soon where the name is not yet. Copying costs. */
+    if (result == 0 || (result > 0 && ctx->tx))
         head_remember(ctx, vm_path_leaf(&path), hit);
     return result;
 }

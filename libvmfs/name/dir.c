@@ -92,6 +92,7 @@ struct lookup {
     struct vm_name name;
     uint64_t id;
     uint32_t mode_type;
+    struct vm_dir_miss *miss;
 };
 
 static bool name_is(struct vm_name name, const char *text)
@@ -102,20 +103,35 @@ static bool name_is(struct vm_name name, const char *text)
 static int64_t lookup_body(struct vm_ctx *ctx, void *arg)
 {
     struct lookup *lookup = arg;
-    struct vm_inode dir;
-    int result = vm_dir_load(ctx, lookup->dir_id, &dir);
+    struct vm_inode *dir = &lookup->miss->dir;
+    struct vm_named_hit *hit = &lookup->miss->hit;
+    lookup->miss->version = vm_stripe_version(vm_stripe_of(ctx, lookup->dir_id));
+    int result = vm_dir_load(ctx, lookup->dir_id, dir);
     if (result)
         return result;
     lookup->mode_type = VM_MODE_DIRECTORY;
     if (name_is(lookup->name, "..") || name_is(lookup->name, ".")) {
-        lookup->id = lookup->name.len_bytes == 1 ? dir.id : vm_get64(dir.m.parent);
+        lookup->id = lookup->name.len_bytes == 1 ? dir->id : vm_get64(dir->m.parent);
         return 1;
     }
-    struct vm_named_hit hit;
-    result = vm_dir_find(ctx, &dir, lookup->name, &hit);
+    result = vm_dir_find(ctx, dir, lookup->name, hit);
     if (result > 0) {
-        lookup->id = hit.entry.value;
-        lookup->mode_type = mode_type(hit.entry.type);
+        lookup->id = hit->entry.value;
+        lookup->mode_type = mode_type(hit->entry.type);
+    }
+    return result;
+}
+
+int vm_dir_look_for(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t *id_out,
+                    uint32_t *mode_type_out, struct vm_dir_miss *miss)
+{
+    struct lookup lookup = {.dir_id = dir_id, .name = name, .miss = miss};
+    int result = (int)vm_read_stable(ctx, dir_id, lookup_body, &lookup);
+    if (result != 0)
+        miss->dir.id = 0;
+    if (result > 0) {
+        *id_out = lookup.id;
+        *mode_type_out = lookup.mode_type;
     }
     return result;
 }
@@ -123,13 +139,14 @@ static int64_t lookup_body(struct vm_ctx *ctx, void *arg)
 int vm_dir_lookup(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t *id_out,
                   uint32_t *mode_type_out)
 {
-    struct lookup lookup = {.dir_id = dir_id, .name = name};
-    int result = (int)vm_read_stable(ctx, dir_id, lookup_body, &lookup);
-    if (result > 0) {
-        *id_out = lookup.id;
-        *mode_type_out = lookup.mode_type;
-    }
-    return result;
+    struct vm_dir_miss unwanted;
+    return vm_dir_look_for(ctx, dir_id, name, id_out, mode_type_out, &unwanted);
+}
+
+bool vm_dir_still_misses(const struct vm_ctx *ctx, uint64_t dir_id, const struct vm_dir_miss *miss)
+{
+    return miss && miss->dir.id == dir_id &&
+           vm_stripe_version(vm_stripe_of(ctx, dir_id)) == miss->version; /* L1 */
 }
 
 struct next {

@@ -41,9 +41,24 @@ int vm_dir_remove(struct vm_ctx *ctx, struct vm_inode *dir, const struct vm_name
 int vm_dir_replace(struct vm_ctx *ctx, struct vm_inode *dir, const struct vm_named_hit *hit,
                    const struct vm_inode *child);
 
+/* A directory without a name, for who may put it there: it need not look again under its locks if the
+ * directory's stripe still has this version, as then nothing has changed (L1). */
+struct vm_dir_miss {
+    uint64_t version;
+    struct vm_inode dir; /* id 0: there is none */
+    struct vm_named_hit hit;
+};
+
 /* Without a lock: looks a name up, '.' and '..' too: 1 and the id, 0, or a reason. */
 int vm_dir_lookup(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t *id_out,
                   uint32_t *mode_type_out);
+
+/* The same; after 0 `miss` is filled. */
+int vm_dir_look_for(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name, uint64_t *id_out,
+                    uint32_t *mode_type_out, struct vm_dir_miss *miss);
+
+/* Under the directory's stripe: is it still true? */
+bool vm_dir_still_misses(const struct vm_ctx *ctx, uint64_t dir_id, const struct vm_dir_miss *miss);
 
 /* Without a lock: the entry behind a cookie: 1, 0 at the end, or a reason. A directory that was
  * removed is at its end. No name leads elsewhere: one with a '/' in it is damage. */

@@ -88,28 +88,35 @@ static int child_store(struct vm_ctx *ctx, const struct vm_inode *dir, const str
     return result ? result : vm_inode_store(ctx, child);
 }
 
+static int look_again(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
+                      struct vm_dir_miss *miss)
+{
+    int result = vm_dir_load(ctx, dir_id, &miss->dir);
+    if (result == 0)
+        result = vm_dir_find(ctx, &miss->dir, name, &miss->hit);
+    return result > 0 ? vm_name_exists(ctx, miss->hit.entry.value) : result;
+}
+
 /* `made` is what became of the child that was made before the lock was taken. */
 static int create_locked(struct vm_ctx *ctx, uint64_t dir_id, struct vm_name name,
                          const struct vm_new *new, struct vm_inode *child, int made)
 {
-    struct vm_inode dir;
-    struct vm_named_hit hit;
-    int result = vm_dir_load(ctx, dir_id, &dir);
+    struct vm_dir_miss again;
+    bool is_known = vm_dir_still_misses(ctx, dir_id, new->miss);
+    struct vm_dir_miss *miss = is_known ? new->miss : &again;
+    struct vm_inode *dir = &miss->dir;
+    int result = is_known ? 0 : look_again(ctx, dir_id, name, miss);
     if (result == 0)
-        result = vm_dir_find(ctx, &dir, name, &hit);
-    if (result > 0)
-        return vm_name_exists(ctx, hit.entry.value);
+        result = vm_inode_check_change(ctx, dir, true);
     if (result == 0)
-        result = vm_inode_check_change(ctx, &dir, true);
+        result = made ? made : child_store(ctx, dir, new, child);
     if (result == 0)
-        result = made ? made : child_store(ctx, &dir, new, child);
-    if (result == 0)
-        result = vm_dir_add(ctx, &dir, name, &hit, child);
+        result = vm_dir_add(ctx, dir, name, &miss->hit, child);
     if (result)
         return result;
     if (vm_inode_is_directory(child))
-        vm_inode_set_nlink(&dir, vm_inode_nlink(&dir) + 1);
-    result = vm_inode_store(ctx, &dir);
+        vm_inode_set_nlink(dir, vm_inode_nlink(dir) + 1);
+    result = vm_inode_store(ctx, dir);
     return result ? result : vm_tx_commit(ctx);
 }
 

@@ -18,11 +18,12 @@ struct vm_new {
     uint64_t rdev;      /* of a device */
     const char *target; /* of a symbolic link */
     uint64_t target_bytes;
-    uint32_t handles;     /* it is open from the start, */
-    uint32_t holds;       /*   or held */
-    bool is_nameless;     /* of vm_name_tmpfile() */
-    bool is_linkable;     /* such a file may be named later */
-    struct vm_stat *stat; /* its attributes when it was made; or null */
+    uint32_t handles;         /* it is open from the start, */
+    uint32_t holds;           /*   or held */
+    struct vm_dir_miss *miss; /* what a look just before has said about the name; or null */
+    bool is_nameless;         /* of vm_name_tmpfile() */
+    bool is_linkable;         /* such a file may be named later */
+    struct vm_stat *stat;     /* its attributes when it was made; or null */
 };
 
 /* Creates, and tells the id. With a handle or a hold, whoever removes its name at once does not take it from

@@ -158,7 +158,7 @@ static int step(struct walk *walk)
         return 0;
     uint64_t id = 0;
     uint32_t type = 0;
-    int found = vm_dir_lookup(ctx, place->parent, name, &id, &type);
+    int found = vm_dir_look_for(ctx, place->parent, name, &id, &type, &place->miss);
     if (found < 0)
         return found;
     if (!found && !is_last)
@@ -207,6 +207,7 @@ int vm_path_walk(struct vm_ctx *ctx, uint64_t start, const char *path, enum vm_w
         return vm_raise(&ctx->err, VMFS_R_SYMLINK_EMPTY, 0);
     out->parent = *path == '/' ? VM_ROOT_ID : start;
     out->id = 0;
+    out->miss.dir.id = 0;
     out->is_directory_wanted = false;
     struct walk walk = {.ctx = ctx, .place = out, .rest = path, .how = how};
     int result = walk_all(&walk);

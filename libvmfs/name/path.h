@@ -15,7 +15,7 @@ struct vm_place {
     uint64_t id; /* what it names now, 0 if nothing */
     uint32_t mode_type;
     bool is_directory_wanted; /* the path ends in '/' */
-    uint64_t start;           /* where relative paths begin */
+    struct vm_dir_miss miss;  /* where the last component was looked up and is not there */
     char buffer[2][VM_PATH_MAX + 1];
 };
 

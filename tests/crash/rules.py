@@ -250,6 +250,8 @@ RULES = [
      "    while (!vm_lane_has_room(lane, journal->lane_bytes, journal->record_max)) {", "    while (0) {"),
     ("H21-L1-the-window-of-the-homes", "rule", "journal/tx.c",
      "        vm_stripe_open(ctx->held[held]); /* L1 */", "        (void)held;"),
+    ("E1-a-miss-holds-while-nothing-has-changed", "rule", "name/dir.c",
+     "           vm_stripe_version(vm_stripe_of(ctx, dir_id)) == miss->version; /* L1 */", "           true;"),
     ("L1-readers-compare", "rule", "inode/stripe.c",
      "    return vm_stripe_version(stripe) == version; /* L1 */", "    return true;"),
     ("S3-notes-of-blocks", "rule", "space/group.c",

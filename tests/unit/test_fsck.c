@@ -220,6 +220,28 @@ Test(fsck, names_that_no_name_may_be)
     expect_not_read("/dir");
 }
 
+/* What a look has missed is not believed once somebody else has put it there. */
+Test(fsck, E1_a_miss_that_is_none_any_more)
+{
+    struct vm_ctx *ctx = &world.ctx;
+    const struct vm_name name = {(const uint8_t *)"name", 4};
+    const struct vm_name another = {(const uint8_t *)"another", 7};
+    struct vm_dir_miss miss;
+    const struct vm_new plain = {.mode = VM_MODE_FILE | 0600};
+    const struct vm_new missed = {.mode = VM_MODE_FILE | 0600, .miss = &miss};
+    uint64_t id;
+    uint64_t found;
+    uint32_t type;
+    cr_assert_eq(vm_dir_look_for(ctx, VM_ROOT_ID, name, &found, &type, &miss), 0);
+    cr_assert_eq(miss.dir.id, VM_ROOT_ID);
+    cr_assert_eq(vm_name_create(ctx, VM_ROOT_ID, name, &plain, &id), 0);
+    cr_assert_eq(vm_name_create(ctx, VM_ROOT_ID, name, &missed, &id), -VMFS_R_EXISTS);
+    cr_assert_eq(vm_dir_look_for(ctx, VM_ROOT_ID, another, &found, &type, &miss), 0);
+    cr_assert_eq(vm_name_create(ctx, VM_ROOT_ID, another, &missed, &id), 0);
+    cr_assert_eq(vm_dir_lookup(ctx, VM_ROOT_ID, another, &found, &type), 1);
+    cr_assert_eq(found, id);
+}
+
 static void attribute_set(const char *path, struct vm_name name)
 {
     struct vm_ctx *ctx = &world.ctx;
