@@ -120,8 +120,8 @@ void vm_journal_format(struct vm_ctx *ctx, uint64_t blocks_free);
  * refused. */
 int vm_journal_recover(struct vm_ctx *ctx, struct vm_journal *journal, bool may_replay);
 
-/* The same for one who will log nothing, on homes that only he sees: no era begins, and only what was backed
- * beforehand is stored to, nothing at all if nothing has to be applied. */
+/* The same for one who will log nothing, on homes that only he sees: only what was backed beforehand is stored to,
+ * and nothing at all where the last writer has left nothing. */
 int vm_journal_view(struct vm_ctx *ctx, struct vm_journal *journal);
 
 /* What recovery for repair met, and went on in spite of. */

@@ -23,8 +23,8 @@ struct found {
 
 enum replay {
     REPLAY_REFUSED,
-    REPLAY_VIEW,
-    REPLAY_ERA, /* and a new era begins */
+    REPLAY_VIEW, /* on homes that nobody else sees */
+    REPLAY_ERA,  /* for one who will log */
 };
 
 struct recovery {
@@ -32,6 +32,8 @@ struct recovery {
     enum replay replay;
     const struct vm_salvage *salvage; /* null: damage ends it */
     struct vm_watermark line;
+    bool
+        is_torn; /* there is something of this era that does not count, and must not be met again */
     uint64_t highest_watermark; /* named by any record of this era */
     struct found *found;
     uint64_t found_max;
@@ -49,8 +51,11 @@ static void scan_lane(struct recovery *recovery, uint64_t start, uint64_t len_by
     for (uint64_t at = 0; at + sizeof(struct vm_record_media) <= len_bytes; at += 64) {
         const struct vm_record_media *record = record_at(recovery, start + at);
         if (!vm_record_is_valid((const uint8_t *)record, len_bytes - at, recovery->line.nonce,
-                                start + at))
+                                start + at)) {
+            recovery->is_torn |= vm_get64(record->nonce) == recovery->line.nonce &&
+                                 vm_get64(record->sequence) > recovery->line.watermark;
             continue;
+        }
         recovery->highest_watermark =
             vm_max(recovery->highest_watermark, vm_get64(record->watermark));
         if (vm_get64(record->sequence) <= recovery->line.watermark) /* H1 */
@@ -259,6 +264,26 @@ static int begin_era(struct recovery *recovery, unsigned newest_copy)
     return 0;
 }
 
+/* A reader logs nothing, and needs no era of its own where everything that there is counts. */
+static bool needs_era(struct recovery *recovery)
+{
+    const void *base = recovery->ctx->region->base;
+    struct vm_watermark lines[2];
+    bool are_whole = vm_watermark_read(base, 0, &lines[0]) && vm_watermark_read(base, 1, &lines[1]);
+    return recovery->replay == REPLAY_ERA || recovery->found_count || recovery->is_torn ||
+           !are_whole || lines[0].era != lines[1].era;
+}
+
+static int finish_era(struct recovery *recovery, unsigned newest_copy)
+{
+    if (!needs_era(recovery))
+        return 0;
+    const uint64_t lines = (uint64_t)VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES;
+    int result =
+        recovery->replay == REPLAY_VIEW ? back_range(recovery, lines, 2 * VM_BLOCK_BYTES) : 0;
+    return result ? result : begin_era(recovery, newest_copy);
+}
+
 static void adopt(struct vm_journal *journal, const struct recovery *recovery, unsigned newest_copy)
 {
     const struct vm_watermark *line = &recovery->line;
@@ -300,8 +325,8 @@ static int recover(struct recovery *recovery, struct vm_journal *journal)
     memset(journal->flushed, 0xff, sizeof journal->flushed);
     if (result == 0)
         result = apply_found(recovery);
-    if (result == 0 && recovery->replay == REPLAY_ERA)
-        result = begin_era(recovery, copy);
+    if (result == 0 && recovery->replay != REPLAY_REFUSED)
+        result = finish_era(recovery, copy);
     if (result == 0)
         adopt(journal, recovery, copy);
     return result;

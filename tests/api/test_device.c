@@ -14,6 +14,7 @@
 #include "api/device.h"
 #include "api/handle.h"
 #include "fixture.h"
+#include "media/super.h"
 
 #define ALIGN_BYTES  (2 * REGION_MIB)
 #define DEVICE_BYTES (64 * REGION_MIB)
@@ -297,6 +298,151 @@ Test(device, reading_only_after_a_crash)
     expect_ok(open_device((struct vmfs_options){0}, &fs));
     cr_assert_eq(region_digest(fs, "/"), digest);
     expect_ok(vmfs_close(fs));
+}
+
+static void flip(uint64_t offset)
+{
+    uint8_t byte;
+    int fd = open(at.path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(pread(fd, &byte, 1, (off_t)offset), 1);
+    byte ^= 1;
+    cr_assert_eq(pwrite(fd, &byte, 1, (off_t)offset), 1);
+    close(fd);
+}
+
+static void put(uint64_t offset, const void *bytes, size_t length)
+{
+    int fd = open(at.path, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(pwrite(fd, bytes, length, (off_t)offset), (ssize_t)length);
+    close(fd);
+}
+
+struct journal {
+    uint64_t nonce;
+    uint64_t watermark;
+    uint64_t start;
+    uint64_t end;
+};
+
+static struct journal journal_of(const uint8_t *bytes)
+{
+    struct vm_super_media super;
+    struct vm_watermark line;
+    unsigned copy;
+    memcpy(&super, bytes, sizeof super);
+    cr_assert_eq(vm_watermark_load(&(struct vm_err){.log = NULL}, bytes, &line, &copy), 0);
+    uint64_t start = vm_get64(super.lane_offset);
+    return (struct journal){
+        .nonce = line.nonce,
+        .watermark = line.watermark,
+        .start = start,
+        .end = start + (uint64_t)vm_get32(super.lane_count) * vm_get32(super.lane_bytes),
+    };
+}
+
+static uint64_t sequence_at(uint64_t offset)
+{
+    struct vm_record_media record;
+    int fd = open(at.path, O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(pread(fd, &record, sizeof record, (off_t)offset), sizeof record);
+    close(fd);
+    return vm_get64(record.sequence);
+}
+
+/* Where the last record above the watermark is that has a number below `limit`. */
+static uint64_t find_last(uint64_t limit)
+{
+    uint8_t *bytes = device_bytes();
+    struct journal journal = journal_of(bytes);
+    uint64_t last = journal.watermark;
+    uint64_t found = 0;
+    for (uint64_t offset = journal.start; offset < journal.end; offset += 64) {
+        struct vm_record_media record;
+        memcpy(&record, bytes + offset, sizeof record);
+        uint64_t sequence = vm_get64(record.sequence);
+        if (vm_get64(record.nonce) != journal.nonce || sequence <= last || sequence >= limit)
+            continue;
+        last = sequence;
+        found = offset;
+    }
+    free(bytes);
+    cr_assert_gt(found, 0);
+    return found;
+}
+
+/* What a loss of power leaves of a record that was on its way: the head, and not what it checks. */
+static void put_torn_record(void)
+{
+    uint8_t *bytes = device_bytes();
+    struct journal journal = journal_of(bytes);
+    free(bytes);
+    struct vm_record_media torn = {.nonce = vm_put64(journal.nonce),
+                                   .sequence = vm_put64(journal.watermark + 1000),
+                                   .len_bytes = vm_put32(sizeof torn)};
+    put(journal.end - sizeof torn, &torn, sizeof torn);
+}
+
+/* What was torn does not count, and is no damage: also to the checker of a reader. */
+static void expect_sound_view(void)
+{
+    struct vmfs *fs;
+    uint8_t *bytes = device_bytes();
+    expect_ok(open_device((struct vmfs_options){.flags = VMFS_RDONLY}, &fs));
+    cr_assert_eq(region_check(fs), 0);
+    expect_ok(vmfs_close(fs));
+    expect_bytes(bytes);
+}
+
+Test(device, reading_only_what_was_torn)
+{
+    struct vmfs *fs = format();
+    fill(fs);
+    close_and_crash(fs);
+    put_torn_record();
+    expect_sound_view();
+    expect_ok(open_device((struct vmfs_options){0}, &fs));
+    expect_ok(vmfs_close(fs));
+    expect_sound_view();
+    cr_assert_gt(at.copies, 0);
+    at.copies = 0;
+    expect_sound_view();
+    cr_assert_eq(at.copies, 0);
+}
+
+#define LINE_B ((uint64_t)VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES)
+
+/* There is nothing to be applied, but a torn record, or a torn watermark line, or one of the era before. */
+Test(device, reading_only_what_was_torn_and_nothing_else)
+{
+    struct vmfs *fs = format();
+    fill(fs);
+    expect_ok(vmfs_close(fs));
+    put_torn_record();
+    expect_sound_view();
+    expect_ok(open_device((struct vmfs_options){0}, &fs));
+    expect_ok(vmfs_close(fs));
+    uint8_t *bytes = device_bytes();
+    flip(LINE_B + offsetof(struct vm_watermark_media, blocks_free));
+    expect_sound_view();
+    expect_ok(open_device((struct vmfs_options){0}, &fs));
+    expect_ok(vmfs_close(fs));
+    put(LINE_B, bytes + LINE_B, sizeof(struct vm_watermark_media));
+    free(bytes);
+    expect_sound_view();
+}
+
+/* A loss of power may take a record away and leave later ones, of other threads. */
+Test(device, reading_only_what_has_a_gap)
+{
+    static const struct vm_record_media gone;
+    struct vmfs *fs = format();
+    fill(fs);
+    for (unsigned i = 0; i < 500; i++)
+        expect_ok(vmfs_chmod(fs, "/dir7", 0700 + i % 8));
+    close_and_crash(fs);
+    uint64_t last = find_last(UINT64_MAX);
+    put(find_last(sequence_at(last)), &gone, sizeof gone);
+    expect_sound_view();
 }
 
 Test(device, no_memory_for_a_view)

@@ -148,8 +148,8 @@ RULES = [
      "    inode->m.hash1 = vm_put32(hash_rest(ctx->region, slot, &inode->m)); /* H18 */", ""),
     ("H22-era-before-the-homes", "order", "journal/recover.c",
      "    if (result == 0)\n        result = apply_found(recovery);\n"
-     "    if (result == 0 && recovery->replay == REPLAY_ERA)\n        result = begin_era(recovery, copy);",
-     "    if (result == 0 && recovery->replay == REPLAY_ERA)\n        result = begin_era(recovery, copy);\n"
+     "    if (result == 0 && recovery->replay != REPLAY_REFUSED)\n        result = finish_era(recovery, copy);",
+     "    if (result == 0 && recovery->replay != REPLAY_REFUSED)\n        result = finish_era(recovery, copy);\n"
      "    if (result == 0)\n        result = apply_found(recovery);"),
     ("N2-orphan-bit", "rule", "inode/inode.c",
      "    return vm_table_set_orphan(ctx, inode->id, is_now); /* N2 */", "    return 0;"),
