@@ -1,5 +1,6 @@
 """A guest under QEMU: what it is given, how it is started, what it says."""
 
+import json
 import os
 import random
 import re
@@ -15,7 +16,7 @@ from harness.qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
 HERE = Path(__file__).resolve().parent.parent
-__all__ = ["Cell", "Disk", "Failure", "Guest", "Nvdimm", "Skip", "VirtioPmem"]
+__all__ = ["Cell", "Disk", "Failure", "Guest", "Nvdimm", "Printed", "Skip", "VirtioPmem"]
 
 
 def quoted(path):
@@ -52,6 +53,18 @@ class Nvdimm(Device):
     def options(self, number):
         unarmed = ",unarmed=on" if self.readonly else ""
         return ["-object", self.backend(f"nv{number}"), "-device", f"nvdimm,id=nvdimm{number},memdev=nv{number}{unarmed}"]
+
+
+class Printed(Nvdimm):
+    """An NVDIMM by the command line that `vmfs guest` prints for the image."""
+
+    def __init__(self, cell, path):
+        super().__init__(path)
+        self.tool = cell.tool
+
+    def options(self, number):
+        words = json.loads(self.tool("guest", "--json", self.path))["qemu"]
+        return words[words.index("-M"):]
 
 
 class VirtioPmem(Device):
