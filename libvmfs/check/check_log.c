@@ -90,63 +90,28 @@ static uint64_t widen(struct vm_le32 delta)
     return (uint64_t)(int64_t)(int32_t)vm_get32(delta);
 }
 
-/* Whether the header of a record above the watermark lies at this place of the copied lane. */
-static bool is_above(const struct vm_check *check, uint64_t at, struct vm_record_media *header)
-{
-    memcpy(header, check->lane + at, sizeof *header);
-    return vm_get64(header->nonce) == check->line.nonce &&
-           vm_get64(header->sequence) > check->line.watermark;
-}
-
-static bool is_whole(const struct vm_check *check, uint64_t lane, uint64_t at)
-{
-    const struct vm_region *region = check->region;
-    return vm_record_is_valid(check->lane + at, region->lane_bytes - at, check->line.nonce,
-                              region->lane_offset + lane * region->lane_bytes + at);
-}
-
-/* A record that is not whole is damage if its number is below this. What others have left may end in one, whose
- * writer died; after it that lane has no other. */
-static uint64_t whole_below(const struct vm_check *check, uint64_t lane)
-{
-    uint64_t end = 0;
-    struct vm_record_media header;
-    if (!check->ctx->journal->is_view)
-        return UINT64_MAX;
-    for (uint64_t at = 0; at < check->region->lane_bytes; at += 64)
-        if (is_above(check, at, &header) && is_whole(check, lane, at))
-            end = vm_max(end, vm_get64(header.sequence));
-    return end;
-}
-
 /* What lies at one place of the copied lane where a record can begin: 1 for a record that counts. */
-static unsigned check_record(struct vm_check *check, uint64_t lane, uint64_t at, uint64_t end)
+static unsigned check_record(struct vm_check *check, uint64_t lane, uint64_t at)
 {
     const struct vm_region *region = check->region;
     struct vm_record_media header;
+    const uint8_t *bytes = check->lane + at;
     uint64_t offset = region->lane_offset + lane * region->lane_bytes + at;
-    if (!is_above(check, at, &header))
+    memcpy(&header, bytes, sizeof header);
+    if (vm_get64(header.nonce) != check->line.nonce ||
+        vm_get64(header.sequence) <= check->line.watermark)
         return 0;
-    if (!is_whole(check, lane, at)) {
-        if (vm_get64(header.sequence) < end)
-            vm_problem(check, JOURNAL, NONE, "the record at offset %o fails its check", offset);
+    if (!vm_record_is_valid(bytes, region->lane_bytes - at, check->line.nonce, offset)) {
+        vm_problem(check, JOURNAL, NONE, "the record at offset %o fails its check", offset);
         return 0;
     }
-    if (vm_record_validate(&check->ctx->err, region, check->lane + at))
+    if (vm_record_validate(&check->ctx->err, region, bytes))
         vm_problem(check, JOURNAL, RECORD_SHAPE,
                    "the record at offset %o is malformed or changes no home", offset);
     check->logged.blocks_free += widen(header.blocks_delta);
     check->logged.inodes_used += widen(header.inodes_delta);
     check->logged.orphans += widen(header.orphans_delta);
     return 1;
-}
-
-/* What others have left may have numbers that no record has: of threads that died after they took one. */
-static uint64_t expected_records(const struct vm_check *check)
-{
-    const struct vm_journal *journal = check->ctx->journal;
-    return journal->is_view ? journal->replayed
-                            : atomic_load(&journal->sequence) - check->line.watermark;
 }
 
 int vm_check_journal(struct vm_check *check)
@@ -158,11 +123,10 @@ int vm_check_journal(struct vm_check *check)
     for (uint32_t lane = 0; lane < region->lane_count; lane++) {
         uint64_t start = region->lane_offset + (uint64_t)lane * region->lane_bytes;
         vm_copy_data(check->lane, region->base + start, region->lane_bytes);
-        uint64_t end = whole_below(check, lane);
         for (uint64_t at = 0; at < region->lane_bytes; at += 64)
-            count += check_record(check, lane, at, end);
+            count += check_record(check, lane, at);
     }
-    uint64_t expected = expected_records(check);
+    uint64_t expected = atomic_load(&check->ctx->journal->sequence) - check->line.watermark;
     if (count != expected)
         vm_problem(check, JOURNAL, NONE, "%n records are above the watermark, there should be %n",
                    count, expected);

@@ -100,7 +100,6 @@ struct vm_journal {
     struct vm_pin *pins; /* journal/pin.h */
     const struct vm_region *region;
     struct vm_journal_hooks hooks;
-    bool is_view; /* no era was begun: the records that were there are above the watermark still */
     uint64_t replayed;        /* records applied at attach; observed: above the watermark */
     uint64_t observed_bytes;  /* of those records; 0 but after vm_journal_observe() */
     int64_t base_blocks_free; /* totals at attach, after recovery */

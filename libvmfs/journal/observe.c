@@ -75,7 +75,6 @@ void vm_journal_observe(struct vm_ctx *ctx, struct vm_journal *journal)
     } while (--attempts && (!is_good || line_has_moved(ctx, &seen)));
     journal->line = seen.line;
     journal->era = (struct vm_era){seen.line.era, seen.line.nonce};
-    journal->is_view = true;
     journal->replayed = seen.records;
     journal->observed_bytes = seen.bytes;
     journal->base_blocks_free = (int64_t)seen.line.blocks_free;

@@ -290,7 +290,6 @@ static void adopt(struct vm_journal *journal, const struct recovery *recovery, u
     journal->line = *line;
     journal->era = (struct vm_era){line->era, line->nonce};
     journal->line_copy = newest_copy;
-    journal->is_view = recovery->replay != REPLAY_ERA;
     journal->replayed = recovery->found_count;
     journal->base_blocks_free = (int64_t)line->blocks_free;
     journal->base_inodes_used = (int64_t)line->inodes_used;

@@ -379,12 +379,11 @@ static uint64_t problems_seen(struct copy *copy)
     return result.problems;
 }
 
-/* Who looks only does not begin an era: the journal is that of the dead. One of them had taken a number, and one
- * had stored half of its record, which is damage only where that thread went on. */
+/* Who only looks finds no damage where one of the dead had taken a number, and one had stored half of its record. */
 Test(repair, what_the_dead_had_begun_is_no_damage)
 {
     uintptr_t (*hint)(void *arg) = world.fs->platform.hint;
-    for (unsigned number = 0; number < 4; number++) {
+    for (unsigned number = 0; number < 3; number++) {
         struct copy copy;
         two_lanes();
         chmod_as(world.fs, 71, "/plain", 0600);
@@ -394,9 +393,7 @@ Test(repair, what_the_dead_had_begun_is_no_damage)
             first_record(&copy, last - 1)->nonce = vm_put64(0);
         if (number == 2)
             first_record(&copy, last - 1)->check = vm_put64(1);
-        if (number == 3)
-            first_record(&copy, last - 2)->check = vm_put64(1);
-        cr_expect_eq(problems_seen(&copy) > 0, number == 3, "%u", number);
+        cr_expect_eq(problems_seen(&copy), 0, "%u", number);
         world.fs->platform.hint = hint;
     }
 }
