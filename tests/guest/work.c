@@ -31,7 +31,7 @@
 #define RECORD_BYTES   64u
 #define SMALL_BYTES    512u /* of a file that is created */
 #define STRIDE_BYTES   65536u
-#define FIRST_CALLS    256u /* overwrites until all of the file was reached once */
+#define FIRST_CALLS    128u /* overwrites until all of the file was reached once */
 #define FILE_BYTES     ((uint64_t)STRIDE_BYTES * FIRST_CALLS)
 #define RECORDS_BYTES  65536u
 #define PLACES_MAX     16u
