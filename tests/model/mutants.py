@@ -42,7 +42,7 @@ MUTANTS = [
     ("sticky: owner of the directory", "name/nsop.c",
      "|| ctx->uid == vm_get32(dir->m.uid);", ";"),
     ("nlink: link", "name/nsop.c", "vm_inode_nlink(&inode) + 1);", "vm_inode_nlink(&inode));"),
-    ("nlink: mkdir", "name/nsop.c", "vm_inode_nlink(&dir) + 1);", "vm_inode_nlink(&dir));"),
+    ("nlink: mkdir", "name/nsop.c", "vm_inode_nlink(dir) + 1);", "vm_inode_nlink(dir));"),
     ("nlink: rmdir", "name/nsop.c", "vm_inode_nlink(&un->dir) - 1);", "vm_inode_nlink(&un->dir));"),
     ("nlink: rename over a directory", "name/rename.c", "add_subdirectory(rename->dir[1], -1);", ";"),
     ("nlink: rename of a directory", "name/rename.c", "add_subdirectory(rename->dir[to], 1);", ";"),
