@@ -1,7 +1,7 @@
 /* inode.h -- one inode: loading, changing, storing
  *
- * N1  An inode is loaded whole, checked, changed in memory and staged whole under its stripe; both of
- *     its hashes are in the record that changes what they cover (H18).
+ * N1  An inode that is changed is loaded whole, checked, changed in memory and staged, all lines that differ from
+ *     their homes, under its stripe; both of its hashes are in the record that changes what they cover (H18).
  * N2  The orphan bit is set exactly while a living inode has no name or may have blocks beyond its end:
  *     vm_inode_store() keeps it so, in the same record. */
 #ifndef VM_INODE_INODE_H

@@ -220,6 +220,14 @@ Test(fsck, names_that_no_name_may_be)
     expect_not_read("/dir");
 }
 
+/* Opening looks at no more than an inode's first line, and that is checked. */
+Test(fsck, N1_what_opening_looks_at_is_checked)
+{
+    struct vmfs_file *file;
+    poke_flip(inode_of("/small").offset + offsetof(struct vm_inode_media, uid), 1);
+    cr_assert_eq(vmfs_file_open(world.fs, "/small", VMFS_O_RDONLY, 0, &file), -EUCLEAN);
+}
+
 /* What a look has missed is not believed once somebody else has put it there. */
 Test(fsck, E1_a_miss_that_is_none_any_more)
 {
