@@ -44,20 +44,20 @@ static bool root_load(const struct rescue *rescue, union vm_head *head)
     return map_load(rescue, vm_get64(rescue->inode->m.body.word[0]), head);
 }
 
-/* Does the map in the body lead to names? */
-static bool has_names(const struct rescue *rescue)
+/* The kind of the leaves that the map in the body leads to; 0 if there is no map. */
+static uint8_t leaf_kind(const struct rescue *rescue)
 {
     union vm_head head;
     if (!root_load(rescue, &head))
-        return false;
+        return 0;
     for (unsigned level = 0; level < VM_NODE_LEVEL_MAX && head.node.kind == VM_NODE_INNER;
          level++) {
         struct vm_place child;
         vm_child_place(rescue->check->ctx, &head, 0, &child);
         if (vm_head_load(rescue->check->ctx, child.offset, &head))
-            return false;
+            return 0;
     }
-    return head.node.kind == VM_NODE_NAMED;
+    return head.node.kind;
 }
 
 static bool has_extents(const struct rescue *rescue)
@@ -77,6 +77,15 @@ static bool is_special(const struct vm_inode_media *m)
 {
     return (m->form == VM_BODY_DEVICE || m->kind == VM_INODE_SPECIAL) &&
            is_zero(m->body.bytes, VM_INODE_BODY);
+}
+
+/* What the body bears out, as an index of pairs in kind_find(); or `otherwise`. */
+static unsigned kind_of_body(const struct rescue *rescue, unsigned otherwise)
+{
+    uint8_t kind = leaf_kind(rescue);
+    if (kind == VM_NODE_NAMED)
+        return 1;
+    return kind == VM_NODE_FIXED || has_extents(rescue) ? 0 : otherwise;
 }
 
 /* Of kind and type the one that is possible; of two that are and differ, what the body bears out. */
@@ -99,8 +108,8 @@ static void kind_find(const struct rescue *rescue)
         by_type = type == pairs[index].type ? index : by_type;
     }
     unsigned chosen = by_kind < 3 ? by_kind : by_type;
-    if (by_kind < 3 && by_type < 3 && by_kind != by_type && has_names(rescue))
-        chosen = 1;
+    if (by_kind < 3 && by_type < 3 && by_kind != by_type)
+        chosen = kind_of_body(rescue, chosen);
     if (chosen == 3)
         return; /* a device or the like, or nothing */
     m->kind = pairs[chosen].kind;

@@ -324,6 +324,28 @@ Test(repair_fields, each_alone)
         }
 }
 
+/* A kind that another inode may have costs no more than one that none has. */
+Test(repair_fields, kinds_of_others)
+{
+    static const uint8_t kinds[] = {VM_INODE_FILE, VM_INODE_DIRECTORY, VM_INODE_SYMLINK,
+                                    VM_INODE_SPECIAL};
+    for (size_t index = 0; index < FIELD_COUNT; index++)
+        for (size_t kind = 0; kind < sizeof kinds; kind++) {
+            const struct field *field = &fields[index];
+            struct copy copy;
+            char what[160];
+            if (strncmp(field->name, "vm_inode_media.kind of ", 23) != 0)
+                continue;
+            snprintf(what, sizeof what, "%s, kind %x", field->name, kinds[kind]);
+            judge_begin(&judge, world.fs, &inventory, field->cost);
+            copy_take(&copy);
+            copy.memory[field->place() + field->offset] = kinds[kind];
+            must(copy_open(&copy, VMFS_REPAIR), what);
+            (void)copy_repair(&copy, &judge, what);
+            copy_free(&copy);
+        }
+}
+
 static bool is_super(const struct field *field)
 {
     return strncmp(field->name, "vm_super", 8) == 0 ||
