@@ -154,6 +154,12 @@ class Real(unittest.TestCase):
         done = subprocess.run([sys.executable, TOOL, *arguments], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
+    def status(self, socket):
+        qmp = migrate.Qmp(socket)
+        status = qmp.ask("query-status")["status"]
+        qmp.close()
+        return status
+
     def go(self, image, words):
         source, destination = self.qemu("one"), self.qemu(image, "-incoming", "defer")
         status, text = self.tool(source, destination)
@@ -161,6 +167,7 @@ class Real(unittest.TestCase):
         status, text = self.tool("--go", source, destination)
         self.assertEqual((status, "the destination is running" in text), (0, True), text)
         self.assertEqual(self.qemus[0].wait(10), 0)
+        self.assertEqual(self.status(destination), "running")
 
     def test_one_file(self):
         self.go("one", "x-ignore-shared is off")
@@ -177,9 +184,7 @@ class Real(unittest.TestCase):
         source, destination = self.qemu("one"), self.qemu("two", "-incoming", "defer")
         status, text = self.tool("--go", "--to", f"unix:{self.folder.name}/nobody", source, destination)
         self.assertEqual((status, "nobody" in text or "connect" in text), (1, True), text)
-        qmp = migrate.Qmp(source)
-        self.assertEqual(qmp.ask("query-status")["status"], "running")
-        qmp.close()
+        self.assertEqual(self.status(source), "running")
 
     def test_sockets(self):
         source = self.qemu("one")
