@@ -248,6 +248,23 @@ int vmfs_open(const char *path, const struct vmfs_options *options, struct vmfs 
 int vmfs_attach(void *address, size_t length, const struct vmfs_options *options,
                 struct vmfs **out);
 
+enum vmfs_namespace_mode { VMFS_NAMESPACE_FSDAX = 1, VMFS_NAMESPACE_DEVDAX = 2 };
+
+/* What Linux has made of an NVDIMM, as the info block at its head says (ndctl create-namespace). */
+struct vmfs_namespace {
+    enum vmfs_namespace_mode mode;
+    uint64_t data_offset_bytes; /* from the file's start on: what a guest sees as its device */
+    uint64_t tail_bytes;        /* at the file's end, which it does not see */
+    uint64_t file_bytes;        /* for which it was made; in a file of another size it is void */
+};
+
+/* Looks for an info block in the file at `path`, the host's file behind a guest's NVDIMM. Returns 1 with it in `out`, 0
+ * if there is none, or it fails its checksum. What it says is not compared with the file; it may be made up.
+ *   -EINVAL       a pointer is null
+ *   -ENOENT, ...  as the system returned them for the file
+ * Any thread; nothing is locked or stored. */
+int vmfs_namespace_find(const char *path, struct vmfs_namespace *out);
+
 /* One place in a file where a region begins. */
 struct vmfs_region_place {
     uint64_t offset_bytes; /* as in vmfs_options */

@@ -15,16 +15,6 @@
 #define FUSE_MAGIC 0x65735546
 #define XFS_MAGIC  0x58465342
 
-/* The info block of a namespace, as the kernel's drivers/nvdimm/pfn.h has it. */
-#define INFO_OFFSET     4096
-#define INFO_BYTES      4096
-#define INFO_DATA       56
-#define INFO_PAGES      64
-#define INFO_START_PAD  76
-#define INFO_END_TRUNC  80
-#define INFO_CHECK      (INFO_BYTES - 8)
-#define INFO_PAGE_BYTES 4096
-
 static const struct {
     unsigned long magic;
     enum image_backing backing;
@@ -61,47 +51,15 @@ static bool is_dax(int fd)
     return true;
 }
 
-static uint64_t number_at(const unsigned char *block, size_t offset, unsigned bytes)
+static void namespace_look(const char *path, struct image *image)
 {
-    uint64_t value = 0;
+    struct vmfs_namespace found;
 
-    while (bytes-- > 0)
-        value = value << 8 | block[offset + bytes];
-    return value;
-}
-
-/* The kernel's Fletcher sum over 32-bit words, the sum's own place taken as zero. */
-static uint64_t info_sum(const unsigned char *block)
-{
-    uint32_t low = 0;
-    uint64_t high = 0;
-    size_t i;
-
-    for (i = 0; i < INFO_BYTES; i += 4) {
-        low += i < INFO_CHECK ? (uint32_t)number_at(block, i, 4) : 0;
-        high += low;
-    }
-    return high << 32 | low;
-}
-
-static void namespace_look(int fd, struct image *image)
-{
-    unsigned char block[INFO_BYTES];
-    uint64_t start;
-
-    if (pread(fd, block, sizeof(block), INFO_OFFSET) != sizeof(block) ||
-        number_at(block, INFO_CHECK, 8) != info_sum(block))
+    if (vmfs_namespace_find(path, &found) != 1)
         return;
-    if (memcmp(block, "NVDIMM_DAX_INFO", 16) == 0)
-        image->holds = HOLDS_DEVDAX;
-    else if (memcmp(block, "NVDIMM_PFN_INFO", 16) == 0)
-        image->holds = HOLDS_FSDAX;
-    else
-        return;
-    start = number_at(block, INFO_START_PAD, 4);
-    image->data_offset = start + number_at(block, INFO_DATA, 8);
-    image->namespace_bytes = image->data_offset + number_at(block, INFO_END_TRUNC, 4) +
-                             number_at(block, INFO_PAGES, 8) * INFO_PAGE_BYTES;
+    image->holds = found.mode == VMFS_NAMESPACE_DEVDAX ? HOLDS_DEVDAX : HOLDS_FSDAX;
+    image->data_offset = found.data_offset_bytes;
+    image->namespace_bytes = found.file_bytes;
 }
 
 static void ext4_look(int fd, struct image *image)
@@ -110,7 +68,7 @@ static void ext4_look(int fd, struct image *image)
 
     if (image->data_offset < INT64_MAX / 2 &&
         pread(fd, magic, 2, (off_t)image->data_offset + 1024 + 56) == 2)
-        image->has_ext4 = number_at(magic, 0, 2) == EXT4_SUPER_MAGIC;
+        image->has_ext4 = (magic[0] | magic[1] << 8) == EXT4_SUPER_MAGIC;
 }
 
 /* Whoever has the region open, a guest among them, is not disturbed. */
@@ -147,7 +105,7 @@ static int file_look(struct tool *tool, struct image *image, const struct stat *
         filesystem_name(&where, image);
         if (image->backing == BACKING_FILE && is_dax(fd))
             image->backing = BACKING_DAX;
-        namespace_look(fd, image);
+        namespace_look(image->path, image);
         ext4_look(fd, image);
         region_look(tool, image);
     }

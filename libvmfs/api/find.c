@@ -21,14 +21,17 @@
  *   0  16  signature
  *  54   2  version_minor
  *  56   8  data_offset    from the namespace's start, without start_pad
+ *  64   8  pages          of 4096 bytes: the data
  *  76   4  start_pad      in versions from 1 on, as the next
  *  80   4  end_trunc      bytes that are left out at the end
  *4088   8  checksum       */
 #define INFO_OFFSET      4096u
 #define INFO_BYTES       4096u
+#define INFO_PAGE_BYTES  4096u
 #define SIGNATURE_BYTES  16u
 #define AT_VERSION_MINOR 54u
 #define AT_DATA_OFFSET   56u
+#define AT_PAGES         64u
 #define AT_START_PAD     76u
 #define AT_END_TRUNC     80u
 #define AT_CHECKSUM      4088u
@@ -86,32 +89,40 @@ static uint64_t info_checksum(const uint8_t *info)
     return high << 32 | low;
 }
 
-static bool info_is_valid(const uint8_t *info)
+/* False if this is no info block. */
+static bool info_parse(const uint8_t *info, struct vmfs_namespace *out)
 {
-    return (memcmp(info, "NVDIMM_PFN_INFO", SIGNATURE_BYTES) == 0 ||
-            memcmp(info, "NVDIMM_DAX_INFO", SIGNATURE_BYTES) == 0) &&
-           info64(info, AT_CHECKSUM) == info_checksum(info);
+    bool is_fsdax = memcmp(info, "NVDIMM_PFN_INFO", SIGNATURE_BYTES) == 0;
+    bool is_devdax = memcmp(info, "NVDIMM_DAX_INFO", SIGNATURE_BYTES) == 0;
+    if ((!is_fsdax && !is_devdax) || info64(info, AT_CHECKSUM) != info_checksum(info))
+        return false;
+    bool has_pads = info32(info, AT_VERSION_MINOR) & 0xffff;
+    uint64_t start_pad = has_pads ? info32(info, AT_START_PAD) : 0;
+    uint64_t offset = info64(info, AT_DATA_OFFSET);
+    if (!vm_range_inside(offset, start_pad, INT64_MAX))
+        return false;
+    out->mode = is_fsdax ? VMFS_NAMESPACE_FSDAX : VMFS_NAMESPACE_DEVDAX;
+    out->data_offset_bytes = offset + start_pad;
+    out->tail_bytes = has_pads ? info32(info, AT_END_TRUNC) : 0;
+    out->file_bytes =
+        out->data_offset_bytes + info64(info, AT_PAGES) * INFO_PAGE_BYTES + out->tail_bytes;
+    return true;
 }
 
 /* Between which offsets there are data: what an info block says that cannot be is not taken. */
 static void find_bounds(struct search *search)
 {
     uint8_t info[INFO_BYTES];
+    struct vmfs_namespace found;
     if (search->map || search->end < INFO_OFFSET + INFO_BYTES ||
-        !look(search, INFO_OFFSET, info, sizeof info) || !info_is_valid(info))
+        !look(search, INFO_OFFSET, info, sizeof info) || !info_parse(info, &found))
         return;
-    bool has_pads = info32(info, AT_VERSION_MINOR) & 0xffff;
-    uint64_t start_pad = has_pads ? info32(info, AT_START_PAD) : 0;
-    uint64_t end_trunc = has_pads ? info32(info, AT_END_TRUNC) : 0;
-    uint64_t offset = info64(info, AT_DATA_OFFSET);
-    if (!vm_range_inside(offset, start_pad, search->end))
-        return;
-    uint64_t start = offset + start_pad;
-    if (start < INFO_OFFSET + INFO_BYTES || start % VM_BLOCK_BYTES ||
-        end_trunc >= search->end - start)
+    uint64_t start = found.data_offset_bytes;
+    if (start < INFO_OFFSET + INFO_BYTES || start % VM_BLOCK_BYTES || start >= search->end ||
+        found.tail_bytes >= search->end - start)
         return;
     search->start = start;
-    search->end -= end_trunc;
+    search->end -= found.tail_bytes;
 }
 
 static void add(struct search *search, uint64_t offset, uint64_t len_bytes)
@@ -215,6 +226,19 @@ static int64_t search_file(struct search *search)
     search_all(search);
     munmap(map, search->map_bytes);
     return search->found;
+}
+
+int vmfs_namespace_find(const char *path, struct vmfs_namespace *out)
+{
+    uint8_t info[INFO_BYTES];
+    if (!path || !out)
+        return (int)vm_bad_argument();
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    bool is_read = pread(fd, info, sizeof info, INFO_OFFSET) == (ssize_t)sizeof info;
+    close(fd);
+    return is_read && info_parse(info, out);
 }
 
 int vmfs_region_find(const char *path, struct vmfs_region_place *places, uint32_t count)

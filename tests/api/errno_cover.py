@@ -52,7 +52,7 @@ NOT |= {("vmfs_attach", "EIO")}
 # Take no handle, or may be called on a dead one.
 NO_HANDLE = {"vmfs_view_end", "vmfs_open", "vmfs_attach", "vmfs_close", "vmfs_file_close", "vmfs_dir_close",
              "vmfs_version", "vmfs_reason_str", "vmfs_file_ino", "vmfs_dir_ino", "vmfs_at",
-             "vmfs_check_pass", "vmfs_region_find"}
+             "vmfs_check_pass", "vmfs_region_find", "vmfs_namespace_find"}
 
 
 def header_pairs(text):

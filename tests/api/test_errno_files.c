@@ -327,6 +327,10 @@ Test(errno_files, finding)
     CASE(vmfs_region_find, EINVAL, vmfs_region_find(fixture.path, &place, 0));
     CASE(vmfs_region_find, EINVAL, vmfs_region_find(NULL, &place, 1));
     CASE(vmfs_region_find, EINVAL, vmfs_region_find(fixture.path, NULL, 1));
+    struct vmfs_namespace namespace;
+    CASE(vmfs_namespace_find, ENOENT, vmfs_namespace_find("/nowhere/at/all", &namespace));
+    CASE(vmfs_namespace_find, EINVAL, vmfs_namespace_find(NULL, &namespace));
+    CASE(vmfs_namespace_find, EINVAL, vmfs_namespace_find(fixture.path, NULL));
 }
 
 /* A region whose superblocks are changed, with a check that is right again, is newer or damaged. */

@@ -53,6 +53,7 @@ static void put_region(uint64_t offset)
 
 struct info_block {
     uint64_t data_offset;
+    uint64_t pages;
     uint32_t start_pad;
     uint32_t end_trunc;
     uint16_t version_minor;
@@ -69,6 +70,7 @@ static void put_info(struct info_block info)
     memset(block + 16, 0x5a, 32); /* uuids */
     memcpy(block + 54, &info.version_minor, 2);
     memcpy(block + 56, &info.data_offset, 8);
+    memcpy(block + 64, &info.pages, 8);
     memcpy(block + 76, &info.start_pad, 4);
     memcpy(block + 80, &info.end_trunc, 4);
     for (unsigned at = 0; at < sizeof block; at += 4) {
@@ -106,6 +108,41 @@ static void expect_start(uint64_t wanted, const char *what)
     cr_assert_eq(vmfs_region_find(path, &place, 1), 0, "%s", what);
     cr_assert_eq(place.offset_bytes, wanted, "%s: %llu", what,
                  (unsigned long long)place.offset_bytes);
+}
+
+static void expect_namespace(struct info_block info, uint64_t offset, uint64_t file_bytes)
+{
+    struct vmfs_namespace found;
+    put_info(info);
+    cr_assert_eq(vmfs_namespace_find(path, &found), 1);
+    cr_assert_eq(found.mode, info.is_devdax ? VMFS_NAMESPACE_DEVDAX : VMFS_NAMESPACE_FSDAX);
+    cr_assert_eq(found.data_offset_bytes, offset);
+    cr_assert_eq(found.file_bytes, file_bytes);
+    cr_assert_eq(found.tail_bytes, info.version_minor ? info.end_trunc : 0);
+}
+
+Test(find, namespaces)
+{
+    struct vmfs_namespace found;
+    struct info_block info = {.data_offset = 2 * REGION_MIB, .pages = 512, .is_devdax = true};
+    size_file(0);
+    cr_assert_eq(vmfs_namespace_find(path, &found), 0);
+    size_file(32 * REGION_MIB);
+    cr_assert_eq(vmfs_namespace_find(path, &found), 0);
+    expect_namespace(info, 2 * REGION_MIB, 4 * REGION_MIB);
+    info.is_devdax = false;
+    info.start_pad = 4096;
+    info.end_trunc = 8192;
+    expect_namespace(info, 2 * REGION_MIB, 4 * REGION_MIB);
+    info.version_minor = 1;
+    expect_namespace(info, 2 * REGION_MIB + 4096, 4 * REGION_MIB + 12288);
+    info.is_broken = true;
+    put_info(info);
+    cr_assert_eq(vmfs_namespace_find(path, &found), 0);
+    info.is_broken = false;
+    info.data_offset = UINT64_MAX - 2048;
+    put_info(info);
+    cr_assert_eq(vmfs_namespace_find(path, &found), 0);
 }
 
 Test(find, at_the_start_and_elsewhere)
