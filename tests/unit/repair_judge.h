@@ -40,6 +40,8 @@ void judge_begin(struct repair_judge *judge, struct vmfs *fs, const struct inven
 
 /* One cost more, by id. */
 void judge_allow(struct repair_judge *judge, uint64_t id, char mark);
+/* It may change without a word: nobody can know of it. */
+void judge_excuse(struct repair_judge *judge, uint64_t id);
 
 /* A vmfs_check_fn whose argument is a judge. */
 void judge_hear(void *arg, const struct vmfs_problem *problem);
