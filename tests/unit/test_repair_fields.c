@@ -437,7 +437,8 @@ static void allow_block(const struct owners *owners, uint64_t block)
         if (range->kind == VMFS_MAP_NODE || range->kind == VMFS_MAP_DATA ||
             range->kind == VMFS_MAP_XATTR_NODE || range->kind == VMFS_MAP_XATTR)
             judge_allow(&judge, range->owner, 0);
-        if (range->kind == VMFS_MAP_LANE) /* start() has left records of its mode, whose heads may be gone */
+        /* start() has left records of the root's mode, whose heads may be gone. */
+        if (range->kind == VMFS_MAP_LANE)
             judge_excuse(&judge, VM_ROOT_ID);
     }
 }
