@@ -224,14 +224,15 @@ static void chunk_make(struct map_mend *mend, uint64_t chunk)
 static void find_chunks(struct map_mend *mend)
 {
     gather_told(mend);
-    bool is_whole = mend->count == mend->told && !mend->check->has_stray;
+    bool is_whole = mend->count && mend->count == mend->told && !mend->check->has_stray;
     for (uint64_t chunk = 0; chunk < mend->count; chunk++)
         is_whole = is_whole && mend->blocks[chunk];
     if (is_whole)
         return;
     gather_heads(mend);
-    for (uint64_t chunk = 0; chunk < vm_max(mend->count, mend->told); chunk++) {
-        if (mend->blocks[chunk])
+    /* Nothing but its inodes may tell of the last one. */
+    for (uint64_t chunk = 0; chunk <= vm_max(mend->count, mend->told); chunk++) {
+        if (chunk == mend->check->chunk_max || mend->blocks[chunk])
             continue;
         uint64_t block = told_block(mend, chunk);
         block = block ? block : find_by_inodes(mend, chunk);

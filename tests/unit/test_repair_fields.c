@@ -443,6 +443,34 @@ static void allow_block(const struct owners *owners, uint64_t block)
     }
 }
 
+/* What a block is: enum vmfs_map_kind. */
+static uint32_t kind_of(const struct owners *owners, uint64_t block)
+{
+    uint64_t offset = in_blocks(block);
+    for (unsigned index = 0; index < owners->count; index++) {
+        const struct vmfs_map_range *range = &owners->ranges[index];
+        if (offset >= range->offset && offset - range->offset < range->length)
+            return range->kind;
+    }
+    return VMFS_MAP_FREE;
+}
+
+static bool has_structure(const struct owners *owners, uint64_t block)
+{
+    uint32_t kind = kind_of(owners, block);
+    return kind != VMFS_MAP_FREE && kind != VMFS_MAP_LOST && kind != VMFS_MAP_DATA &&
+           kind != VMFS_MAP_LANE;
+}
+
+static bool is_chunk_head(const struct owners *owners, uint64_t block)
+{
+    for (unsigned index = 0; index < owners->count; index++)
+        if (owners->ranges[index].kind == VMFS_MAP_INODE_CHUNK &&
+            owners->ranges[index].offset == in_blocks(block))
+            return true;
+    return false;
+}
+
 /* Data has no check: what was changed there is there, changed. */
 static void allow_range(const struct owners *owners, uint64_t offset, uint64_t len_bytes)
 {
@@ -488,6 +516,41 @@ static void strike(struct copy *copy, const struct owners *owners, const struct 
     }
     *is_super_hit = is_hit[0] && is_hit[1];
     memset(copy->memory + in_blocks(VM_OWNER_BLOCK), 0, VM_BLOCK_BYTES);
+}
+
+static void repair_zeroed(const struct owners *owners, uint64_t first, uint64_t second)
+{
+    struct copy copy;
+    char what[60];
+    snprintf(what, sizeof what, "blocks %llu and %llu", (unsigned long long)first,
+             (unsigned long long)second);
+    judge_begin(&judge, world.fs, &inventory, "");
+    allow_block(owners, first);
+    allow_block(owners, second);
+    copy_take(&copy);
+    memset(copy.memory + in_blocks(first), 0, VM_BLOCK_BYTES);
+    memset(copy.memory + in_blocks(second), 0, VM_BLOCK_BYTES);
+    must(copy_open(&copy, VMFS_REPAIR), what);
+    (void)copy_repair(&copy, &judge, what);
+    copy_free(&copy);
+}
+
+/* Blocks that are neither data nor journal become zeros, as a disk may return them: each alone; then one of the inode
+ * map, and with it one by which the chunks could be found without it. */
+Test(repair_fields, blocks_of_zeros)
+{
+    struct owners owners = {.count = 0};
+    uint64_t blocks = world.bytes / VM_BLOCK_BYTES;
+    must(vmfs_map(world.fs, VMFS_NO_OFFSET, each_range, &owners), "map");
+    for (uint64_t block = 0; block < blocks; block++)
+        if (has_structure(&owners, block))
+            repair_zeroed(&owners, block, block);
+    for (uint64_t map = 0; map < blocks; map++)
+        for (uint64_t block = 0; kind_of(&owners, map) == VMFS_MAP_INODE_MAP && block < blocks;
+             block++)
+            if (kind_of(&owners, block) == VMFS_MAP_ZONE_HEAD || is_chunk_head(&owners, block))
+                repair_zeroed(&owners, map, block);
+    free(owners.ranges);
 }
 
 Test(repair_fields, blows)
