@@ -4,7 +4,7 @@ A Workshop takes what it needs from a folder that meson has set up: how each obj
 program linked. A mutant costs one compilation for each object that its file is part of, kept in a cache
 under the hash of all that it is made of, and one link for each program that is asked: its objects stand
 in front of the archives, so the archives' own are not taken. A program that is linked to the shared
-library is run as it is, in front of it a mutated library."""
+library is run as it is, in front of it a mutated library, which is not compiled as one: that takes long."""
 import dataclasses
 import hashlib
 import json
@@ -159,7 +159,7 @@ class Workshop:
         command = [words[0], *extra]
         skip = False
         for word in words[1:]:
-            if skip or word in ("-MD", "-c") or word.startswith(("-W", "-O")):
+            if skip or word in ("-MD", "-c") or word.startswith(("-W", "-O", "-flto", "-ffat-lto")):
                 skip = False
             elif word in ("-MQ", "-MF", "-o"):
                 skip = True
@@ -212,7 +212,7 @@ class Workshop:
         out = command.index("-o")
         program = folder / pathlib.Path(target).name
         words = [*command[:out], "-o", str(program), *map(str, mutated), "-Wl,-z,muldefs",
-                 *command[out + 2:]]
+                 *(word for word in command[out + 2:] if not word.startswith("-flto")), "-fno-lto"]
         done = run(words, self.build)
         if done.status:
             raise Broken("link: " + done.output.strip()[-300:])
