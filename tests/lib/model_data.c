@@ -253,6 +253,16 @@ static void loosen_last(struct model_node *node, uint64_t start)
         mark_blocks(node, last, last + 1, MODEL_EITHER);
 }
 
+void model_loosen(struct model_node *node, uint64_t start, uint64_t end)
+{
+    uint64_t last = (node->data_bytes + MODEL_BLOCK - 1) / MODEL_BLOCK;
+    if (last > end / MODEL_BLOCK)
+        last = end / MODEL_BLOCK;
+    for (uint64_t block = (start + MODEL_BLOCK - 1) / MODEL_BLOCK; block < last; block++)
+        if (block_at(node, block * MODEL_BLOCK) == MODEL_HOLE)
+            mark_blocks(node, block * MODEL_BLOCK, (block + 1) * MODEL_BLOCK, MODEL_EITHER);
+}
+
 static int check_reserve(const struct model_node *node, int mode, uint64_t offset, uint64_t length)
 {
     switch (mode) {

@@ -140,6 +140,9 @@ int64_t model_pread(struct model_node *node, void *buffer, size_t length, uint64
 int64_t model_pwrite(struct model_node *node, const void *buffer, size_t length, uint64_t offset,
                      uint32_t open_flags);
 int model_reserve(struct model_node *node, int flags, uint64_t offset, uint64_t length);
+
+/* What was stored in whole blocks of the range, and is zeroed, may be data still. */
+void model_loosen(struct model_node *node, uint64_t start, uint64_t end);
 int64_t model_copy(struct model_node *from, uint64_t from_offset, struct model_node *to,
                    uint64_t to_offset, uint64_t length);
 /* `found` if that is a right answer to a seek for data or holes, else an answer that is right. */
