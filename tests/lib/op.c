@@ -152,7 +152,11 @@ bool op_may_need_space(const struct op *op)
     case OP_WRITE_HERE:
     case OP_ALLOCATE:
     case OP_COPY:
+    case OP_CHMOD: /* of what has an ACL, which is written anew */
         return true;
+    case OP_SETATTR:
+    case OP_FSETATTR:
+        return (op->attr.mask & VMFS_ATTR_MODE) != 0;
     default:
         return false;
     }
