@@ -264,14 +264,23 @@ static int begin_era(struct recovery *recovery, unsigned newest_copy)
     return 0;
 }
 
-/* A reader logs nothing, and needs no era of its own where everything that there is counts. */
-static bool needs_era(struct recovery *recovery)
+/* Is there but one era, told by both lines? */
+static bool is_one_era(const struct recovery *recovery)
 {
-    const void *base = recovery->ctx->region->base;
-    struct vm_watermark lines[2];
-    bool are_whole = vm_watermark_read(base, 0, &lines[0]) && vm_watermark_read(base, 1, &lines[1]);
+    for (unsigned copy = 0; copy < 2; copy++) {
+        struct vm_watermark line = {0};
+        if (!vm_watermark_read(recovery->ctx->region->base, copy, &line) ||
+            line.era != recovery->line.era)
+            return false;
+    }
+    return true;
+}
+
+/* A reader logs nothing, and needs no era of its own where everything that there is counts. */
+static bool needs_era(const struct recovery *recovery)
+{
     return recovery->replay == REPLAY_ERA || recovery->found_count || recovery->is_torn ||
-           !are_whole || lines[0].era != lines[1].era;
+           !is_one_era(recovery);
 }
 
 static int finish_era(struct recovery *recovery, unsigned newest_copy)

@@ -409,6 +409,7 @@ Test(device, reading_only_what_was_torn)
     cr_assert_eq(at.copies, 0);
 }
 
+#define LINE_A ((uint64_t)VM_WATERMARK_A_BLOCK * VM_BLOCK_BYTES)
 #define LINE_B ((uint64_t)VM_WATERMARK_B_BLOCK * VM_BLOCK_BYTES)
 
 /* There is nothing to be applied, but a torn record, or a torn watermark line, or one of the era before. */
@@ -422,10 +423,13 @@ Test(device, reading_only_what_was_torn_and_nothing_else)
     expect_ok(open_device((struct vmfs_options){0}, &fs));
     expect_ok(vmfs_close(fs));
     uint8_t *bytes = device_bytes();
-    flip(LINE_B + offsetof(struct vm_watermark_media, blocks_free));
-    expect_sound_view();
-    expect_ok(open_device((struct vmfs_options){0}, &fs));
-    expect_ok(vmfs_close(fs));
+    const uint64_t lines[] = {LINE_A, LINE_B};
+    for (int i = 0; i < 2; i++) {
+        flip(lines[i] + offsetof(struct vm_watermark_media, blocks_free));
+        expect_sound_view();
+        expect_ok(open_device((struct vmfs_options){0}, &fs));
+        expect_ok(vmfs_close(fs));
+    }
     put(LINE_B, bytes + LINE_B, sizeof(struct vm_watermark_media));
     free(bytes);
     expect_sound_view();
