@@ -21,6 +21,7 @@
 
 #include "data_ops.h"
 #include "mount.h"
+#include "number.h"
 
 #define LAST_OPS     16
 #define REGION_BYTES (192 * REGION_MIB)
@@ -721,10 +722,8 @@ static void __attribute__((noreturn)) print_usage(void)
 
 static uint64_t parse_number(const char *text)
 {
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(text, &end, 0);
-    if (errno != 0 || *end != '\0' || end == text)
+    uint64_t number;
+    if (!number_read(text, &number))
         print_usage();
     return number;
 }

@@ -22,6 +22,7 @@
 
 #include "in_flight.h"
 #include "mount.h"
+#include "number.h"
 #include "private.h"
 #include "shared.h"
 
@@ -321,10 +322,8 @@ static void __attribute__((noreturn)) print_usage(void)
 
 static uint64_t parse_number(const char *text)
 {
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(text, &end, 0);
-    if (errno != 0 || *end != '\0' || end == text)
+    uint64_t number;
+    if (!number_read(text, &number))
         print_usage();
     return number;
 }

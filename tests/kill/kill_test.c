@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "judge.h"
+#include "number.h"
 #include "power.h"
 #include "region.h"
 #include "writer.h"
@@ -184,10 +185,8 @@ static bool run_rounds(struct kill_test *test)
 
 static uint64_t parse_number(const char *text, const char *option)
 {
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(text, &end, 0);
-    if (errno != 0 || *end != '\0' || end == text) {
+    uint64_t number;
+    if (!number_read(text, &number)) {
         fprintf(stderr, "kill_test: %s: '%s' is not a number\n", option, text);
         exit(2);
     }
