@@ -4,8 +4,8 @@
 # tests/check.sh [--long]
 #
 # Prints one line for each suite, PASS, FAIL or SKIP(reason), its name and its seconds, and last the
-# totals. Logs lie in build-check/logs; the end of a failed suite's log is shown. With --long the
-# random suites run longer. With CI=true a suite that had to be skipped is a failure. Regions lie in a
+# totals. Logs lie in build-check/logs; the end of a failed suite's log is shown, and before the totals what failed in
+# it. With --long the random suites run longer. With CI=true a suite that had to be skipped is a failure. Regions lie in a
 # folder on /dev/shm, which is removed at the end.
 set -u
 
@@ -237,6 +237,12 @@ skip_reason() {
     sed -n 's/^SKIP: //p' "$1" | tail -n 1
 }
 
+# The lines of a failed suite's log that name what failed: they are said again at the end, as whoever keeps a part of a
+# long output keeps its end.
+why() {
+    grep -a -n -E 'FAIL|TIMEOUT|ERROR|Sanitizer|[Aa]ssertion|rror: |_test: ' "$logs/$1.log" | head -n 12 | sed "s/^/    $1.log:/"
+}
+
 run() {
     local name=$1
     local log=$logs/$name.log
@@ -254,6 +260,7 @@ run() {
         failed=$((failed + 1))
         echo "FAIL $name $seconds"
         tail -n 40 "$log" | sed 's/^/    /'
+        why "$name" >>"$logs/failed"
     fi
 }
 
@@ -274,5 +281,6 @@ for suite in packages build-gcc build-clang tidy freestanding spec golden units 
     kill fuse crash mutants examples bench-smoke guest guest-bench quickstart asan fuzz tsan; do
     run "$suite"
 done
+[ "$failed" -eq 0 ] || cat "$logs/failed"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

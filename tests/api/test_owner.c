@@ -23,6 +23,7 @@
 
 static char path[REGION_PATH_MAX];
 static pid_t owner;
+static int pipes[2]; /* what the owner tells */
 
 static uint64_t now_ms(void)
 {
@@ -52,6 +53,7 @@ static void end_owner(void)
         return;
     kill(owner, SIGKILL);
     waitpid(owner, NULL, 0);
+    close(pipes[0]);
     owner = 0;
 }
 
@@ -79,7 +81,7 @@ static void be_owner(const struct deed *deed, int told)
     if (vmfs_open(path, &options, &fs) != 0 || write(told, "x", 1) != 1)
         _exit(1);
     pause_ms(deed->until_closing_ms);
-    if (!deed->says_nothing && vmfs_closing(fs) != 0)
+    if (!deed->says_nothing && (vmfs_closing(fs) != 0 || write(told, "x", 1) != 1))
         _exit(2);
     pause_ms(deed->until_close_ms);
     _exit(vmfs_close(fs) == 0 ? 0 : 3);
@@ -88,7 +90,6 @@ static void be_owner(const struct deed *deed, int told)
 /* Begins an owner, and returns once it has the region and has said that it closes if it does so at once. */
 static void begin_owner(const struct deed *deed)
 {
-    int pipes[2];
     char told;
     cr_assert(pipe(pipes) == 0);
     owner = fork();
@@ -96,9 +97,8 @@ static void begin_owner(const struct deed *deed)
         be_owner(deed, pipes[1]);
     close(pipes[1]);
     cr_assert(read(pipes[0], &told, 1) == 1, "the owner could not open");
-    close(pipes[0]);
     if (deed->until_closing_ms == 0 && !deed->says_nothing)
-        pause_ms(100);
+        cr_assert(read(pipes[0], &told, 1) == 1, "the owner could not say that it closes");
 }
 
 static int open_as(uint32_t flags, uint32_t wait_ms, uint64_t *took_ms, struct region_log *log)
@@ -144,9 +144,9 @@ static struct meeting meetings[] = {
     {{VMFS_SERVED, FOREVER, 0, true}, 0, 0, -EBUSY, 1000, 1000},
     {{VMFS_SERVED, FOREVER, 0, true}, 0, 300, -EBUSY, 300, 300},
     {{VMFS_SERVED, FOREVER, 0, true}, 0, VMFS_NO_WAIT, -EBUSY, 0, 0},
-    {{VMFS_SERVED, 500, 1200, false}, 0, 0, 0, 0, 1700},
-    {{VMFS_SERVED, 500, FOREVER, false}, 0, 1500, -EBUSY, 1500, 1500},
-    {{VMFS_SERVED, 500, 0, true}, 0, 0, 0, 0, 500},
+    {{VMFS_SERVED, 200, 1500, false}, 0, 0, 0, 0, 1700},
+    {{VMFS_SERVED, 200, FOREVER, false}, 0, 1500, -EBUSY, 1500, 1500},
+    {{VMFS_SERVED, 200, 0, true}, 0, 0, 0, 0, 200},
 };
 
 ParameterizedTestParameters(owner, meeting)
@@ -177,7 +177,7 @@ Test(owner, killed_while_waited_for)
         begin_owner(&deeds[i]);
         pid_t killer = fork();
         if (killer == 0) {
-            pause_ms(400);
+            pause_ms(200);
             kill(owner, SIGKILL);
             _exit(0);
         }
