@@ -22,7 +22,7 @@ SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.M)
 RUNTIME_CALLS = re.compile(r"\b(__thread|_Thread_local|float|double|__builtin_(popcount|ctzs|clrsb|parity)\w*)\b")
 # What the core may include: the compiler's own headers, and these files theirs.
 CORE_INCLUDES = {"stdatomic.h", "stdbool.h", "stddef.h", "stdint.h", "string.h"}
-CORE_INCLUDES_OF = {"base/err.c": {"errno.h"}, "base/hash.c": {"xxhash.h"}, "persist/persist_pmem.c": {"libpmem.h"},
+CORE_INCLUDES_OF = {"base/err.c": {"errno.h"}, "base/hash.c": {"xxhash.h"}, "persist/persist_pmem.c": {"libpmem.h", "immintrin.h"},
                     "persist/persist_sync.h": {"pthread.h"}, "persist/persist_sync.c": {"sys/mman.h", "time.h"}}
 # Everything that other threads may meet: stands inside VM_SHARED() or VM_OWN() (base/lock.h).
 MEETING = re.compile(r"\b(atomic_(?:fetch|exchange|compare|store|flag)\w*|vm_lock_(?:take|try)"

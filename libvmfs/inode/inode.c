@@ -159,14 +159,15 @@ static void stage_sealed(struct vm_ctx *ctx, struct vm_inode *inode)
 {
     uint64_t slot = vm_id_slot(inode->id);
     inode->m.hash0 = vm_put32(hash_head(ctx->region, slot, &inode->m)); /* H18 */
-    vm_tx_write(ctx, inode->offset, &inode->m, VM_INODE_HEAD_BYTES);
+    vm_tx_write_line(ctx, inode->offset, &inode->m);
     unsigned changed = rest_changed(ctx, inode);
     if (!changed)
         return;
     inode->m.hash1 = vm_put32(hash_rest(ctx->region, slot, &inode->m)); /* H18 */
     for (unsigned line = 1; line < LINE_COUNT; line++)
         if (line == 1 || (changed >> line & 1))
-            vm_tx_write(ctx, inode->offset + line * 64, (const uint8_t *)&inode->m + line * 64, 64);
+            vm_tx_write_line(ctx, inode->offset + line * 64,
+                             (const uint8_t *)&inode->m + line * 64);
 }
 
 int vm_inode_store(struct vm_ctx *ctx, struct vm_inode *inode)

@@ -435,8 +435,7 @@ static bool has_free_word(struct vm_ctx *ctx, const struct vm_slot_word *slots)
 /* Under the word's lock. */
 static void grow_ahead(struct vm_ctx *ctx, struct vm_slot_word *slots)
 {
-    if (!slots->is_valid || slots->is_followed || vm_popcount64(slots->free) > SLOTS_AHEAD ||
-        !vm_tx_affords(ctx, GROW_FENCES))
+    if (!slots->is_valid || slots->is_followed || vm_popcount64(slots->free) > SLOTS_AHEAD)
         return;
     slots->is_followed = true;
     if (!is_roomy(ctx) && !has_free_word(ctx, slots) && vm_space_is_roomy(ctx))
@@ -444,13 +443,16 @@ static void grow_ahead(struct vm_ctx *ctx, struct vm_slot_word *slots)
 }
 
 /* B1 */
-static void hook_ahead(struct vm_ctx *ctx)
+static bool hook_ahead(struct vm_ctx *ctx)
 {
     struct vm_slot_word *slots = &ctx->itable->words[ctx->tx->lane];
-    vm_space_ahead(ctx);
+    bool is_done = vm_space_ahead(ctx);
+    if (!vm_tx_affords(ctx, GROW_FENCES))
+        return false;
     VM_OWN(vm_lock_take(&slots->lock, ctx->region->platform));
     grow_ahead(ctx, slots);
     vm_lock_release(&slots->lock, ctx->region->platform);
+    return is_done;
 }
 
 /* The id of the slot's next inode, or 0 if the slot is used up or cannot be trusted (T1). */
@@ -523,6 +525,7 @@ int vm_table_take(struct vm_ctx *ctx, uint64_t *id_out, uint64_t *offset_out)
 {
     VM_ASSERT(atomic_load_explicit(&ctx->tx->inode_slot, memory_order_relaxed) == 0);
     struct vm_slot_word *slots = &ctx->itable->words[ctx->tx->lane];
+    ctx->tx->has_taken = true;
     VM_OWN(vm_lock_take(&slots->lock, ctx->region->platform));
     int result = take_from(ctx, slots, id_out, offset_out);
     int refill = 1;

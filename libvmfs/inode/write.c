@@ -366,7 +366,9 @@ int64_t vm_write_finish(struct vm_write *write, int result)
 
 int vm_write_begin(struct vm_write *write, struct vm_ctx *ctx, uint64_t id)
 {
-    *write = (struct vm_write){.ctx = ctx, .is_step_whole = true};
+    memset((uint8_t *)write + sizeof write->inode, 0, sizeof *write - sizeof write->inode);
+    write->ctx = ctx;
+    write->is_step_whole = true;
     int result = vm_inode_load(ctx, id, &write->inode);
     if (result == 0 && vm_inode_is_beyond(&write->inode))
         result = vm_data_trim_beyond(ctx, &write->inode); /* D4 */

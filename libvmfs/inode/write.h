@@ -17,8 +17,8 @@
 
 /* `at` is how far it got. */
 struct vm_write {
+    struct vm_inode inode; /* of all else what vm_write_begin() does not know begins as zeros */
     struct vm_ctx *ctx;
-    struct vm_inode inode;
     struct vm_open *open; /* or null */
     const struct vmfs_iovec
         *pieces; /* the bytes from `at` on begin `used` bytes into the first one */

@@ -74,8 +74,9 @@ struct vm_journal_hooks {
     /* Starts writing back some of what was stored without a record, for the checkpoint's fence: how
      * many lines, 0 if nothing is left. */
     uint64_t (*flush_lazy)(struct vm_ctx *ctx);
-    /* The lane is idle, its owner holds no other lock: what coming calls will need (B1). */
-    void (*ahead)(struct vm_ctx *ctx);
+    /* The lane is idle, its owner holds no other lock: what coming calls will need (B1). False if not all
+     * of it could be afforded. */
+    bool (*ahead)(struct vm_ctx *ctx);
 };
 
 #define VM_DEDUPE_SLOTS 1024u

@@ -57,8 +57,18 @@ void vm_record_run(struct vm_record_writer *writer, uint64_t offset, const void 
         writer->used += 8;
     }
     uint8_t *to = writer->bytes + writer->used;
-    for (uint32_t done = 0; done < len_bytes; done += 8)
-        memcpy(to + done, (const uint8_t *)words + done, 8);
+    const uint8_t *from = words;
+    switch (len_bytes) { /* mostly */
+    case 8:
+        memcpy(to, from, 8);
+        break;
+    case 16:
+        memcpy(to, from, 16);
+        break;
+    default:
+        memcpy(to, from, len_bytes);
+        break;
+    }
     writer->used += len_bytes;
     writer->run_bytes += len_bytes;
 }
@@ -103,6 +113,15 @@ static uint64_t record_check(const uint8_t *bytes, uint32_t len_bytes, uint64_t 
     memcpy(&header, bytes, sizeof header);
     header.check = vm_put64(vm_hash64(0, bytes + sizeof header, len_bytes - sizeof header));
     return vm_hash64(nonce ^ offset, &header, sizeof header);
+}
+
+uint32_t vm_record_pad(struct vm_record_writer *writer)
+{
+    uint32_t end = (uint32_t)vm_align_up(writer->used, VM_LINE_BYTES);
+    VM_ASSERT(end <= writer->size);
+    for (uint32_t at = writer->used; at < end; at += 8)
+        memset(writer->bytes + at, 0, 8);
+    return end;
 }
 
 void vm_record_seal(void *record, uint64_t offset)

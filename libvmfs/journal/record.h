@@ -57,6 +57,9 @@ void vm_record_finish(struct vm_record_writer *writer, const struct vm_era *era,
                       uint64_t watermark, const struct vm_record_totals *totals);
 void vm_record_seal(void *record, uint64_t offset);
 
+/* Zeros up to the end of the record's last line, so that all of it goes past the cache: where it ends then. */
+uint32_t vm_record_pad(struct vm_record_writer *writer);
+
 /* Is there a valid record of this era in the `room` bytes at `bytes`, which lie at `offset`? */
 bool vm_record_is_valid(const uint8_t *bytes, uint64_t room, uint64_t nonce, uint64_t offset);
 

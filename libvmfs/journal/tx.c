@@ -124,8 +124,8 @@ static void work_ahead(struct vm_ctx *ctx, const struct vm_lane *lane)
     if (ctx->tx->lane < VM_LANES_SUPPLY)
         return;
     checkpoint_ahead(ctx, lane);
-    if (hooks->ahead)
-        hooks->ahead(ctx);
+    if (hooks->ahead && ctx->tx->has_taken)
+        ctx->tx->has_taken = !hooks->ahead(ctx);
     ctx->err = err;
 }
 
@@ -186,9 +186,9 @@ struct part {
 
 static void stage_part(struct vm_ctx *ctx, uint64_t line, struct part part, bool is_fresh)
 {
-    struct vm_overlay_line *staged = vm_overlay_find(ctx->overlay, line);
-    if (!staged) {
-        staged = vm_overlay_add(ctx->overlay, line);
+    bool is_new;
+    struct vm_overlay_line *staged = vm_overlay_take(ctx->overlay, line, &is_new);
+    if (is_new) {
         staged->is_fresh = is_fresh;
         if (is_fresh)
             memset(staged->bytes, 0, 64);
@@ -218,6 +218,16 @@ static void stage(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64
 void vm_tx_write(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes)
 {
     stage(ctx, offset, bytes, len_bytes, false);
+}
+
+void vm_tx_write_line(struct vm_ctx *ctx, uint64_t offset, const void *bytes)
+{
+    VM_ASSERT(offset % 64 == 0 && vm_range_inside(offset, 64, ctx->region->bytes));
+    bool is_new;
+    struct vm_overlay_line *staged = vm_overlay_take(ctx->overlay, offset, &is_new);
+    if (is_new)
+        staged->is_fresh = false;
+    memcpy(staged->bytes, bytes, 64);
 }
 
 void vm_tx_write_fresh(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes)
@@ -293,13 +303,13 @@ bool vm_tx_has_room(const struct vm_ctx *ctx, uint32_t entries, uint32_t lines)
            bytes <= ctx->journal->record_max;
 }
 
-static unsigned word_differs(const uint8_t *staged, const uint8_t *home, unsigned word)
+static bool word_differs(const uint8_t *staged, const uint8_t *home, unsigned word)
 {
     uint64_t after;
     uint64_t before;
     memcpy(&after, staged + word * 8, 8);
     memcpy(&before, home + word * 8, 8);
-    return (unsigned)(after != before) << word;
+    return after != before;
 }
 
 /* A bit for each word of the line that differs from its home, or that lies alone between two that do: a
@@ -308,12 +318,9 @@ static unsigned changed_words(const struct vm_overlay_line *line, const uint8_t 
 {
     if (line->is_fresh)
         return 0xff;
-    const uint8_t *staged = line->bytes;
-    unsigned low = word_differs(staged, home, 0) | word_differs(staged, home, 1) |
-                   word_differs(staged, home, 2) | word_differs(staged, home, 3);
-    unsigned high = word_differs(staged, home, 4) | word_differs(staged, home, 5) |
-                    word_differs(staged, home, 6) | word_differs(staged, home, 7);
-    unsigned changed = low | high;
+    unsigned changed = 0;
+    for (unsigned word = 8; word-- > 0;)
+        changed = changed << 1 | word_differs(line->bytes, home, word);
     return changed | ((changed << 1) & (changed >> 1));
 }
 
@@ -328,7 +335,7 @@ static void encode_lines(struct vm_ctx *ctx, struct vm_record_writer *writer)
             unsigned first = (unsigned)__builtin_ctz(changed);
             unsigned count = (unsigned)__builtin_ctz(~(changed >> first));
             vm_record_run(writer, line->offset + first * 8, line->bytes + first * 8, count * 8);
-            changed &= ~(((1u << count) - 1) << first);
+            changed &= changed + (1u << first); /* without its lowest run */
         }
     }
     vm_record_end_run(writer);
@@ -396,7 +403,8 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     vm_record_finish(writer, &journal->era, sequence,
                      atomic_load_explicit(&journal->watermark, memory_order_acquire), &totals);
     vm_record_seal(writer->bytes, lane->medium_offset + at);
-    vm_io_copy(&ctx->io, lane->medium_offset + at, writer->bytes, writer->used);
+    uint32_t padded_bytes = vm_record_pad(writer);
+    vm_io_copy(&ctx->io, lane->medium_offset + at, writer->bytes, padded_bytes);
     int result = vm_journal_fence(ctx); /* H4, H6: durable from here on */
     if (result)
         return result;
@@ -404,7 +412,7 @@ static int write_record(struct vm_ctx *ctx, struct vm_lane *lane, struct vm_reco
     store_homes(ctx, writer->bytes);
     uint32_t head = atomic_load_explicit(&lane->ring_head, memory_order_relaxed);
     lane->ring[head & (lane->ring_size - 1)] = (struct vm_ring_entry){sequence, at, tx->has_frees};
-    lane->write_at = at + (uint32_t)vm_align_up(writer->used, 64);
+    lane->write_at = at + padded_bytes;
     VM_OWN(atomic_store_explicit(&lane->ring_head, head + 1, memory_order_release));
     add_totals(lane, tx);
     VM_OWN(atomic_store_explicit(&lane->mark, 0, memory_order_release)); /* H8 */

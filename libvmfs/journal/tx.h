@@ -19,9 +19,10 @@
  *     was backed when its block was handed out.
  * H18 Every checksum lies in the same record as the bytes that it covers, under the same lock.
  * B1  A call that has fences to spare works ahead at its end, with its lane and no other lock held: a slice
- *     of the checkpoint when its lane is half full, nodes and slots when they run low. So these do not
- *     meet in one call, and a call of one record stays at VM_FENCES_AIM; but for the first ones of a
- *     lane's life, when nobody has worked ahead, and in a region that is nearly full. */
+ *     of the checkpoint when its lane is half full, nodes and slots when they run low, which is looked at
+ *     when some have been taken since. So these do not meet in one call, and a call of one record stays
+ *     at VM_FENCES_AIM; but for the first ones of a lane's life, when nobody has worked ahead, and in a
+ *     region that is nearly full. */
 #ifndef VM_JOURNAL_TX_H
 #define VM_JOURNAL_TX_H
 
@@ -65,6 +66,7 @@ struct vm_tx {
     bool has_frees;    /* an entry that clears bits */
     bool has_fills;
     bool has_images; /* some of them, in records that not both watermark lines have passed (S5) */
+    bool has_taken;  /* nodes or slots, since somebody has worked ahead on this lane (B1) */
     uint32_t lane;
     /* Slot + 1 of the inode that it took; the inode rank's business (T3 in inode/table.h). */
     _Atomic uint64_t inode_slot;
@@ -99,7 +101,10 @@ void vm_supply_end(struct vm_ctx *ctx, struct vm_ctx *sub);
 /* Stages bytes; they are visible to vm_read() of this context at once. Any alignment. */
 void vm_tx_write(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes);
 
-/* The same in blocks that hold nothing yet: whole lines are logged, zeros around the bytes, whatever
+/* The same of one line, whole. */
+void vm_tx_write_line(struct vm_ctx *ctx, uint64_t offset, const void *bytes);
+
+/* As vm_tx_write() in blocks that hold nothing yet: whole lines are logged, zeros around the bytes, whatever
  * the home holds. What an aborted step or an earlier filesystem left there may look right without
  * being durable. */
 void vm_tx_write_fresh(struct vm_ctx *ctx, uint64_t offset, const void *bytes, uint64_t len_bytes);

@@ -22,18 +22,24 @@ struct vm_overlay_line *vm_overlay_find(struct vm_overlay *overlay, uint64_t off
     return NULL;
 }
 
-struct vm_overlay_line *vm_overlay_add(struct vm_overlay *overlay, uint64_t offset)
+struct vm_overlay_line *vm_overlay_take(struct vm_overlay *overlay, uint64_t offset,
+                                        bool *is_new_out)
 {
-    VM_ASSERT(overlay->count < VM_OVERLAY_LINES);
     uint64_t hash = line_hash(offset);
     uint64_t slot = hash % VM_OVERLAY_SLOTS;
-    while (overlay->slots[slot])
-        slot = (slot + 1) % VM_OVERLAY_SLOTS;
+    *is_new_out = false;
+    for (; overlay->slots[slot]; slot = (slot + 1) % VM_OVERLAY_SLOTS) {
+        struct vm_overlay_line *line = &overlay->lines[overlay->slots[slot] - 1];
+        if (line->offset == offset)
+            return line;
+    }
+    VM_ASSERT(overlay->count < VM_OVERLAY_LINES);
     struct vm_overlay_line *line = &overlay->lines[overlay->count++];
     overlay->slots[slot] = (uint8_t)overlay->count;
     overlay->filter |= (uint64_t)1 << (hash % 64);
     line->offset = offset;
     line->slot = (uint16_t)slot;
+    *is_new_out = true;
     return line;
 }
 

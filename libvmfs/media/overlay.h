@@ -28,8 +28,9 @@ struct vm_overlay {
 /* The staged line at `offset` (a multiple of 64), or null. */
 struct vm_overlay_line *vm_overlay_find(struct vm_overlay *overlay, uint64_t offset);
 
-/* A line that is not staged yet, for the caller to fill. */
-struct vm_overlay_line *vm_overlay_add(struct vm_overlay *overlay, uint64_t offset);
+/* The same, but staged now if it was not: then the caller fills it. */
+struct vm_overlay_line *vm_overlay_take(struct vm_overlay *overlay, uint64_t offset,
+                                        bool *is_new_out);
 
 void vm_overlay_reset(struct vm_overlay *overlay);
 

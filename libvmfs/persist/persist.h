@@ -29,8 +29,11 @@ struct vm_persist_ops {
     int (*fence)(void *arg);
 };
 
-/* libpmem: non-temporal stores and cache-line write-backs. */
+/* Non-temporal stores and cache-line write-backs: libpmem's, and a loop of our own for whole lines where the
+ * machine has what it takes. */
 const struct vm_persist_ops *vm_persist_pmem(void);
+/* libpmem's alone. */
+const struct vm_persist_ops *vm_persist_libpmem(void);
 /* Memory that somebody else keeps: order only. */
 const struct vm_persist_ops *vm_persist_none(void);
 

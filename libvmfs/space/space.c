@@ -171,6 +171,7 @@ static int take_some(struct vm_ctx *ctx, unsigned kind, const struct vm_request 
                      struct vm_run *out)
 {
     struct vm_pool *pool = own_pool(ctx, kind, request);
+    ctx->tx->has_taken = ctx->tx->has_taken || kind == VM_POOL_NODES;
     VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
     int result = take_near(ctx, pool, request, out);
     vm_lock_release(&pool->lock, ctx->region->platform);
@@ -283,16 +284,18 @@ bool vm_space_is_roomy(const struct vm_ctx *ctx)
 /* A new group, and the mark of a chunk's first use. */
 #define REFILL_FENCES 2u
 
-void vm_space_ahead(struct vm_ctx *ctx)
+bool vm_space_ahead(struct vm_ctx *ctx)
 {
+    if (!vm_tx_affords(ctx, REFILL_FENCES))
+        return false;
     struct vm_pool *pool = own_pool(ctx, VM_POOL_NODES, NULL);
     const struct vm_request nodes = {.least = NODES_AHEAD, .most = NODES_AHEAD};
     VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
     if (pool->chunk != VM_CHUNK_NONE && vm_pool_is_low(pool, NODES_AHEAD) &&
-        vm_tx_affords(ctx, REFILL_FENCES) && vm_space_is_roomy(ctx) &&
-        vm_pool_refill(ctx, pool, &nodes) <= 0)
+        vm_space_is_roomy(ctx) && vm_pool_refill(ctx, pool, &nodes) <= 0)
         vm_pool_drop(ctx, pool); /* not again at the end of each call */
     vm_lock_release(&pool->lock, ctx->region->platform);
+    return true;
 }
 
 void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)
@@ -328,8 +331,10 @@ static void give_back(struct vm_ctx *ctx, const struct vm_tx_run *run)
 
 static void hook_settled(struct vm_ctx *ctx, struct vm_tx *tx, bool is_committed)
 {
+    if (is_committed)
+        return;
     uint32_t count = atomic_load_explicit(&tx->run_count, memory_order_relaxed);
-    for (uint32_t index = 0; !is_committed && index < count; index++)
+    for (uint32_t index = 0; index < count; index++)
         if (tx->runs[index].pool != POOL_CLAIM)
             give_back(ctx, &tx->runs[index]);
 }

@@ -50,10 +50,17 @@ static struct vm_pool *node_pool(uint32_t lane)
     return &fs->volume.space->pools[lane * VM_POOLS_OF_LANE + VM_POOL_NODES];
 }
 
+static struct vm_tx *tx_of(uint32_t lane)
+{
+    return &fs->volume.journal.lanes[lane].tx;
+}
+
 /* As if a pool's blocks had been taken, but for the first `left`. */
 static void drain(struct vm_pool *pool, unsigned left)
 {
     struct vm_group *group = &fs->volume.space->groups[pool->chunk / VM_GROUP_CHUNKS];
+    tx_of((uint32_t)((size_t)(pool - fs->volume.space->pools) / VM_POOLS_OF_LANE))->has_taken =
+        true;
     group->full |= (uint64_t)1 << pool->chunk % VM_GROUP_CHUNKS;
     for (unsigned block = 0; block < VM_CHUNK_BLOCKS; block++) {
         uint64_t bit = (uint64_t)1 << block % 64;
@@ -174,6 +181,29 @@ Test(ahead, only_with_fences_to_spare)
     }
     cr_assert_eq(fs->volume.itable->chunk_count, chunks + 1);
     cr_assert_neq(node_pool(own_lane())->chunk, chunk);
+    fixture_close(&fixture);
+}
+
+/* Calls that take nothing do not look; one that takes nodes alone, and one that takes a slot alone, do. */
+Test(ahead, who_takes_looks)
+{
+    fixture_open(&fixture, "takes", 64 * REGION_MIB);
+    fs = fixture.fs;
+    fill_leaf();
+    use_up_slots(9);
+    uint64_t chunk = node_pool(own_lane())->chunk;
+    uint64_t chunks = fs->volume.itable->chunk_count;
+    drain(node_pool(own_lane()), 5);
+    tx_of(own_lane())->has_taken = false;
+    expect_ok(vmfs_chmod(fs, "/full", 0750));
+    cr_assert_eq(node_pool(own_lane())->chunk, chunk);
+    expect_ok(vmfs_link(fs, "/other/e-0", "/full/one-too-many"));
+    cr_assert_neq(node_pool(own_lane())->chunk, chunk);
+    tx_of(own_lane())->has_taken = false;
+    cr_assert_eq(fs->volume.itable->chunk_count, chunks);
+    create("other", 0xffff);
+    expect_ok(vmfs_chmod(fs, "/full", 0700)); /* if the call before had no fences to spare */
+    cr_assert_eq(fs->volume.itable->chunk_count, chunks + 1);
     fixture_close(&fixture);
 }
 

@@ -67,7 +67,17 @@ static _Alignas(64) uint8_t memory[512];
 static struct vm_io start(void)
 {
     call_count = 0;
-    return (struct vm_io){.ops = vm_persist_pmem(), .base = memory};
+    return (struct vm_io){.ops = vm_persist_libpmem(), .base = memory};
+}
+
+/* With the copy of our own, or skips the test. */
+static struct vm_io start_wide(void)
+{
+    struct vm_io io = start();
+    io.ops = vm_persist_pmem();
+    if (io.ops == vm_persist_libpmem())
+        cr_skip_test("no AVX");
+    return io;
 }
 
 static void expect_call(unsigned index, char kind, uint64_t offset, size_t len_bytes)
@@ -122,6 +132,69 @@ Test(persist, edges_are_flushed)
     expect_call(2, 'f', 80, 8);
     cr_expect_eq(memcmp(memory + 67, "0123456789abcdefghij", 20), 0);
 }
+
+/* Of our own copy only the edges go through the cache, each with a flush of what was stored there. */
+Test(persist, wide_copies_flush_edges_alone)
+{
+    struct vm_io io = start_wide();
+    vm_io_copy(&io, 64, memory, 0);
+    vm_io_copy(&io, 128, memory, 128);
+    cr_expect_eq(call_count, 0);
+    vm_io_copy(&io, 72, "abcdefgh", 8);
+    vm_io_copy(&io, 56, memory + 256, 144);
+    vm_io_copy(&io, 101, memory + 256, 27);
+    cr_expect_eq(call_count, 4);
+    expect_call(0, 'f', 72, 8);
+    expect_call(1, 'f', 56, 8);
+    expect_call(2, 'f', 192, 8);
+    expect_call(3, 'f', 101, 27);
+}
+
+/* Every place in a line, and lengths about those of its loops: all bytes, and not one beside them. */
+Test(persist, wide_copies_store_just_that)
+{
+    static _Alignas(64) uint8_t to[64 + 1200 + 64];
+    static uint8_t from[1 + 1200];
+    struct vm_io io = start_wide();
+    io.base = to;
+    for (size_t index = 0; index < sizeof from; index++)
+        from[index] = (uint8_t)(index * 7 + index / 256 + 1);
+    for (unsigned at = 0; at < 64; at++) {
+        for (size_t length = 0; length <= 1200; length += length < 200 ? 1 : 31) {
+            memset(to, 0xee, sizeof to);
+            call_count = 0;
+            vm_io_copy(&io, at, from + at % 2, length);
+            cr_assert_eq(memcmp(to + at, from + at % 2, length), 0, "%u, %zu", at, length);
+            for (size_t index = 0; index < sizeof to; index++)
+                cr_assert(to[index] == 0xee || (index >= at && index < at + length),
+                          "%u, %zu: byte %zu", at, length, index);
+        }
+    }
+}
+
+/* Neither can be seen from outside: machine code of the instruction that a store past the cache is, and of the fence
+ * without which it may stay on its way. */
+#if defined(__x86_64__)
+static bool has_code(const void *function, ptrdiff_t from, ptrdiff_t to, const char *code)
+{
+    const uint8_t *bytes = (const uint8_t *)function + from;
+    return memmem(bytes, (size_t)(to - from), code, strlen(code)) != NULL;
+}
+
+Test(persist, wide_stores_go_past_the_cache_and_are_waited_for)
+{
+    struct vm_io io = start_wide();
+    const void *copy;
+    const void *fence;
+    memcpy(&copy, &io.ops->copy, sizeof copy);
+    memcpy(&fence, &io.ops->fence, sizeof fence);
+    bool is_vmovntdq =
+        has_code(copy, -1024, 2048, "\xc5\xfd\xe7") || has_code(copy, -1024, 2048, "\xc5\x7d\xe7");
+    cr_expect(is_vmovntdq);
+    cr_expect(has_code(fence, 0, 64, "\x0f\xae\xf8"), "no sfence");
+    cr_expect_eq(vm_io_fence(&io), 0);
+}
+#endif
 
 /* Order is all that there is, and it costs no call. */
 Test(persist, none_keeps_to_itself)
