@@ -260,6 +260,8 @@ def layer(place):
     """Of a line of callgrind_annotate."""
     if "xxhash.h" in place:
         return "base/ (hash)"
+    if "avxintrin.h" in place:
+        return "persist/"
     if "libpmem" in place:
         return "libpmem"
     found = re.search(r"libvmfs/(?:view/\w+/)?(\w+)/[\w.]+:", place)
