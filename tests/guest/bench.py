@@ -128,7 +128,8 @@ def measure(cell, rounds, disk=None, smp=1):
     devices = nvdimms + [device for _, device in disks]
     names = [name for name, _ in disks]
     is_counted = disk is None
-    with Guest(cell, "bench", args=[rounds, CALLS, *names], devices=devices, smp=smp, icount=is_counted) as guest:
+    with Guest(cell, "bench", args=[rounds, CALLS, *names], devices=devices, smp=smp, icount=is_counted,
+               clock="tsc") as guest:
         begin, end = [(float(guest.wait_line(word, 900).split()[1]), time.monotonic()) for word in ("BENCH-BEGIN", "BENCH-END")]
         output = guest.succeed(60)
     cell.end()
