@@ -150,7 +150,7 @@ class Guest:
     def command_line(self):
         modes = ",".join(device.mode for device in self.devices if isinstance(device, Nvdimm))
         words = ["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", f"clocksource={self.clock}", "tsc=reliable",
-                 "vmfs.modules=" + ",".join(self.modules()), *([f"vmfs.nvdimm={modes}"] if modes else [])]
+                 "nosoftlockup", "vmfs.modules=" + ",".join(self.modules()), *([f"vmfs.nvdimm={modes}"] if modes else [])]
         return " ".join([*words, "--", self.name, *self.args])
 
     def command(self):

@@ -20,6 +20,8 @@ fsdax | virtio-pmem)
     mke2fs -q -t ext4 -b 4096 /dev/pmem0 && mount -o dax /dev/pmem0 /mnt || exit 1
     chmod 1777 /mnt # one test opens a region as another user
     export VMFS_TEST_DIR=/mnt
+    # They cut the file off as libpmem is asked about it, which with MAP_SYNC nobody does.
+    [ $place = virtio-pmem ] || filter="--filter=!(guard/@(failed_format*|open_meets_the_loss))"
     ;;
 esac
 
