@@ -366,8 +366,8 @@ int64_t vm_write_finish(struct vm_write *write, int result)
 
 int vm_write_begin(struct vm_write *write, struct vm_ctx *ctx, uint64_t id)
 {
-    size_t rest = offsetof(struct vm_write, ctx);
-    memset((uint8_t *)write + rest, 0, sizeof *write - rest);
+    VM_CHECK_OFFSET(struct vm_write, ctx, sizeof write->inode);
+    memset((uint8_t *)write + sizeof write->inode, 0, sizeof *write - sizeof write->inode);
     write->ctx = ctx;
     write->is_step_whole = true;
     int result = vm_inode_load(ctx, id, &write->inode);

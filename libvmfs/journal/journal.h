@@ -74,8 +74,8 @@ struct vm_journal_hooks {
     /* Starts writing back some of what was stored without a record, for the checkpoint's fence: how
      * many lines, 0 if nothing is left. */
     uint64_t (*flush_lazy)(struct vm_ctx *ctx);
-    /* The lane is idle, its owner holds no other lock: what coming calls will need (B1). False if not all
-     * of it could be afforded. */
+    /* The lane is idle, its owner holds no other lock: what coming calls will need (B1). False if some
+     * of it is left for later. */
     bool (*ahead)(struct vm_ctx *ctx);
 };
 

@@ -13,7 +13,8 @@
 
 struct vm_persist_ops {
     const char *name;
-    /* Stores past the cache where the machine can; durable after the operation's next fence. */
+    /* Stores past the cache where the machine can; durable after the operation's next fence. `src` may be of the
+     * same memory, as of a view, and overlap. */
     void (*copy)(void *arg, void *dst, const void *src, size_t len_bytes);
     void (*set)(void *arg, void *dst, int byte, size_t len_bytes);
     /* Plain stores, not durable until flushed and fenced. Word by word, each a release store where

@@ -3,6 +3,7 @@
  * Whole lines are copied by a loop of our own where the machine has AVX: it takes half the instructions of libpmem's
  * for a block, and a write of 4 KiB is one block and little else. Edges of lines are stored and flushed, as by libpmem. */
 #include <libpmem.h>
+#include <stdbool.h>
 
 #include "persist/persist.h"
 #include "persist/words.h"
@@ -80,11 +81,19 @@ static void copy_edge(uint8_t *dst, const uint8_t *src, size_t len_bytes)
     pmem_flush(dst, len_bytes);
 }
 
+static bool overlap(uintptr_t one, uintptr_t other, size_t len_bytes)
+{
+    return one - other < len_bytes || other - one < len_bytes;
+}
+
 WIDE static void wide_copy(void *arg, void *dst, const void *src, size_t len_bytes)
 {
-    (void)arg;
     uint8_t *to = dst;
     const uint8_t *from = src;
+    if (overlap((uintptr_t)to, (uintptr_t)from, len_bytes)) {
+        pmem_copy(arg, dst, src, len_bytes);
+        return;
+    }
     size_t head = -(uintptr_t)to % VM_LINE_BYTES;
     if (head) {
         if (head > len_bytes)

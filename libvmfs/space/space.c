@@ -141,6 +141,7 @@ static int take_last(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_r
 static int take_scarce(struct vm_ctx *ctx, struct vm_pool *pool, const struct vm_request *request,
                        struct vm_run *out, int result)
 {
+    ctx->tx->has_taken = true; /* for its own pool for nodes is among those that are stolen from */
     if (steal(ctx, request, out))
         return 0;
     struct vm_space *space = ctx->space;
@@ -291,11 +292,12 @@ bool vm_space_ahead(struct vm_ctx *ctx)
     struct vm_pool *pool = own_pool(ctx, VM_POOL_NODES, NULL);
     const struct vm_request nodes = {.least = NODES_AHEAD, .most = NODES_AHEAD};
     VM_OWN(vm_lock_take(&pool->lock, ctx->region->platform));
-    if (pool->chunk != VM_CHUNK_NONE && vm_pool_is_low(pool, NODES_AHEAD) &&
-        vm_space_is_roomy(ctx) && vm_pool_refill(ctx, pool, &nodes) <= 0)
+    bool is_low = pool->chunk != VM_CHUNK_NONE && vm_pool_is_low(pool, NODES_AHEAD);
+    bool is_left = is_low && !vm_space_is_roomy(ctx);
+    if (is_low && !is_left && vm_pool_refill(ctx, pool, &nodes) <= 0)
         vm_pool_drop(ctx, pool); /* not again at the end of each call */
     vm_lock_release(&pool->lock, ctx->region->platform);
-    return true;
+    return !is_left;
 }
 
 void vm_space_free(struct vm_ctx *ctx, uint64_t block, uint64_t count)

@@ -62,8 +62,8 @@ static inline bool vm_space_is_out(int64_t result)
 /* Is so much free that taking some ahead of need takes nothing from those who need it now? */
 bool vm_space_is_roomy(const struct vm_ctx *ctx);
 
-/* Refills the lane's pool for nodes if what it has may not do for the next split (B1); false if that could
- * not be afforded. */
+/* Refills the lane's pool for nodes if what it has may not do for the next split (B1); false if that is left
+ * for a call that can afford it, or for more room. */
 bool vm_space_ahead(struct vm_ctx *ctx);
 
 /* Allocates the volatile part and hooks it into the journal. */

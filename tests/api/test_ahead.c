@@ -207,6 +207,28 @@ Test(ahead, who_takes_looks)
     fixture_close(&fixture);
 }
 
+/* In a region that is nearly full it waits for room. */
+Test(ahead, nodes_wait_for_room)
+{
+    fixture_open(&fixture, "room", 64 * REGION_MIB);
+    fs = fixture.fs;
+    fill_leaf();
+    struct vmfs_file *file = fixture_file(&fixture, "/big", VMFS_O_CREAT | VMFS_O_RDWR);
+    expect_ok(vmfs_file_allocate(file, 0, 0, 56 * REGION_MIB));
+    expect_ok(vmfs_file_close(file));
+    uint64_t chunk = node_pool(own_lane())->chunk;
+    drain(node_pool(own_lane()), 5);
+    expect_ok(vmfs_link(fs, "/other/e-0", "/full/one-too-many"));
+    expect_ok(vmfs_chmod(fs, "/full", 0750));
+    cr_assert_eq(node_pool(own_lane())->chunk, chunk);
+    expect_ok(vmfs_unlink(fs, "/big"));
+    expect_ok(vmfs_sync(fs));
+    for (unsigned mode = 0; mode < 3; mode++)
+        expect_ok(vmfs_chmod(fs, "/full", 0700 + mode));
+    cr_assert_neq(node_pool(own_lane())->chunk, chunk);
+    fixture_close(&fixture);
+}
+
 /* A slice is made when the lane is half full: by calls of one record it never gets much fuller. */
 Test(ahead, lane_is_emptied_at_its_half)
 {

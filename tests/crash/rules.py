@@ -294,6 +294,7 @@ RULES = [
     ("B1-nodes-and-slots-ahead", "rule", "journal/tx.c",
      "        ctx->tx->has_taken = !hooks->ahead(ctx);\n", "        (void)0;\n"),
     ("B1-what-is-not-afforded-is-left", "rule", "journal/tx.c", "= !hooks->ahead(ctx);", "= !hooks->ahead(ctx) && 0;"),
+    ("B1-what-waits-for-room-is-left", "rule", "space/space.c", "    return !is_left;\n", "    return true;\n"),
     ("B1-nodes-that-are-taken", "rule", "space/space.c",
      "    ctx->tx->has_taken = ctx->tx->has_taken || kind == VM_POOL_NODES;\n", ""),
     ("B1-slots-that-are-taken", "rule", "inode/table.c", "    ctx->tx->has_taken = true;\n", ""),
