@@ -15,10 +15,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-
 static long run_mkfifo(struct deed *d)
 {
     return sys(mkfifo(d->a, 0644));
@@ -342,6 +338,8 @@ bool call_is_offered(const struct call *call)
         return offers(HAS_NOREPLACE);
     if (call->run == run_handle)
         return offers(HAS_HANDLES);
+    if (call->run == run_fchmodat2)
+        return offers(HAS_FCHMODAT2);
     return true;
 }
 

@@ -14,6 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -115,7 +120,8 @@ const char *error_name(long code);
                                     x(LINK_LIMIT, "link.limit") x(HUGE_FILES, "huge.files")        \
                                         x(MMAP_SHARED, "mmap.shared") x(EXECUTION, "exec")         \
                                             x(MAP_TAIL, "mmap.tail") x(RELATIME, "relatime")       \
-                                                x(CAPABILITIES, "capabilities")
+                                                x(CAPABILITIES, "capabilities")                    \
+                                                    x(FCHMODAT2, "fchmodat2")
 
 enum feature {
 #define NAME_OF(name, text) HAS_##name,

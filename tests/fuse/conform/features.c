@@ -248,6 +248,12 @@ static bool probe_CAPABILITIES(void)
     return is_set;
 }
 
+/* Linux has it since 6.6. */
+static bool probe_FCHMODAT2(void)
+{
+    return syscall(SYS_fchmodat2, AT_FDCWD, "probe", 0600, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static struct {
     const char *name;
     bool (*probe)(void);

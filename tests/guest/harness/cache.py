@@ -26,7 +26,7 @@ MODULES = {
 
 # Programs of the host that run in the guest as they are.
 HOST_PROGRAMS = ["bash", "chattr", "cp", "diff", "find", "fusermount3", "getfacl", "getfattr", "git", "git-upload-pack", "lsattr",
-                 "mke2fs", "setfacl", "setfattr", "sha256sum", "sqlite3", "touch", "truncate", "xargs"]
+                 "mke2fs", "setfacl", "setfattr", "sha256sum", "sleep", "sqlite3", "touch", "truncate", "xargs"]
 
 # Programs of the build, relative to it; tests/guest/meson.build builds its own ones.
 OUR_PROGRAMS = ["tools/vmfs", "fuse-frontend/vmfs-fuse"]

@@ -114,7 +114,8 @@ class Cell:
 class Guest:
     """One boot. `name` is the script in inside/ that it runs. Where other programs run beside QEMU, the kernel may
     take the measure of the processor's clock wrongly, even tenfold, and all waits inside end too early: that clock
-    is for who measures with it and looks after."""
+    is for who measures with it and looks after. Of security modules there are the capabilities alone: with bpf's a
+    kernel of 6.1 lets anybody set security.* attributes."""
 
     def __init__(self, cell, name, args=(), devices=(), smp=1, memory_mib=768, icount=False, files=None, qmp=False,
                  extra=(), clock="acpi_pm"):
@@ -150,7 +151,7 @@ class Guest:
     def command_line(self):
         modes = ",".join(device.mode for device in self.devices if isinstance(device, Nvdimm))
         words = ["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", f"clocksource={self.clock}", "tsc=reliable",
-                 "nosoftlockup", "vmfs.modules=" + ",".join(self.modules()), *([f"vmfs.nvdimm={modes}"] if modes else [])]
+                 "nosoftlockup", "lsm=capability", "vmfs.modules=" + ",".join(self.modules()), *([f"vmfs.nvdimm={modes}"] if modes else [])]
         return " ".join([*words, "--", self.name, *self.args])
 
     def command(self):
