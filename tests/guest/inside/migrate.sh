@@ -21,4 +21,4 @@ kill -KILL $writer
 wait $writer
 vmfs fsck $device && guest_judge $device $acks || exit 1
 dd if=$acks of=$out conv=fsync 2>/dev/null || exit 1
-! dmesg | grep -E 'Oops|BUG:|general protection|segfault|lockup|Bad page|rcu.*stall'
+! dmesg | grep -E 'Oops|BUG:|general protection|segfault| lockup|Bad page|rcu.*stall'
