@@ -57,16 +57,15 @@ void vm_record_run(struct vm_record_writer *writer, uint64_t offset, const void 
         writer->used += 8;
     }
     uint8_t *to = writer->bytes + writer->used;
-    const uint8_t *from = words;
-    switch (len_bytes) { /* mostly */
+    switch (len_bytes) { /* most runs: with a constant length nothing is called */
     case 8:
-        memcpy(to, from, 8);
+        memcpy(to, words, 8);
         break;
     case 16:
-        memcpy(to, from, 16);
+        memcpy(to, words, 16);
         break;
     default:
-        memcpy(to, from, len_bytes);
+        memcpy(to, words, len_bytes);
         break;
     }
     writer->used += len_bytes;
